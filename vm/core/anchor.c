@@ -1,0 +1,123 @@
+/*
+** anchor.c - references from C to Lua values, and the pool of threads.
+**
+** One Lua table holds all anchored values, each at a number of its own;
+** free numbers stand in a C array that always has room for every number
+** given out, so that dropping an anchor cannot fail.
+*/
+#include "vm.h"
+
+static const char anchors_key = 0; /* of the table, in the registry */
+static const char shrink_key = 0;  /* of a field that makes it shrink */
+
+static void table_push(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key) == LUA_TNIL) {
+    lua_pop(L, 1); /* the first time */
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  }
+}
+
+/* Room for one number more. */
+static void slots_grow(neap_vm *vm, lua_State *L) {
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  uint32_t capacity = vm->anchors_capacity;
+  uint32_t larger = capacity == 0 ? 64 : capacity * 2;
+  uint32_t *slots =
+      (uint32_t *)alloc(ud, vm->anchor_slots, capacity * sizeof *slots,
+                        larger * sizeof *slots);
+  if (slots == NULL)
+    luaL_error(L, "not enough memory");
+  vm->anchor_slots = slots;
+  vm->anchors_capacity = larger;
+}
+
+static void slots_free(neap_vm *vm, lua_State *L) {
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  if (vm->anchor_slots != NULL)
+    alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t), 0);
+  vm->anchor_slots = NULL;
+  vm->anchors_capacity = 0;
+  vm->anchors_free = 0;
+  vm->anchors_total = 0;
+}
+
+uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
+  uint32_t number;
+  if (vm->anchors_free > 0)
+    number = vm->anchor_slots[vm->anchors_free - 1];
+  else {
+    if (vm->anchors_total == vm->anchors_capacity)
+      slots_grow(vm, L);
+    number = vm->anchors_total + 1;
+  }
+  table_push(L);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, number); /* can raise: nothing is taken yet */
+  lua_pop(L, 1);
+  if (vm->anchors_free > 0)
+    vm->anchors_free--;
+  else
+    vm->anchors_total++;
+  vm->anchors_used++;
+  return number;
+}
+
+void neap__anchor_push(lua_State *L, uint32_t anchor) {
+  table_push(L);
+  lua_rawgeti(L, -1, anchor);
+  lua_replace(L, -2);
+}
+
+void neap__anchor_drop(neap_vm *vm, lua_State *L, uint32_t anchor) {
+  table_push(L);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, anchor);
+  lua_pop(L, 1);
+  vm->anchor_slots[vm->anchors_free++] = anchor;
+  vm->anchors_used--;
+}
+
+/* {======================================================
+** Threads
+** ======================================================= */
+
+neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L) {
+  neap__thread thread;
+  if (vm->pool_count > 0)
+    return vm->pool[--vm->pool_count];
+  thread.L = lua_newthread(L);
+  *neap__extra(thread.L) |= NEAP__TASK_THREAD;
+  thread.anchor = neap__anchor(vm, L);
+  return thread;
+}
+
+void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread) {
+  if (lua_gethook(thread.L) != NULL) /* the next task starts without it */
+    lua_sethook(thread.L, NULL, 0, 0);
+  if (vm->pool_count < NEAP__POOL_SIZE)
+    vm->pool[vm->pool_count++] = thread;
+  else
+    neap__anchor_drop(vm, L, thread.anchor);
+}
+
+void neap__pool_trim(neap_vm *vm, lua_State *L) {
+  while (vm->pool_count > 0)
+    neap__anchor_drop(vm, L, vm->pool[--vm->pool_count].anchor);
+  if (vm->anchors_used > 0)
+    return; /* something is left that still needs its number */
+  slots_free(vm, L);
+  /* A table gives back its array part when a new key finds no room in
+     its hash part, which is empty here. */
+  table_push(L);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &shrink_key);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, &shrink_key);
+  lua_pop(L, 1);
+}
+
+/* ====================================================== } */

@@ -1,0 +1,163 @@
+/*
+** await.c - the C half of await: where a task suspends.
+**
+** `await` itself is a Lua function (vm/lua/await.lua): it asks
+** neap__await_enter what to do, and runs a coroutine object by a tail
+** call, in the same Lua thread and without a C call. The answers:
+**    nothing           the await is over, without a result
+**    true, value       it is over, with one result
+**    false, object     it is over; neap__await_result has the results
+**    fn                call fn
+**    fn, coroutine     call fn with neap__await_arguments(coroutine)
+** Whatever is not done suspends the task here. A task that awaits a plain
+** future keeps it in its own NEAP__RESULT slot, empty until the task
+** ends: C code finds the userdata there.
+*/
+#include "vm.h"
+
+int neap__can_suspend(const neap_vm *vm, lua_State *L) {
+  return vm->current != NULL && vm->noyield == 0 && vm->running == L &&
+         lua_isyieldable(L);
+}
+
+static void check_suspend(const neap_vm *vm, lua_State *L) {
+  if (neap__can_suspend(vm, L))
+    return;
+  if (vm->running != L && lua_isyieldable(L))
+    neap__usage(L, 2, "await: this coroutine was not resumed by "
+                      "coroutine.resume or coroutine.wrap");
+  neap__usage(L, 2, "await: attempt to yield across a C-call boundary: a "
+                    "callback of a C function (table.sort, string.gsub, "
+                    "a metamethod called from C) cannot await; await before "
+                    "the call instead");
+}
+
+/* Raises the CancelledError that was asked for. */
+static int raise_cancelled(lua_State *L, neap__task *task) {
+  task->must_cancel = 0;
+  task->interrupted = 0;
+  neap__task_push(L, task);
+  neap__extra_get(L, -1, "cancel_message");
+  neap__error_new(L, "CancelledError");
+  return lua_error(L);
+}
+
+/* Answers with the outcome of the future at index 1. */
+static int answer(lua_State *L, neap__future *f) {
+  if (f->state != NEAP__FINISHED)
+    return neap__outcome_raise(L, 1);
+  if (f->nresults == 0)
+    return 0;
+  lua_pushboolean(L, f->nresults == 1);
+  if (f->nresults == 1)
+    lua_getiuservalue(L, 1, NEAP__RESULT);
+  else
+    lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* The loop runs the task on. ctx: the future it awaited, or 0. */
+static int resumed(lua_State *L, int status, lua_KContext ctx) {
+  neap__task *task = neap__vm(L)->current;
+  neap__future *f = (neap__future *)ctx;
+  (void)status;
+  task->waiting_on = NULL;
+  if (task->must_cancel || task->interrupted)
+    return raise_cancelled(L, task);
+  if (f != NULL)
+    return answer(L, f);
+  if (neap__coroutine_at(L, 1)->nargs == 0)
+    return 0;
+  lua_pushboolean(L, 0); /* a sleep with a result */
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+static int suspend(neap_vm *vm, lua_State *L, neap__future *f) {
+  vm->suspending = 1;
+  return lua_yieldk(L, 0, (lua_KContext)f, resumed);
+}
+
+static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
+  neap__task *task = vm->current;
+  if (c->body == NEAP__LUA) {
+    neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
+    lua_getiuservalue(L, 1, 1);
+    if (c->nargs == 0)
+      return 1;
+    lua_pushvalue(L, 1);
+    return 2;
+  }
+  check_suspend(vm, L);
+  neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
+  if (c->delay > 0 && !task->must_cancel) {
+    uint64_t deadline = neap__deadline(c->delay);
+    if (neap__timer_start(vm, &task->timer, deadline) != 0)
+      return luaL_error(L, "not enough memory");
+  }
+  else
+    neap__queue_push(&vm->ready, &task->timer.job);
+  return suspend(vm, L, NULL);
+}
+
+static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
+  neap__task *task = vm->current;
+  if (f->state != NEAP__PENDING)
+    return answer(L, f);
+  if (f == &task->future)
+    return neap__usage(L, 2, "Task cannot await on itself");
+  check_suspend(vm, L);
+  neap__future_wait(f, &task->timer.job);
+  task->waiting_on = f;
+  if (f->type == &neap__future_type) {
+    neap__task_push(L, task);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, NEAP__RESULT);
+    lua_pop(L, 1);
+  }
+  if (task->must_cancel) { /* cancelled itself before: strikes here */
+    neap__task_push(L, task);
+    neap__extra_get(L, -1, "cancel_message");
+    if (neap__cancel(L, 1))
+      task->must_cancel = 0;
+  }
+  return suspend(vm, L, f);
+}
+
+/* Replaces an object with __await by the awaitable it gives. */
+static void resolve(lua_State *L) {
+  int steps = 0;
+  while (luaL_getmetafield(L, 1, "__await") != LUA_TNIL) {
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    lua_replace(L, 1);
+    if (neap__object_at(L, 1) != NULL)
+      return;
+    if (++steps == 100)
+      neap__usage(L, 2, "await: __await gives objects with __await endlessly");
+  }
+  if (neap__is_async_function(L, 1))
+    neap__usage(L, 2, "await: an awaitable expected, got an async function: "
+                      "call it, as in await(f())");
+  neap__usage(L, 2, "await: an awaitable (coroutine object, Task or Future) "
+                    "expected, got %s%s",
+              neap__describe(L, 1),
+              lua_isfunction(L, 1) ? ": only async functions can be awaited, "
+                                     "as in await(f())"
+                                   : "");
+}
+
+int neap__await_enter(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__object *o = neap__object_at(L, 1);
+  if (vm->current == NULL)
+    return neap__usage(L, 2, "await outside a task: write an async function "
+                             "and start it with run(main())");
+  if (o == NULL || o->type->kind == NEAP__HANDLE) {
+    resolve(L);
+    o = neap__object_at(L, 1);
+  }
+  if (o->type->kind == NEAP__COROUTINE)
+    return await_coroutine(vm, L, (neap__coroutine *)o);
+  return await_future(vm, L, (neap__future *)o);
+}

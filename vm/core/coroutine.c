@@ -1,0 +1,423 @@
+/*
+** coroutine.c - async functions and the coroutine objects they return.
+**
+** An async function is a C closure over the Lua function; calling it
+** stores function and arguments in a userdata and runs nothing.
+**
+** A coroutine object that dies without having started is reported by its
+** finalizer. A finalizer costs more than all else about the object, and
+** nearly every object is awaited by the expression that made it. So the
+** newest one made inside a task is kept alive, without a finalizer, until
+** the next one is made or the turn ends: only if nobody has taken it by
+** then is it given the metatable that has one (neap__watch).
+*/
+#include <math.h>
+
+#include "vm.h"
+
+#define MANY_ARGUMENTS 200 /* more are packed into a table */
+
+static const char names_key = 0; /* table: function of an async one -> name */
+static const char fresh_key = 0; /* vm->fresh */
+
+/* Upvalues of an async function. */
+enum { UP_FUNCTION = 1, UP_METATABLE, UP_NAMED };
+
+static int async_call(lua_State *L);
+
+int neap__is_async_function(lua_State *L, int index) {
+  return lua_tocfunction(L, index) == async_call;
+}
+
+/* {======================================================
+** Names
+** ======================================================= */
+
+/* names[function at `function`] = string at the top, which is popped */
+static void name_set(lua_State *L, int function) {
+  function = lua_absindex(L, function);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushvalue(L, function);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+const char *neap__function_name(lua_State *L, int index) {
+  lua_Debug ar;
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_replace(L, -2);
+  if (lua_type(L, -1) == LUA_TSTRING)
+    return lua_tostring(L, -1);
+  if (!lua_toboolean(L, -1)) { /* not the body of an async function */
+    lua_pop(L, 1);
+    return NULL;
+  }
+  lua_pop(L, 1); /* one without a name */
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">S", &ar);
+  return lua_pushfstring(L, "<%s:%d>", ar.short_src, ar.linedefined);
+}
+
+/*
+** The first call names an async function after the variable or field it
+** was called by, as Lua's own tracebacks do.
+*/
+static void name_infer(lua_State *L) {
+  lua_Debug ar;
+  lua_pushboolean(L, 1);
+  lua_replace(L, lua_upvalueindex(UP_NAMED));
+  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar) ||
+      ar.name == NULL || ar.name[0] == '?')
+    return;
+  lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
+  lua_pushstring(L, ar.name);
+  name_set(L, -2);
+  lua_pop(L, 1);
+}
+
+const char *neap__coroutine_name(lua_State *L, int index) {
+  neap__coroutine *c = neap__coroutine_at(L, index);
+  const char *name;
+  if (c->body != NEAP__LUA)
+    return lua_pushliteral(L, "sleep");
+  lua_getiuservalue(L, index, 1);
+  name = neap__function_name(L, -1);
+  if (name == NULL) /* made without async(): by gather for an __await */
+    name = lua_pushliteral(L, "await");
+  lua_replace(L, -2);
+  return name;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Making coroutine objects
+** ======================================================= */
+
+void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L) {
+  if (vm->fresh == NULL)
+    return;
+  if (vm->fresh->state == NEAP__NEW) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &fresh_key);
+    neap__watch(L, -1, &neap__coroutine_type);
+    lua_pop(L, 1);
+  }
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &fresh_key);
+  vm->fresh = NULL;
+}
+
+/* The new object at the top begins its life: see the head of this file. */
+static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
+  if (vm->current == NULL) {
+    neap__watch(L, -1, &neap__coroutine_type);
+    return;
+  }
+  if (vm->fresh != NULL && vm->fresh->state == NEAP__NEW) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &fresh_key);
+    neap__watch(L, -1, &neap__coroutine_type);
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &fresh_key);
+  vm->fresh = c;
+}
+
+/* Makes an object with n user values more than `values`. */
+static neap__coroutine *make(neap_vm *vm, lua_State *L,
+                             neap__coroutine_body body, int values) {
+  /* outside tasks there is time to note the place */
+  int located = vm->debug || vm->current == NULL;
+  neap__coroutine *c = (neap__coroutine *)lua_newuserdatauv(
+      L, sizeof *c, values + located);
+  c->type = &neap__coroutine_type;
+  c->state = NEAP__NEW;
+  c->body = (uint8_t)body;
+  c->packed = 0;
+  c->located = (uint8_t)located;
+  c->nargs = 0;
+  c->delay = 0;
+  if (located) {
+    neap__where(L, 1);
+    lua_setiuservalue(L, -2, values + 1);
+  }
+  return c;
+}
+
+static void pack_arguments(lua_State *L, int n) {
+  int i;
+  lua_createtable(L, n, 0);
+  lua_insert(L, 1);
+  for (i = n; i > 0; i--)
+    lua_rawseti(L, 1, i);
+}
+
+/* What an async function does when called. */
+static int async_call(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  int i, n = lua_gettop(L), values = n;
+  neap__coroutine *c;
+  if (!lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
+    name_infer(L);
+  if (n > MANY_ARGUMENTS) {
+    pack_arguments(L, n);
+    values = 1;
+  }
+  c = make(vm, L, NEAP__LUA, 1 + values);
+  c->packed = values != n;
+  c->nargs = (uint32_t)n;
+  lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, lua_upvalueindex(UP_METATABLE));
+  lua_setmetatable(L, -2);
+  if (values > 0) {
+    lua_insert(L, 1);
+    for (i = values; i > 0; i--)
+      lua_setiuservalue(L, 1, 1 + i);
+  }
+  announce(vm, L, c);
+  return 1;
+}
+
+void neap__coroutine_of(lua_State *L, int function, int argument) {
+  neap_vm *vm = neap__vm(L);
+  neap__coroutine *c;
+  function = lua_absindex(L, function);
+  argument = lua_absindex(L, argument);
+  c = make(vm, L, NEAP__LUA, 2);
+  c->nargs = 1;
+  lua_pushvalue(L, function);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, argument);
+  lua_setiuservalue(L, -2, 2);
+  neap__metatable_push(L, &neap__coroutine_type);
+  lua_setmetatable(L, -2);
+  announce(vm, L, c);
+}
+
+/* Makes an async function of the function at `index`; pushes it. */
+static void async_push(lua_State *L, int index, int named) {
+  neap__vm(L)->async_used = 1;
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  if (lua_isnil(L, -1)) { /* from now on known as an async one's body */
+    lua_pushvalue(L, index);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+  lua_pushvalue(L, index);
+  neap__metatable_push(L, &neap__coroutine_type);
+  lua_pushboolean(L, named);
+  lua_pushcclosure(L, async_call, 3);
+}
+
+static void check_function(lua_State *L, int index, const char *example) {
+  if (neap__is_async_function(L, index))
+    neap__usage(L, 1, "async: the function is an async function already");
+  if (lua_type(L, index) != LUA_TFUNCTION)
+    neap__usage(L, 1, "async: a function expected, got %s; write %s",
+                neap__describe(L, index), example);
+}
+
+int neap__async(lua_State *L) {
+  lua_settop(L, 2); /* the callable table, and the function */
+  check_function(L, 2, "async(function() ... end)");
+  async_push(L, 2, 0);
+  return 1;
+}
+
+int neap__async_define(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return neap__usage(L, 1, "async: a name expected, got %s; write function "
+                             "async.name() ... end",
+                       neap__describe(L, 2));
+  check_function(L, 3, "function async.name() ... end");
+  lua_pushvalue(L, 2);
+  name_set(L, 3);
+  async_push(L, 3, 1);
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -3);
+  lua_settable(L, -3);
+  return 0;
+}
+
+/*
+** sleep(0) gives up one turn and has neither state nor result, so that
+** one object can stand for all: it counts how often it was given out.
+*/
+int neap__sleep(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  double delay = luaL_checknumber(L, 1);
+  int result = !lua_isnoneornil(L, 2);
+  neap__coroutine *c;
+  if (!(delay > 0) && !result && delay <= 0) {
+    vm->bare_yields++;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return 1;
+  }
+  if (isnan(delay))
+    return neap__usage(L, 1, "sleep: the delay is not a number (NaN)");
+  lua_settop(L, 2);
+  c = make(vm, L, NEAP__SLEEP, result);
+  c->delay = delay;
+  c->nargs = (uint32_t)result;
+  neap__metatable_push(L, &neap__coroutine_type);
+  lua_setmetatable(L, -2);
+  if (result) {
+    lua_insert(L, 1);
+    lua_setiuservalue(L, 1, 1);
+    lua_settop(L, 1);
+  }
+  announce(vm, L, c);
+  return 1;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Using coroutine objects
+** ======================================================= */
+
+void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
+                          int level) {
+  neap_vm *vm = neap__vm(L);
+  neap__coroutine *c = neap__coroutine_at(L, index);
+  const char *name, *reason;
+  if (c->body == NEAP__YIELD && vm->bare_yields > 0) {
+    vm->bare_yields--; /* the shared object stays new */
+    return;
+  }
+  if (c->body != NEAP__YIELD && c->state == NEAP__NEW) {
+    c->state = (uint8_t)to;
+    return;
+  }
+  name = neap__coroutine_name(L, index);
+  reason = c->state == NEAP__OWNED    ? "a task runs it: await the task"
+           : c->state == NEAP__CLOSED ? "it was closed"
+                                      : "it was already awaited";
+  neap__usage(L, level, "cannot use coroutine '%s' again: %s; each call %s() "
+                        "makes a new one",
+              name, reason, name);
+}
+
+/* Pushes the arguments, at most c->nargs stack slots. */
+static void push_arguments(lua_State *L, int index, neap__coroutine *c,
+                           int release) {
+  int i, n = (int)c->nargs;
+  luaL_checkstack(L, n + 4, "too many arguments");
+  index = lua_absindex(L, index);
+  if (c->packed) {
+    lua_getiuservalue(L, index, 2);
+    for (i = 1; i <= n; i++)
+      lua_rawgeti(L, -i, i);
+    lua_remove(L, -n - 1);
+  }
+  else {
+    for (i = 1; i <= n; i++)
+      lua_getiuservalue(L, index, 1 + i);
+  }
+  if (release) { /* a task lives longer than the need for them */
+    for (i = 1; i <= (c->packed ? 1 : n); i++) {
+      lua_pushnil(L);
+      lua_setiuservalue(L, index, 1 + i);
+    }
+  }
+}
+
+int neap__coroutine_open(lua_State *L, int index) {
+  neap__coroutine *c = neap__coroutine_at(L, index);
+  index = lua_absindex(L, index);
+  lua_getiuservalue(L, index, 1);
+  if (c->nargs > 0)
+    push_arguments(L, index, c, 1);
+  return (int)c->nargs;
+}
+
+int neap__await_arguments(lua_State *L) {
+  neap__coroutine *c = neap__coroutine_at(L, 1);
+  push_arguments(L, 1, c, 0);
+  return (int)c->nargs;
+}
+
+void neap__coroutine_close(lua_State *L, int index) {
+  neap__coroutine *c = neap__coroutine_at(L, index);
+  if (c->body == NEAP__YIELD) {
+    neap_vm *vm = neap__vm(L);
+    if (vm->bare_yields > 0)
+      vm->bare_yields--;
+  }
+  else if (c->state == NEAP__NEW)
+    c->state = NEAP__CLOSED;
+}
+
+/* Lua: coro:close() */
+static int coroutine_close(lua_State *L) {
+  if (neap__coroutine_at(L, 1) == NULL)
+    return luaL_typeerror(L, 1, neap__coroutine_type.name);
+  neap__coroutine_close(L, 1);
+  return 0;
+}
+
+static void report_never_awaited(lua_State *L, const char *place) {
+  /* stack: name */
+  lua_pushfstring(L, "RuntimeWarning: coroutine '%s' was never awaited%s",
+                  lua_tostring(L, -1), place);
+  neap__report(L);
+}
+
+/* Lua: the finalizer of watched objects */
+static int coroutine_gc(lua_State *L) {
+  neap__coroutine *c = neap__coroutine_at(L, 1);
+  const char *place = "";
+  if (c == NULL || c->state != NEAP__NEW)
+    return 0;
+  c->state = NEAP__CLOSED;
+  if (c->located) {
+    int values = 1 + (c->packed ? 1 : (int)c->nargs);
+    if (c->body == NEAP__SLEEP)
+      values = (int)c->nargs;
+    if (lua_getiuservalue(L, 1, values + 1) == LUA_TSTRING)
+      place = lua_pushfstring(L, "\n  created at %s", lua_tostring(L, -1));
+  }
+  else if (c->body == NEAP__LUA) {
+    lua_Debug ar;
+    lua_getiuservalue(L, 1, 1);
+    lua_getinfo(L, ">S", &ar);
+    if (ar.linedefined > 0)
+      place = lua_pushfstring(L, "\n  defined at %s:%d", ar.short_src,
+                              ar.linedefined);
+  }
+  neap__coroutine_name(L, 1);
+  report_never_awaited(L, place);
+  return 0;
+}
+
+void neap__coroutine_init(lua_State *L) {
+  static const luaL_Reg methods[] = {{"close", coroutine_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__tostring", neap__coroutine_tostring}, {NULL, NULL}};
+  neap_vm *vm = neap__vm(L);
+  lua_newtable(L); /* names: weak keys, as functions come and go */
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushboolean(L, 0); /* the slot exists, so that filling it is cheap */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &fresh_key);
+  neap__metatable_new(L, &neap__coroutine_type, methods, metamethods,
+                      coroutine_gc);
+  vm->bare_yield = make(vm, L, NEAP__YIELD, 0);
+  neap__metatable_push(L, &neap__coroutine_type);
+  lua_setmetatable(L, -2); /* on the stack: the upvalue of sleep */
+}
+
+/* ====================================================== } */

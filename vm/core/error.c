@@ -1,0 +1,109 @@
+/*
+** error.c - asyncio's error objects, as C code makes and knows them.
+**
+** The classes are made by vm/lua/errors.lua; each carries its flags under
+** a key that only C code has.
+*/
+#include <stdarg.h>
+
+#include "vm.h"
+
+static const char flags_key = 0;   /* in each class */
+static const char classes_key = 0; /* in the registry: name -> class */
+
+int neap__error_flags(lua_State *L, int index) {
+  int flags;
+  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+    return 0;
+  lua_rawgetp(L, -1, &flags_key);
+  flags = (int)lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  return flags;
+}
+
+int neap__error_is_class(lua_State *L, int index) {
+  int is_class;
+  if (lua_type(L, index) != LUA_TTABLE)
+    return 0;
+  lua_rawgetp(L, index, &flags_key);
+  is_class = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return is_class;
+}
+
+void neap__error_new(lua_State *L, const char *class_name) {
+  lua_createtable(L, 0, 2);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "message");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &classes_key);
+  lua_getfield(L, -1, class_name);
+  lua_replace(L, -2);
+  lua_setmetatable(L, -2);
+}
+
+int neap__error_raise(lua_State *L, const char *class_name, const char *format,
+                      ...) {
+  va_list args;
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  neap__error_new(L, class_name);
+  return lua_error(L);
+}
+
+void neap__error_as_value(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (neap__error_flags(L, -1) & NEAP__IS_EXCEPTION) {
+    lua_pushliteral(L, "traceback");
+    lua_rawget(L, -2);
+    if (lua_isnil(L, -1)) {
+      neap__extra_get(L, index, "traceback");
+      if (!lua_isnil(L, -1)) {
+        lua_pushliteral(L, "traceback");
+        lua_insert(L, -2);
+        lua_rawset(L, -4);
+      }
+      else
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return;
+  }
+  neap__extra_get(L, index, "exception");
+  if (lua_isnil(L, -1)) { /* the first time it is asked for */
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    if (lua_type(L, -1) != LUA_TSTRING) { /* the message is a text */
+      lua_pushnil(L);
+      neap__error_text(L, -2);
+      lua_replace(L, -2);
+    }
+    neap__error_new(L, "Exception");
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "value");
+    neap__extra_get(L, index, "traceback");
+    lua_setfield(L, -2, "traceback");
+    lua_pushvalue(L, -1);
+    neap__extra_set(L, index, "exception");
+  }
+  lua_replace(L, -2);
+}
+
+NEAP_API int neap_iskeyboardinterrupt(lua_State *L, int index) {
+  return (neap__error_flags(L, index) & NEAP__IS_KEYBOARD) != 0;
+}
+
+/*
+** Runs errors.lua, the function at the top; leaves the table of classes
+** and the function isinstance in its place.
+*/
+void neap__error_init(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&flags_key);
+  lua_pushinteger(L, NEAP__IS_EXCEPTION);
+  lua_pushinteger(L, NEAP__IS_PASSING);
+  lua_pushinteger(L, NEAP__IS_CANCELLED);
+  lua_pushinteger(L, NEAP__IS_KEYBOARD);
+  lua_call(L, 5, 2);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &classes_key);
+}

@@ -1,0 +1,364 @@
+/*
+** future.c - the state and outcome of futures, tasks and gathers.
+**
+** A future goes once from PENDING to FINISHED, FAILED or CANCELLED, in
+** neap__future_settle. Its outcome is user value NEAP__RESULT: one result
+** as it is, several in a table, or the error.
+**
+** What few futures have stands in a table made when needed, user value
+** NEAP__EXTRA, with the fields: name (of a task), cancel_message,
+** callbacks (a list of handles), traceback (of the error), exception (the
+** error as an object, when it was raised as something else).
+*/
+#include "vm.h"
+
+void neap__extra_get(lua_State *L, int index, const char *field) {
+  if (lua_getiuservalue(L, index, NEAP__EXTRA) == LUA_TTABLE) {
+    lua_getfield(L, -1, field);
+    lua_replace(L, -2);
+  }
+}
+
+void neap__extra_set(lua_State *L, int index, const char *field) {
+  index = lua_absindex(L, index);
+  if (lua_getiuservalue(L, index, NEAP__EXTRA) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, NEAP__EXTRA);
+  }
+  lua_insert(L, -2);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+void neap__result_set(lua_State *L, int index, int n) {
+  neap__future *f = neap__future_at(L, index);
+  index = lua_absindex(L, index);
+  if (n == 0)
+    lua_pushnil(L); /* the slot may hold what the task awaited last */
+  else if (n > 1) {
+    int i, first = lua_gettop(L) - n + 1;
+    lua_createtable(L, n, 0);
+    lua_insert(L, first);
+    for (i = n; i > 0; i--)
+      lua_rawseti(L, first, i);
+  }
+  f->nresults = (uint32_t)n;
+  lua_setiuservalue(L, index, NEAP__RESULT);
+}
+
+void neap__error_set(lua_State *L, int index) {
+  lua_setiuservalue(L, index, NEAP__RESULT);
+}
+
+void neap__future_settle(lua_State *L, int index, neap__state state) {
+  neap_vm *vm = neap__vm(L);
+  neap__future *f = neap__future_at(L, index);
+  index = lua_absindex(L, index);
+  if (f->callbacks) /* first, as it can raise */
+    neap__callbacks_anchor(L, index);
+  f->state = (uint8_t)state;
+  if (state == NEAP__FAILED) /* reports an error that nobody looks at */
+    neap__watch(L, index, f->type);
+  neap__queue_splice(&vm->ready, &f->waiters);
+}
+
+/* {======================================================
+** Outcome
+** ======================================================= */
+
+int neap__outcome_raise(lua_State *L, int index) {
+  neap__future *f = neap__future_at(L, index);
+  index = lua_absindex(L, index);
+  f->observed = 1;
+  neap__extra_get(L, index, "traceback");
+  lua_getiuservalue(L, index, NEAP__RESULT);
+  neap__raising(L);
+  return lua_error(L);
+}
+
+int neap__outcome(lua_State *L, int index) {
+  neap__future *f = neap__future_at(L, index);
+  if (f->state != NEAP__FINISHED)
+    return neap__outcome_raise(L, index);
+  if (f->nresults == 0)
+    return 0;
+  lua_getiuservalue(L, index, NEAP__RESULT);
+  if (f->nresults > 1) {
+    int i, n = (int)f->nresults;
+    luaL_checkstack(L, n, "too many results");
+    for (i = 1; i <= n; i++)
+      lua_rawgeti(L, -i, i);
+    lua_remove(L, -n - 1);
+  }
+  return (int)f->nresults;
+}
+
+/* Lua: the second half of an await whose results are not plain. */
+int neap__await_result(lua_State *L) {
+  if (neap__coroutine_at(L, 1) != NULL) { /* sleep(d, result) */
+    lua_getiuservalue(L, 1, 1);
+    return 1;
+  }
+  return neap__outcome(L, 1);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Cancellation
+**
+** Cancelling a task that waits cancels what it waits for, and so on to
+** the innermost; the chain may be very long, so this is a loop over a
+** work list on the Lua stack. It runs no Lua.
+** ======================================================= */
+
+/* Cancels a pending plain future at the top; message at `message`. */
+static void cancel_future(lua_State *L, int index, int message) {
+  lua_pushvalue(L, message);
+  neap__error_new(L, "CancelledError");
+  neap__error_set(L, index);
+  neap__future_settle(L, index, NEAP__CANCELLED);
+}
+
+static void request(lua_State *L, int index, int message) {
+  neap__task *task = neap__task_at(L, index);
+  task->must_cancel = 1;
+  lua_pushvalue(L, message);
+  neap__extra_set(L, index, "cancel_message");
+}
+
+/*
+** One task: wakes it up, marks it, or pushes what it waits for, which is
+** to be cancelled next.
+*/
+static void cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
+  neap__task *task = neap__task_at(L, index);
+  neap__future *f = task->waiting_on;
+  task->cancel_requests++;
+  if (task->timer.position != 0) { /* sleeps? */
+    neap__timer_stop(vm, &task->timer);
+    request(L, index, message);
+    task->must_cancel = 0;
+    task->interrupted = 1;
+    neap__queue_push(&vm->ready, &task->timer.job);
+    return;
+  }
+  if (f == NULL || f->state != NEAP__PENDING) { /* runs, or is ready? */
+    request(L, index, message);
+    return;
+  }
+  if (f->type->kind == NEAP__TASK)
+    neap__task_push(L, (neap__task *)f);
+  else if (f->type->kind == NEAP__FUTURE)
+    lua_getiuservalue(L, index, NEAP__RESULT); /* see await.c */
+  else {
+    neap__gather *g = (neap__gather *)f;
+    if (!neap__gather_cancel(g)) { /* too late for it? */
+      request(L, index, message);
+      return;
+    }
+    neap__anchor_push(L, g->anchor);
+  }
+}
+
+int neap__cancel(lua_State *L, int index) {
+  neap_vm *vm = neap__vm(L);
+  int message = lua_gettop(L), taken;
+  neap__future *f = neap__future_at(L, index);
+  f->observed = 1; /* who cancels it does not ask for its error */
+  if (f->state != NEAP__PENDING) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  taken = f->type->kind != NEAP__GATHER ||
+          neap__gather_cancel((neap__gather *)f);
+  if (taken)
+    lua_pushvalue(L, index);
+  while (lua_gettop(L) > message) { /* for all on the work list */
+    int top = lua_gettop(L);
+    f = neap__future_at(L, top);
+    luaL_checkstack(L, 8, "too many tasks to cancel");
+    if (f->state == NEAP__PENDING) {
+      if (f->type->kind == NEAP__TASK)
+        cancel_task(vm, L, top, message);
+      else if (f->type->kind == NEAP__FUTURE)
+        cancel_future(L, top, message);
+      else if (neap__gather_cancel((neap__gather *)f)) {
+        lua_pushvalue(L, message);
+        neap__extra_set(L, top, "cancel_message");
+        neap__gather_push_pending(L, top);
+      }
+    }
+    lua_remove(L, top); /* what was pushed goes first, as in recursion */
+  }
+  lua_settop(L, message - 1);
+  return taken;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Methods of all futures
+** ======================================================= */
+
+static neap__future *check_future(lua_State *L) {
+  neap__future *f = neap__future_at(L, 1);
+  if (f == NULL)
+    luaL_typeerror(L, 1, neap__future_type.name);
+  return f;
+}
+
+/* Lua: f:done() */
+static int future_done(lua_State *L) {
+  lua_pushboolean(L, check_future(L)->state != NEAP__PENDING);
+  return 1;
+}
+
+/* Lua: f:cancelled() */
+static int future_cancelled(lua_State *L) {
+  lua_pushboolean(L, check_future(L)->state == NEAP__CANCELLED);
+  return 1;
+}
+
+static void check_done(lua_State *L, const neap__future *f, const char *what) {
+  if (f->state == NEAP__PENDING)
+    neap__error_raise(L, "InvalidStateError",
+                      "%s is not set: the %s is not done; await it first",
+                      what, f->type->name);
+}
+
+/* Lua: f:result() -> results; raises the error */
+static int future_result(lua_State *L) {
+  check_done(L, check_future(L), "the result");
+  return neap__outcome(L, 1);
+}
+
+/* Lua: f:exception() -> error object or nil */
+static int future_exception(lua_State *L) {
+  neap__future *f = check_future(L);
+  check_done(L, f, "the exception");
+  if (f->state == NEAP__FINISHED)
+    return 0;
+  if (f->state == NEAP__CANCELLED)
+    return neap__outcome_raise(L, 1);
+  f->observed = 1;
+  lua_getiuservalue(L, 1, NEAP__RESULT);
+  neap__error_as_value(L, 1);
+  return 1;
+}
+
+/* Lua: f:cancel([msg]) -> whether the request was taken */
+static int future_cancel(lua_State *L) {
+  check_future(L);
+  lua_settop(L, 2);
+  lua_pushboolean(L, neap__cancel(L, 1));
+  return 1;
+}
+
+/* Only plain futures are settled by scripts. */
+static neap__future *check_settable(lua_State *L, const char *method) {
+  neap__future *f = check_future(L);
+  if (f->type != &neap__future_type)
+    neap__usage(L, 1, "%s: not possible on a %s: it settles by itself", method,
+                f->type == &neap__task_type ? "Task" : "gather's Future");
+  if (f->state != NEAP__PENDING)
+    neap__error_raise(L, "InvalidStateError", "%s: the Future is done already",
+                      method);
+  return f;
+}
+
+/* Lua: f:set_result(...) */
+static int future_set_result(lua_State *L) {
+  check_settable(L, "set_result");
+  neap__result_set(L, 1, lua_gettop(L) - 1);
+  neap__future_settle(L, 1, NEAP__FINISHED);
+  return 0;
+}
+
+/* Lua: f:set_exception(err); an error class is called first */
+static int future_set_exception(lua_State *L) {
+  check_settable(L, "set_exception");
+  lua_settop(L, 2);
+  if (neap__error_is_class(L, 2)) {
+    lua_call(L, 0, 1);
+    check_settable(L, "set_exception"); /* the class ran Lua */
+  }
+  neap__error_set(L, 1);
+  neap__future_settle(L, 1, NEAP__FAILED);
+  return 0;
+}
+
+/* Lua: asyncio.Future() */
+int neap__future_make(lua_State *L) {
+  neap__future_new(L);
+  return 1;
+}
+
+neap__future *neap__future_new(lua_State *L) {
+  neap__future *f =
+      (neap__future *)lua_newuserdatauv(L, sizeof *f, NEAP__EXTRA);
+  neap__future_prepare(f, &neap__future_type);
+  neap__metatable_push(L, &neap__future_type);
+  lua_setmetatable(L, -2);
+  return f;
+}
+
+void neap__future_prepare(neap__future *f, const neap__type *type) {
+  f->type = type;
+  f->waiters.head = f->waiters.tail = NULL;
+  f->state = NEAP__PENDING;
+  f->observed = 0;
+  f->callbacks = 0;
+  f->nresults = 0;
+}
+
+/* Lua: the finalizer of failed futures */
+int neap__future_gc(lua_State *L) {
+  neap__future *f = neap__future_at(L, 1);
+  if (f == NULL || f->state != NEAP__FAILED || f->observed)
+    return 0;
+  f->observed = 1;
+  neap__future_report(L, 1, f->type == &neap__task_type
+                                ? "Task exception was never retrieved"
+                                : "Future exception was never retrieved");
+  return 0;
+}
+
+void neap__future_report(lua_State *L, int index, const char *title) {
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, neap__future_tostring);
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  lua_getiuservalue(L, index, NEAP__RESULT);
+  neap__extra_get(L, index, "traceback");
+  neap__error_text(L, -2);
+  lua_pushfstring(L, "%s\nfuture: %s\n%s", title, lua_tostring(L, -3),
+                  lua_tostring(L, -1));
+  neap__report(L);
+  lua_pop(L, 3);
+}
+
+const luaL_Reg neap__future_methods[] = {
+    {"done", future_done},
+    {"cancelled", future_cancelled},
+    {"result", future_result},
+    {"exception", future_exception},
+    {"cancel", future_cancel},
+    {"set_result", future_set_result},
+    {"set_exception", future_set_exception},
+    {"add_done_callback", neap__add_done_callback},
+    {"remove_done_callback", neap__remove_done_callback},
+    {NULL, NULL}};
+
+void neap__future_init(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__tostring", neap__future_tostring},
+                                         {NULL, NULL}};
+  neap__metatable_new(L, &neap__future_type, neap__future_methods, metamethods,
+                      neap__future_gc);
+  neap__metatable_new(L, &neap__gather_type, neap__future_methods, metamethods,
+                      neap__future_gc);
+}
+
+/* ====================================================== } */

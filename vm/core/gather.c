@@ -1,0 +1,332 @@
+/*
+** gather.c - one future for many awaitables.
+**
+** A gather is a future with an array of jobs, one for each child, that
+** wait for the children. It is anchored until the last child is done, as
+** the children point into it. Its user value NEAP__CORO is the list of
+** the children, in argument order.
+*/
+#include "vm.h"
+
+static neap__gather *gather_of(neap__child *child) {
+  char *first = (char *)(child - child->index);
+  return (neap__gather *)(first - offsetof(neap__gather, children));
+}
+
+/* {======================================================
+** Outcome
+** ======================================================= */
+
+/* Pushes the list of results. stack: gather at `index` */
+static void push_results(lua_State *L, int index) {
+  neap__gather *g = (neap__gather *)neap__future_at(L, index);
+  uint32_t i;
+  lua_createtable(L, (int)g->count, 1);
+  lua_getiuservalue(L, index, NEAP__CORO);
+  for (i = 0; i < g->count; i++) {
+    neap__future *f = g->children[i].future;
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    lua_getiuservalue(L, -1, NEAP__RESULT);
+    if (f->state != NEAP__FINISHED) { /* only with return_exceptions */
+      f->observed = 1;
+      neap__error_as_value(L, -2);
+    }
+    else if (f->nresults > 1) { /* keep the first of them */
+      lua_rawgeti(L, -1, 1);
+      lua_replace(L, -2);
+    }
+    lua_rawseti(L, -4, (lua_Integer)i + 1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_pushinteger(L, g->count);
+  lua_setfield(L, -2, "n");
+}
+
+/* All children are done. Lua: gather at 1; may raise "not enough memory" */
+static int finish(lua_State *L) {
+  neap__gather *g = (neap__gather *)neap__future_at(L, 1);
+  if (g->cancel_requested) { /* children may have refused; it counts */
+    neap__extra_get(L, 1, "cancel_message");
+    neap__error_new(L, "CancelledError");
+    neap__error_set(L, 1);
+    neap__future_settle(L, 1, NEAP__FAILED);
+  }
+  else {
+    push_results(L, 1);
+    neap__result_set(L, 1, 1);
+    neap__future_settle(L, 1, NEAP__FINISHED);
+  }
+  return 0;
+}
+
+/* Gives the gather at the top the error of its child. May raise. */
+static void fail(lua_State *L, const neap__child *child) {
+  lua_getiuservalue(L, -1, NEAP__CORO);
+  lua_rawgeti(L, -1, (lua_Integer)child->index + 1);
+  neap__extra_get(L, -1, "traceback");
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else
+    neap__extra_set(L, -4, "traceback");
+  lua_getiuservalue(L, -1, NEAP__RESULT);
+  neap__error_set(L, -4);
+  neap__future_settle(L, -3, NEAP__FAILED);
+  lua_pop(L, 2);
+}
+
+/* Lua: gather at 1, child light userdata at 2 */
+static int child_settled(lua_State *L) {
+  neap__child *child = (neap__child *)lua_touserdata(L, 2);
+  neap__gather *g = gather_of(child);
+  lua_settop(L, 1);
+  if (child->future->state == NEAP__FINISHED || g->return_exceptions) {
+    if (g->finished == g->count)
+      finish(L);
+  }
+  else {
+    child->future->observed = 1;
+    fail(L, child);
+  }
+  return 0;
+}
+
+/* A child is done: the gather at `index` of L looks at it. */
+static void child_done(neap_vm *vm, lua_State *L, int index,
+                       neap__child *child) {
+  neap__gather *g = gather_of(child);
+  neap__future *f = child->future;
+  index = lua_absindex(L, index);
+  g->finished++;
+  if (g->future.state != NEAP__PENDING)
+    f->observed = 1; /* too late for this error to matter */
+  else if (g->finished == g->count ||
+           (f->state != NEAP__FINISHED && !g->return_exceptions)) {
+    lua_pushcfunction(L, child_settled);
+    lua_pushvalue(L, index);
+    lua_pushlightuserdata(L, child);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) { /* no memory? */
+      if (g->future.state == NEAP__PENDING) {
+        neap__error_set(L, index);
+        neap__future_settle(L, index, NEAP__FAILED);
+      }
+      else
+        lua_pop(L, 1);
+    }
+  }
+  if (g->finished == g->count && g->anchor != 0) {
+    neap__anchor_drop(vm, L, g->anchor);
+    g->anchor = 0;
+  }
+}
+
+static void child_job(neap_vm *vm, neap__job *job) {
+  neap__child *child = (neap__child *)job;
+  neap__anchor_push(vm->L, gather_of(child)->anchor);
+  child_done(vm, vm->L, -1, child);
+  lua_pop(vm->L, 1);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Cancellation (called by neap__cancel)
+** ======================================================= */
+
+int neap__gather_cancel(neap__gather *g) {
+  uint32_t i;
+  for (i = 0; i < g->count; i++) {
+    neap__future *f = g->children[i].future;
+    if (f->state == NEAP__PENDING &&
+        (f->type->kind != NEAP__GATHER ||
+         neap__gather_cancel((neap__gather *)f))) {
+      g->cancel_requested = 1;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+void neap__gather_push_pending(lua_State *L, int index) {
+  neap__gather *g = (neap__gather *)neap__future_at(L, index);
+  uint32_t i;
+  lua_getiuservalue(L, index, NEAP__CORO);
+  luaL_checkstack(L, (int)g->count + 2, "too many children to cancel");
+  index = lua_gettop(L);
+  for (i = g->count; i > 0; i--) {
+    if (g->children[i - 1].future->state == NEAP__PENDING)
+      lua_rawgeti(L, index, i);
+  }
+  lua_remove(L, index);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Construction
+** ======================================================= */
+
+/* Whether the value at the top can be awaited. */
+static int is_awaitable(lua_State *L) {
+  neap__object *o = neap__object_at(L, -1);
+  if (o != NULL)
+    return o->type->kind != NEAP__HANDLE;
+  if (luaL_getmetafield(L, -1, "__await") == LUA_TNIL)
+    return 0;
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* The list form: one table without __await. Pushes return_exceptions. */
+static int is_list(lua_State *L) {
+  if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TTABLE || is_awaitable(L))
+    return 0;
+  lua_getfield(L, 1, "return_exceptions");
+  return 1;
+}
+
+/* Pushes the i-th argument. */
+static void push_argument(lua_State *L, int list, int i) {
+  if (list)
+    lua_rawgeti(L, 1, i);
+  else
+    lua_pushvalue(L, i);
+}
+
+/* Nothing is started before all arguments are known to be right. */
+static void check_arguments(lua_State *L, int list, int n) {
+  int i;
+  for (i = 1; i <= n; i++) {
+    push_argument(L, list, i);
+    if (!is_awaitable(L)) {
+      const char *what = neap__describe(L, -1);
+      if (neap__is_async_function(L, -2))
+        what = "an async function: call it, as in gather(f(), g())";
+      neap__usage(L, 1, "gather: argument %d: an awaitable expected, got %s",
+                  i, what);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* Replaces the object at the top, with __await, by a task that awaits. */
+static void await_in_task(lua_State *L) {
+  neap__await_push(L);
+  neap__coroutine_of(L, -1, -2);
+  neap__coroutine_take(L, -1, NEAP__OWNED, 1);
+  neap__task_new(L, -1, 1);
+  lua_replace(L, -4);
+  lua_pop(L, 2);
+}
+
+/*
+** Replaces the argument at the top by its future. `seen`, at index `map`,
+** leads from the coroutine objects already wrapped to their tasks; it is
+** filled from the first repetition on.
+*/
+static void ensure_future(lua_State *L, int map, int children, int i,
+                          int list) {
+  neap__coroutine *c = neap__coroutine_at(L, -1);
+  if (c == NULL) {
+    if (neap__future_at(L, -1) == NULL)
+      await_in_task(L);
+    return;
+  }
+  if (c->body != NEAP__YIELD && c->state == NEAP__OWNED) { /* given twice? */
+    if (lua_isnil(L, map)) {
+      int j;
+      lua_newtable(L);
+      for (j = 1; j < i; j++) {
+        push_argument(L, list, j);
+        lua_rawgeti(L, children, j);
+        lua_rawset(L, -3);
+      }
+      lua_replace(L, map);
+    }
+    lua_pushvalue(L, -1);
+    lua_rawget(L, map);
+    if (!lua_isnil(L, -1)) {
+      lua_replace(L, -2);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  neap__coroutine_take(L, -1, NEAP__OWNED, 1);
+  neap__task_new(L, -1, 1);
+  if (!lua_isnil(L, map)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, map);
+  }
+  lua_replace(L, -2);
+}
+
+/* Makes the gather with room for n children; pushes it. */
+static neap__gather *gather_new(lua_State *L, int n) {
+  size_t size = sizeof(neap__gather) + (size_t)n * sizeof(neap__child);
+  neap__gather *g = (neap__gather *)lua_newuserdatauv(L, size, NEAP__CORO);
+  neap__future_prepare(&g->future, &neap__gather_type);
+  g->anchor = 0;
+  g->count = 0;
+  g->finished = 0;
+  g->return_exceptions = 0;
+  g->cancel_requested = 0;
+  neap__metatable_push(L, &neap__gather_type);
+  lua_setmetatable(L, -2);
+  return g;
+}
+
+int neap__gather_make(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  int list = is_list(L);
+  int n = list ? (int)lua_rawlen(L, 1) : lua_gettop(L);
+  int return_exceptions = list && lua_toboolean(L, -1), i, self, children, map;
+  neap__gather *g;
+  if (list)
+    lua_settop(L, 1);
+  if (vm->L == NULL)
+    return neap__usage(L, 1, "gather: no running event loop: call it in an "
+                             "async function that run() started");
+  luaL_checkstack(L, 12, "too many arguments");
+  check_arguments(L, list, n);
+  lua_createtable(L, n, 0);
+  children = lua_gettop(L);
+  lua_pushnil(L);
+  map = children + 1;
+  g = gather_new(L, n);
+  self = map + 1;
+  g->return_exceptions = (uint8_t)return_exceptions;
+  for (i = 1; i <= n; i++) {
+    push_argument(L, list, i);
+    ensure_future(L, map, children, i, list);
+    g->children[i - 1].job.run = child_job;
+    g->children[i - 1].future = neap__future_at(L, -1);
+    g->children[i - 1].index = (uint32_t)i - 1;
+    lua_rawseti(L, children, i);
+  }
+  lua_pushvalue(L, children);
+  lua_setiuservalue(L, self, NEAP__CORO);
+  g->count = (uint32_t)n;
+  lua_pushvalue(L, self);
+  g->anchor = neap__anchor(vm, L);
+  for (i = 0; i < n; i++) { /* nothing below can fail */
+    if (g->children[i].future->state == NEAP__PENDING)
+      neap__future_wait(g->children[i].future, &g->children[i].job);
+  }
+  for (i = 0; i < n; i++) {
+    if (g->children[i].future->state != NEAP__PENDING)
+      child_done(vm, L, self, &g->children[i]);
+  }
+  if (n == 0) {
+    neap__anchor_drop(vm, L, g->anchor);
+    g->anchor = 0;
+    lua_settop(L, self);
+    lua_replace(L, 1);
+    lua_settop(L, 1);
+    return finish(L), 1;
+  }
+  lua_settop(L, self);
+  return 1;
+}
+
+/* ====================================================== } */

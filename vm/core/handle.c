@@ -1,0 +1,301 @@
+/*
+** handle.c - callbacks: of call_soon, call_later and add_done_callback.
+**
+** A handle is a function with its arguments. It is anchored while it is
+** in the ready queue or the heap. A done callback of a pending future
+** stands in that future's list instead, kept alive by the future, and is
+** anchored when the future settles.
+*/
+#include <math.h>
+
+#include "vm.h"
+
+enum { HANDLE_FUNCTION = 1 }; /* user value; the arguments follow */
+
+static void handle_run(neap_vm *vm, neap__job *job);
+
+int neap__is_handle_job(const neap__job *job) { return job->run == handle_run; }
+
+neap__handle *neap__handle_of(neap__job *job) {
+  return (neap__handle *)((char *)job - offsetof(neap__handle, timer));
+}
+
+static neap__handle *handle_at(lua_State *L, int index) {
+  neap__object *o = neap__object_at(L, index);
+  return (o != NULL && o->type->kind == NEAP__HANDLE) ? (neap__handle *)o
+                                                      : NULL;
+}
+
+neap__handle *neap__handle_new(lua_State *L, int index, int n) {
+  int i, first = lua_gettop(L) - n + 1;
+  neap__handle *h;
+  luaL_argcheck(L, n < 250, index, "too many arguments for a callback");
+  h = (neap__handle *)lua_newuserdatauv(L, sizeof *h, n + 1);
+  h->type = &neap__handle_type;
+  h->timer.job.run = handle_run;
+  h->timer.position = 0;
+  h->anchor = 0;
+  h->nargs = (uint32_t)n;
+  h->cancelled = 0;
+  neap__metatable_push(L, &neap__handle_type);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, HANDLE_FUNCTION);
+  lua_insert(L, first);
+  for (i = n; i > 0; i--)
+    lua_setiuservalue(L, first, HANDLE_FUNCTION + i);
+  return h;
+}
+
+/* Anchors the handle at the top, which stays. */
+static void anchor(neap_vm *vm, lua_State *L, neap__handle *h) {
+  lua_pushvalue(L, -1);
+  h->anchor = neap__anchor(vm, L);
+}
+
+void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *h) {
+  uint32_t number = h->anchor;
+  h->anchor = 0;
+  if (number != 0)
+    neap__anchor_drop(vm, L, number);
+}
+
+/* Lua: the handle; calls its function. */
+static int call(lua_State *L) {
+  neap__handle *h = handle_at(L, 1);
+  int i, n = (int)h->nargs;
+  luaL_checkstack(L, n + 1, "too many arguments for a callback");
+  for (i = 0; i <= n; i++)
+    lua_getiuservalue(L, 1, HANDLE_FUNCTION + i);
+  lua_call(L, n, 0);
+  return 0;
+}
+
+/* Lua: handle, error, traceback or nil */
+static int report(lua_State *L) {
+  neap__error_text(L, 2);
+  lua_pushcfunction(L, neap__handle_tostring);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_pushfstring(L, "Exception in callback\nhandle: %s\n%s",
+                  lua_tostring(L, -1), lua_tostring(L, -2));
+  neap__report(L);
+  return 0;
+}
+
+static void handle_run(neap_vm *vm, neap__job *job) {
+  neap__handle *h = neap__handle_of(job);
+  lua_State *L = vm->L;
+  int top = lua_gettop(L);
+  uint64_t begin;
+  neap__anchor_push(L, h->anchor);
+  neap__handle_drop(vm, L, h);
+  if (!h->cancelled) {
+    h->cancelled = 1; /* cannot be cancelled any more */
+    lua_pushcfunction(L, neap__callback_handler);
+    lua_pushcfunction(L, call);
+    lua_pushvalue(L, top + 1);
+    begin = vm->debug ? neap__step_begin(vm, NULL) : 0;
+    if (lua_pcall(L, 1, 0, top + 2) != LUA_OK) {
+      if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD) {
+        vm->keyboard = 1;
+        vm->stopping = 1;
+      }
+      else {
+        lua_pushcfunction(L, report);
+        lua_pushvalue(L, top + 1);
+        lua_pushvalue(L, -3);
+        neap__raised_traceback(L);
+        if (lua_pcall(L, 3, 0, 0) != LUA_OK)
+          lua_pop(L, 1); /* no memory even for the report */
+      }
+    }
+    if (begin != 0)
+      neap__step_end(vm, begin);
+  }
+  lua_settop(L, top);
+}
+
+/* Lua: handle:cancel() */
+static int handle_cancel(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__handle *h = handle_at(L, 1);
+  if (h == NULL)
+    return luaL_typeerror(L, 1, neap__handle_type.name);
+  h->cancelled = 1;
+  if (h->timer.position != 0) {
+    neap__timer_stop(vm, &h->timer);
+    neap__handle_drop(vm, L, h);
+  }
+  return 0;
+}
+
+/* Lua: handle:cancelled() */
+static int handle_cancelled(lua_State *L) {
+  neap__handle *h = handle_at(L, 1);
+  if (h == NULL)
+    return luaL_typeerror(L, 1, neap__handle_type.name);
+  lua_pushboolean(L, h->cancelled);
+  return 1;
+}
+
+/* {======================================================
+** Scheduling
+** ======================================================= */
+
+static void check_callback(lua_State *L, int index, const char *function) {
+  neap_vm *vm = neap__vm(L);
+  if (neap__is_async_function(L, index) || neap__coroutine_at(L, index) != NULL)
+    neap__usage(L, 1, "%s: a plain function expected, got %s: for async code "
+                      "write create_task(f())",
+                function, neap__describe(L, index));
+  luaL_checktype(L, index, LUA_TFUNCTION);
+  if (vm->L == NULL)
+    neap__usage(L, 1, "%s: no running event loop: call it in an async "
+                      "function that run() started",
+                function);
+}
+
+int neap__call_soon(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__handle *h;
+  check_callback(L, 1, "call_soon");
+  h = neap__handle_new(L, 1, lua_gettop(L) - 1);
+  anchor(vm, L, h);
+  neap__queue_push(&vm->ready, &h->timer.job);
+  return 1;
+}
+
+int neap__call_later(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  double delay = luaL_checknumber(L, 1);
+  neap__handle *h;
+  if (isnan(delay))
+    return neap__usage(L, 1, "call_later: the delay is not a number (NaN)");
+  check_callback(L, 2, "call_later");
+  h = neap__handle_new(L, 2, lua_gettop(L) - 2);
+  anchor(vm, L, h);
+  if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
+    neap__handle_drop(vm, L, h);
+    return luaL_error(L, "not enough memory");
+  }
+  return 1;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Done callbacks
+** ======================================================= */
+
+/* Lua: f:add_done_callback(fn) */
+int neap__add_done_callback(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__future *f = neap__future_at(L, 1);
+  neap__handle *h;
+  if (f == NULL)
+    return luaL_typeerror(L, 1, neap__future_type.name);
+  lua_settop(L, 2);
+  if (f->state != NEAP__PENDING)
+    check_callback(L, 2, "add_done_callback");
+  else
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 1);
+  h = neap__handle_new(L, 2, 1); /* called with the future */
+  if (f->state != NEAP__PENDING) {
+    anchor(vm, L, h);
+    neap__queue_push(&vm->ready, &h->timer.job);
+    return 0;
+  }
+  neap__extra_get(L, 1, "callbacks");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    neap__extra_set(L, 1, "callbacks");
+  }
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  f->callbacks = 1;
+  neap__future_wait(f, &h->timer.job);
+  return 0;
+}
+
+void neap__queue_remove(neap__queue *q, const neap__job *job) {
+  neap__job *previous = NULL, *j;
+  for (j = q->head; j != NULL; previous = j, j = j->next) {
+    if (j != job)
+      continue;
+    if (previous != NULL)
+      previous->next = j->next;
+    else
+      q->head = j->next;
+    if (q->tail == j)
+      q->tail = previous;
+    return;
+  }
+}
+
+/* Lua: f:remove_done_callback(fn) -> how many were removed */
+int neap__remove_done_callback(lua_State *L) {
+  neap__future *f = neap__future_at(L, 1);
+  lua_Integer i, kept = 0, n, removed = 0;
+  if (f == NULL)
+    return luaL_typeerror(L, 1, neap__future_type.name);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  neap__extra_get(L, 1, "callbacks");
+  if (f->state != NEAP__PENDING || lua_isnil(L, 3)) {
+    lua_pushinteger(L, 0);
+    return 1;
+  }
+  n = (lua_Integer)lua_rawlen(L, 3);
+  for (i = 1; i <= n; i++) {
+    neap__handle *h;
+    lua_rawgeti(L, 3, i);
+    h = handle_at(L, -1);
+    lua_getiuservalue(L, -1, HANDLE_FUNCTION);
+    if (lua_rawequal(L, -1, 2)) {
+      neap__queue_remove(&f->waiters, &h->timer.job);
+      removed++;
+      lua_pop(L, 2);
+    }
+    else {
+      lua_pop(L, 1);
+      lua_rawseti(L, 3, ++kept);
+    }
+  }
+  for (i = n; i > kept; i--) {
+    lua_pushnil(L);
+    lua_rawseti(L, 3, i);
+  }
+  lua_pushinteger(L, removed);
+  return 1;
+}
+
+void neap__callbacks_anchor(lua_State *L, int index) {
+  neap_vm *vm = neap__vm(L);
+  lua_Integer i, n;
+  neap__extra_get(L, index, "callbacks");
+  n = (lua_Integer)lua_rawlen(L, -1);
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, -1, i);
+    if (handle_at(L, -1)->anchor == 0) /* not from a try that failed? */
+      anchor(vm, L, handle_at(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  neap__extra_set(L, index, "callbacks");
+}
+
+void neap__handle_init(lua_State *L) {
+  static const luaL_Reg methods[] = {{"cancel", handle_cancel},
+                                     {"cancelled", handle_cancelled},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", neap__handle_tostring},
+                                         {NULL, NULL}};
+  neap__metatable_new(L, &neap__handle_type, methods, metamethods, NULL);
+}
+
+/* ====================================================== } */

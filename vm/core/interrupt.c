@@ -1,0 +1,69 @@
+/*
+** interrupt.c - Ctrl-C: from the signal handler to Lua.
+**
+** The handler counts, wakes up the loop's poll, and puts a hook on the
+** Lua threads that may be running. In a run the loop cancels the main
+** task; the hook stops a step that goes on spinning after that, and any
+** step at the second interrupt. Outside a run the hook raises an error.
+*/
+#include "vm.h"
+
+#define GRACE 100000000u /* ns that a step may go on after Ctrl-C */
+#define CHECK_EVERY 1000 /* instructions, meanwhile */
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  neap_vm *vm = neap__vm(L);
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  if (vm->L == NULL) { /* synchronous code */
+    luaL_error(L, "interrupted!");
+    return;
+  }
+  if (vm->interrupts == 0)
+    return; /* of an earlier run */
+  if (vm->interrupts == 1) {
+    uint64_t now = uv_hrtime();
+    if (vm->interrupt_time == 0)
+      vm->interrupt_time = now;
+    if (now - vm->interrupt_time < GRACE) {
+      lua_sethook(L, hook, LUA_MASKCOUNT, CHECK_EVERY);
+      return;
+    }
+  }
+  lua_pushnil(L);
+  neap__error_new(L, "KeyboardInterrupt");
+  lua_error(L);
+}
+
+static void set_hook(lua_State *L) {
+  const int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  if (L != NULL)
+    lua_sethook(L, hook, mask, 1);
+}
+
+NEAP_API void neap_interrupt(neap_vm *vm) {
+  neap__task *task = vm->current;
+  vm->interrupt_time = 0;
+  vm->interrupts = vm->interrupts + 1;
+  if (vm->L != NULL)
+    (void)uv_async_send(&vm->wakeup); /* async-signal-safe */
+  set_hook(vm->running);
+  if (task != NULL && task->thread != vm->running)
+    set_hook(task->thread);
+}
+
+void neap__interrupt_check(neap_vm *vm) {
+  lua_State *L = vm->L;
+  neap__task *task = vm->main_task;
+  int first = vm->interrupts_seen == 0;
+  vm->interrupts_seen = vm->interrupts;
+  if (!first || task == NULL || task->future.state != NEAP__PENDING) {
+    vm->interrupts = 2; /* nothing (more) to cancel: end at once */
+    vm->stopping = 1;
+    return;
+  }
+  neap__task_push(L, task);
+  lua_pushnil(L);
+  neap__cancel(L, -2);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,145 @@
+/*
+** loop.c - the event loop: turns, and polls between them.
+**
+** A turn runs the jobs that were ready at its start, first in first out;
+** what they make ready waits for the next one. Between turns the loop
+** moves due timers to the ready queue and polls libuv: always when
+** something in libuv is active, else once in NEAP__SHARED_TURNS, since a
+** poll is a system call. It sleeps only when nothing is ready.
+*/
+#include "vm.h"
+
+#define NEAP__SHARED_TURNS 64
+
+static void alarm_rings(uv_timer_t *timer) { (void)timer; }
+static void wakeup_comes(uv_async_t *async) { (void)async; }
+
+int neap__loop_open(neap_vm *vm) {
+  int status;
+  if (vm->handles_open)
+    return 0;
+  if (vm->loop == NULL) {
+    status = uv_loop_init(&vm->own_loop);
+    if (status != 0)
+      return status;
+    vm->loop = &vm->own_loop;
+    vm->owns_loop = 1;
+  }
+  status = uv_async_init(vm->loop, &vm->wakeup, wakeup_comes);
+  if (status != 0)
+    return status; /* the loop stays, for the next try */
+  status = uv_timer_init(vm->loop, &vm->alarm);
+  uv_unref((uv_handle_t *)&vm->wakeup); /* alone, it is nothing to wait for */
+  vm->handles_open = 1;
+  return status;
+}
+
+void neap__loop_close(neap_vm *vm) {
+  if (vm->handles_open) {
+    uv_close((uv_handle_t *)&vm->wakeup, NULL);
+    uv_close((uv_handle_t *)&vm->alarm, NULL);
+    vm->handles_open = 0;
+  }
+  if (vm->owns_loop) {
+    uv_run(vm->loop, UV_RUN_NOWAIT); /* completes the closing */
+    (void)uv_loop_close(vm->loop); /* busy: a module left its own handles */
+    vm->owns_loop = 0;
+  }
+  vm->loop = NULL;
+}
+
+/* Runs what is ready now. */
+static void turn(neap_vm *vm) {
+  neap__job *last = vm->ready.tail, *job;
+  if (vm->ready.head == NULL)
+    return;
+  do {
+    job = vm->ready.head;
+    vm->ready.head = job->next;
+    job->run(vm, job); /* frees the job, maybe */
+  } while (job != last);
+  if (vm->fresh != NULL)
+    neap__coroutine_settle_fresh(vm, vm->L);
+}
+
+/* Sleeps until libuv has something or the first timer is due. */
+static void wait(neap_vm *vm) {
+  uint64_t deadline = neap__timers_next(vm);
+  if (deadline != UINT64_MAX) {
+    uint64_t now = uv_hrtime(), ms = 0;
+    if (deadline > now)
+      ms = (deadline - now + 999999) / 1000000; /* never wakes too early */
+    uv_update_time(vm->loop);
+    (void)uv_timer_start(&vm->alarm, alarm_rings, ms, 0); /* cannot fail */
+  }
+  uv_run(vm->loop, UV_RUN_ONCE);
+  (void)uv_timer_stop(&vm->alarm);
+  vm->unpolled = 0;
+}
+
+int neap__loop_run(neap_vm *vm) {
+  vm->stopping = 0;
+  while (!vm->stopping) {
+    if (vm->interrupts != vm->interrupts_seen) {
+      neap__interrupt_check(vm);
+      continue;
+    }
+    if (vm->ready.head == NULL) {
+      if (vm->timers.count == 0 && !uv_loop_alive(vm->loop))
+        return 0;
+      wait(vm);
+    }
+    else if (uv_loop_alive(vm->loop) ||
+             ++vm->unpolled >= NEAP__SHARED_TURNS) {
+      uv_run(vm->loop, UV_RUN_NOWAIT);
+      vm->unpolled = 0;
+    }
+    if (vm->timers.count > 0)
+      neap__timers_expire(vm, uv_hrtime());
+    turn(vm);
+  }
+  return 1;
+}
+
+/* {======================================================
+** Debug mode: slow steps
+** ======================================================= */
+
+/* A time that is never 0. */
+uint64_t neap__step_begin(neap_vm *vm, neap__task *task) {
+  lua_State *L = vm->L;
+  /* the step may end the task: its text is made from what it was before */
+  if (task != NULL)
+    neap__task_push(L, task);
+  else
+    lua_pushvalue(L, -1); /* the handle */
+  return uv_hrtime() | 1;
+}
+
+/* Lua: object, seconds */
+static int report_slow(lua_State *L) {
+  double limit, took = lua_tonumber(L, 2);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "asyncio") != LUA_TTABLE)
+    return 0;
+  lua_getfield(L, -1, "slow_callback_duration");
+  limit = luaL_optnumber(L, -1, 0.1);
+  if (took < limit)
+    return 0;
+  luaL_tolstring(L, 1, NULL);
+  lua_pushfstring(L, "Executing %s took %f seconds", lua_tostring(L, -1), took);
+  neap__report(L);
+  return 0;
+}
+
+void neap__step_end(neap_vm *vm, uint64_t begin) {
+  lua_State *L = vm->L;
+  double took = (double)(uv_hrtime() - begin) / 1e9;
+  lua_pushcfunction(L, report_slow);
+  lua_insert(L, -2);
+  lua_pushnumber(L, took);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+    lua_pop(L, 1); /* no memory for the report */
+}
+
+/* ====================================================== } */

@@ -1,0 +1,117 @@
+/*
+** object.c - what all userdata of Neap share: type checks, metatables,
+** and the words of usage errors.
+*/
+#include <stdarg.h>
+
+#include "vm.h"
+
+const neap__type neap__coroutine_type = {NEAP__COROUTINE, "coroutine object"};
+const neap__type neap__future_type = {NEAP__FUTURE, "Future"};
+const neap__type neap__task_type = {NEAP__TASK, "Task"};
+const neap__type neap__gather_type = {NEAP__GATHER, "Future"};
+const neap__type neap__handle_type = {NEAP__HANDLE, "Handle"};
+
+/*
+** Looks at the type's address inside the userdata rather than at the
+** metatable: half the calls, and scripts cannot forge it (they cannot
+** write into a userdata). A foreign userdata large enough to be read
+** cannot hold the address of one of our static objects.
+*/
+neap__object *neap__object_at(lua_State *L, int index) {
+  neap__object *o = (neap__object *)lua_touserdata(L, index);
+  if (o == NULL || lua_rawlen(L, index) < sizeof *o)
+    return NULL; /* also light userdata: their length is 0 */
+  if (o->type == &neap__coroutine_type || o->type == &neap__task_type ||
+      o->type == &neap__future_type || o->type == &neap__gather_type ||
+      o->type == &neap__handle_type)
+    return o;
+  return NULL;
+}
+
+neap__coroutine *neap__coroutine_at(lua_State *L, int index) {
+  neap__object *o = neap__object_at(L, index);
+  return (o != NULL && o->type->kind == NEAP__COROUTINE) ? (neap__coroutine *)o
+                                                         : NULL;
+}
+
+neap__future *neap__future_at(lua_State *L, int index) {
+  neap__object *o = neap__object_at(L, index);
+  if (o == NULL || o->type->kind == NEAP__COROUTINE ||
+      o->type->kind == NEAP__HANDLE)
+    return NULL;
+  return (neap__future *)o;
+}
+
+neap__task *neap__task_at(lua_State *L, int index) {
+  neap__object *o = neap__object_at(L, index);
+  return (o != NULL && o->type->kind == NEAP__TASK) ? (neap__task *)o : NULL;
+}
+
+/* The registry key of the metatable with the finalizer. */
+static const void *watched_key(const neap__type *type) {
+  return &type->name;
+}
+
+static void metatable_make(lua_State *L, const neap__type *type,
+                           const luaL_Reg *metamethods, lua_CFunction gc) {
+  lua_createtable(L, 0, 6);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_pushstring(L, type->name);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0); /* scripts cannot reach the metatable */
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, -2); /* the methods */
+  lua_setfield(L, -2, "__index");
+  if (gc != NULL) {
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+  }
+}
+
+void neap__metatable_new(lua_State *L, const neap__type *type,
+                         const luaL_Reg *methods, const luaL_Reg *metamethods,
+                         lua_CFunction gc) {
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  metatable_make(L, type, metamethods, NULL);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+  if (gc != NULL) {
+    metatable_make(L, type, metamethods, gc);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, watched_key(type));
+  }
+  lua_pop(L, 1);
+}
+
+void neap__metatable_push(lua_State *L, const neap__type *type) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+}
+
+void neap__watch(lua_State *L, int index, const neap__type *type) {
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, watched_key(type));
+  lua_setmetatable(L, index);
+}
+
+int neap__usage(lua_State *L, int level, const char *format, ...) {
+  va_list args;
+  luaL_where(L, level);
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+const char *neap__describe(lua_State *L, int index) {
+  neap__object *o = neap__object_at(L, index);
+  if (o != NULL)
+    return lua_pushfstring(L, "a %s", o->type->name);
+  if (neap__is_async_function(L, index))
+    return lua_pushliteral(L, "an async function");
+  if (lua_isnoneornil(L, index))
+    return lua_pushstring(L, luaL_typename(L, index));
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
+    return lua_pushfstring(L, "a %s", lua_tostring(L, -1));
+  return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+}

@@ -1,0 +1,324 @@
+/*
+** report.c - texts for people: tracebacks, errors, diagnostics.
+**
+** A traceback belongs to one raise of an error, and is made by the message
+** handler at the base of a task, generator or callback. When an await
+** raises the error of another task on, the traceback of that task is
+** remembered (neap__raising), and the next handler that sees the same
+** error puts it first: so the text shows the whole way of the error.
+*/
+#include <stdio.h>
+#include <string.h>
+
+#include "vm.h"
+
+static const char raised_error_key = 0;     /* in the registry */
+static const char raised_traceback_key = 0; /* in the registry */
+
+#define FIRST_LEVELS 12 /* shown of a long traceback, */
+#define LAST_LEVELS 10  /* and at its end */
+#define LONGEST 8000    /* bytes of a traceback that is still added to */
+
+/* {======================================================
+** Reports
+** ======================================================= */
+
+void neap__report(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
+  if (vm->report != NULL)
+    vm->report(vm->report_ud, text, len);
+  else {
+    fflush(stdout); /* what the script printed before comes before */
+    fwrite(text, 1, len, stderr);
+    fputc('\n', stderr);
+    fflush(stderr);
+  }
+  lua_pop(L, 1);
+}
+
+/* The text of an error value, as lua prints it. */
+static void push_message(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
+    lua_pushvalue(L, index);
+    lua_tostring(L, -1);
+  }
+  else if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+    lua_pushvalue(L, index);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
+      lua_pop(L, 1);
+      lua_pushfstring(L, "(error object is a %s value; its __tostring fails)",
+                      luaL_typename(L, index));
+    }
+  }
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}
+
+void neap__error_text(lua_State *L, int index) {
+  int traceback = lua_gettop(L);
+  index = lua_absindex(L, index);
+  push_message(L, index);
+  if (!lua_isnil(L, traceback))
+    lua_pushfstring(L, "%s\nstack traceback:%s", lua_tostring(L, -1),
+                    lua_tostring(L, traceback));
+  lua_replace(L, traceback);
+  lua_settop(L, traceback);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Tracebacks
+** ======================================================= */
+
+void neap__where(lua_State *L, int level) {
+  lua_Debug ar;
+  if (lua_getstack(L, level, &ar) && lua_getinfo(L, "Sl", &ar) &&
+      ar.currentline > 0)
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else
+    lua_pushnil(L);
+}
+
+/* The name of the function at the top among those of the modules loaded,
+   pushed; or NULL. */
+static const char *library_name(lua_State *L) {
+  int function = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushglobaltable(L); /* its names come first, without a module */
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+      lua_pop(L, 1);
+      lua_replace(L, function + 1);
+      lua_settop(L, function + 1);
+      return lua_tostring(L, -1);
+    }
+  }
+  lua_pop(L, 1);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_type(L, -1) != LUA_TTABLE || lua_type(L, -2) != LUA_TSTRING)
+      continue;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+      if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+        lua_pushfstring(L, "%s.%s", lua_tostring(L, -4), lua_tostring(L, -2));
+        lua_replace(L, function + 1);
+        lua_settop(L, function + 1);
+        return lua_tostring(L, -1);
+      }
+    }
+  }
+  lua_settop(L, function);
+  return NULL;
+}
+
+/*
+** Replaces the function of a frame, at the top, by the frame's line, or
+** removes it: Neap's own frames, and C functions without a name (Lua's
+** base, or ours), tell nothing.
+*/
+static void push_frame(lua_State *L, const lua_Debug *ar) {
+  int function = lua_gettop(L);
+  lua_CFunction f = lua_tocfunction(L, function);
+  const char *name, *what = "async function ";
+  if (f == neap__await_enter || f == neap__await_result ||
+      f == neap__await_arguments || strcmp(ar->short_src, "[neap]") == 0) {
+    lua_pop(L, 1);
+    return;
+  }
+  name = neap__function_name(L, function);
+  if (name == NULL) {
+    name = library_name(L);
+    what = "function ";
+  }
+  if (name != NULL)
+    lua_pushfstring(L, "%s'%s'", what, name);
+  else if (*ar->namewhat != '\0')
+    lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
+  else if (*ar->what == 'm')
+    lua_pushliteral(L, "main chunk");
+  else if (*ar->what != 'C')
+    lua_pushfstring(L, "function <%s:%d>", ar->short_src, ar->linedefined);
+  else {
+    lua_settop(L, function - 1);
+    return;
+  }
+  if (ar->currentline > 0)
+    lua_pushfstring(L, "\n\t%s:%d: in %s", ar->short_src, ar->currentline,
+                    lua_tostring(L, -1));
+  else
+    lua_pushfstring(L, "\n\t%s: in %s", ar->short_src, lua_tostring(L, -1));
+  lua_replace(L, function);
+  lua_settop(L, function);
+}
+
+/* How many levels the stack has. */
+static int count_levels(lua_State *L) {
+  lua_Debug ar;
+  int low = 0, high = 1;
+  while (lua_getstack(L, high, &ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (low + 1 < high) {
+    int middle = (low + high) / 2;
+    if (lua_getstack(L, middle, &ar))
+      low = middle;
+    else
+      high = middle;
+  }
+  return lua_getstack(L, low, &ar) ? low + 1 : low;
+}
+
+void neap__traceback(lua_State *L, lua_State *thread, int from) {
+  lua_Debug ar;
+  int level, n = count_levels(thread), first = lua_gettop(L);
+  luaL_checkstack(L, FIRST_LEVELS + LAST_LEVELS + LUA_MINSTACK, NULL);
+  lua_pushliteral(L, "");
+  for (level = from; level < n && lua_getstack(thread, level, &ar); level++) {
+    if (n - from > FIRST_LEVELS + LAST_LEVELS &&
+        level == from + FIRST_LEVELS) {
+      int skip = n - from - FIRST_LEVELS - LAST_LEVELS;
+      lua_pushfstring(L, "\n\t...\t(skipping %d levels)", skip);
+      level += skip - 1;
+      continue;
+    }
+    if (!lua_checkstack(thread, 2) || !lua_getinfo(thread, "Slnf", &ar))
+      break;
+    if (thread != L)
+      lua_xmove(thread, L, 1);
+    push_frame(L, &ar);
+  }
+  lua_concat(L, lua_gettop(L) - first);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** The error on its way
+** ======================================================= */
+
+void neap__raising(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  lua_insert(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_traceback_key);
+}
+
+void neap__raising_clear(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushnil(L);
+  neap__raising(L);
+  lua_pop(L, 1);
+}
+
+void neap__raised_traceback(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  if (lua_rawequal(L, -1, -2))
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_traceback_key);
+  else
+    lua_pushnil(L);
+  lua_replace(L, -2);
+}
+
+void neap__raising_replace(lua_State *L, int old) {
+  old = lua_absindex(L, old);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  if (lua_rawequal(L, -1, old)) {
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  }
+  lua_pop(L, 1);
+}
+
+/*
+** Pushes the traceback of the error at index 1: what is remembered of it,
+** then the frames of this thread, then `last` (a format with one %s).
+*/
+static void push_whole(lua_State *L, const char *last) {
+  const char *before;
+  lua_pushvalue(L, 1);
+  neap__raised_traceback(L);
+  lua_replace(L, -2);
+  before = lua_tostring(L, -1);
+  if (before != NULL && strlen(before) > LONGEST)
+    return; /* a long chain of tasks: its far end tells no more */
+  neap__traceback(L, L, 1);
+  lua_pushfstring(L, "%s%s%s", before == NULL ? "" : before,
+                  lua_tostring(L, -1), last);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Pushes "(task 'Task-1', created at file:line)". */
+static void push_origin(lua_State *L, neap__task *task) {
+  lua_Debug ar;
+  neap__task_push(L, task);
+  neap__task_name(L, -1);
+  if (lua_getiuservalue(L, -2, NEAP__CREATOR) == LUA_TFUNCTION &&
+      task->line > 0) {
+    lua_getinfo(L, ">S", &ar);
+    lua_pushfstring(L, "\n\t(task '%s', created at %s:%d)",
+                    lua_tostring(L, -1), ar.short_src, (int)task->line);
+  }
+  else {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "\n\t(task '%s')", lua_tostring(L, -1));
+  }
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+int neap__task_handler(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  lua_settop(L, 1);
+  if (vm->current == NULL || (neap__error_flags(L, 1) & NEAP__IS_PASSING))
+    return 1;
+  push_origin(L, vm->current);
+  push_whole(L, lua_tostring(L, 2));
+  neap__task_push(L, vm->current);
+  lua_insert(L, -2);
+  neap__extra_set(L, -2, "traceback");
+  lua_settop(L, 1);
+  return 1;
+}
+
+int neap__callback_handler(lua_State *L) {
+  lua_settop(L, 1);
+  if (neap__error_flags(L, 1) & NEAP__IS_PASSING)
+    return 1;
+  push_whole(L, "");
+  lua_pushvalue(L, 1);
+  neap__raising(L);
+  lua_settop(L, 1);
+  return 1;
+}
+
+NEAP_API int neap_traceback(lua_State *L) {
+  const char *message;
+  if (neap__error_flags(L, 1) & NEAP__IS_KEYBOARD)
+    return 1;
+  message = lua_tostring(L, 1);
+  lua_pushvalue(L, 1);
+  neap__raised_traceback(L);
+  if (!lua_isnil(L, -1) || (neap__error_flags(L, 1) & NEAP__IS_EXCEPTION)) {
+    push_message(L, 1); /* an error of a task */
+    neap__traceback(L, L, 1);
+    lua_pushfstring(L, "%s\nstack traceback:%s%s", lua_tostring(L, -2),
+                    lua_isnil(L, -3) ? "" : lua_tostring(L, -3),
+                    lua_tostring(L, -1));
+    return 1;
+  }
+  lua_settop(L, 1);
+  if (message == NULL) {
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+      return 1; /* it speaks for itself */
+    message = lua_pushfstring(L, "(error object is a %s value)",
+                              luaL_typename(L, 1));
+  }
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* ====================================================== } */

@@ -1,0 +1,253 @@
+/*
+** repr.c - what tostring gives for coroutine objects, futures and handles:
+** Python's words.
+*/
+#include "vm.h"
+
+/* Pushes "file:line" of the Lua function at the top, which is popped. */
+static void push_definition(lua_State *L) {
+  lua_Debug ar;
+  lua_getinfo(L, ">S", &ar);
+  lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+}
+
+int neap__coroutine_tostring(lua_State *L) {
+  neap__coroutine *c = neap__coroutine_at(L, 1);
+  if (c == NULL)
+    return luaL_typeerror(L, 1, neap__coroutine_type.name);
+  neap__coroutine_name(L, 1);
+  lua_pushfstring(L, "<coroutine object %s at %p>", lua_tostring(L, -1),
+                  lua_topointer(L, 1));
+  return 1;
+}
+
+/* {======================================================
+** Tasks
+** ======================================================= */
+
+/* The line at which the task's own function stands, or 0. */
+static int running_line(neap__task *task, lua_Debug *ar) {
+  int level, line = 0;
+  lua_Debug frame;
+  for (level = 0; lua_getstack(task->thread, level, &frame); level++) {
+    if (lua_getinfo(task->thread, "Sl", &frame) && frame.currentline > 0 &&
+        *frame.source != '=') { /* none of Neap's own */
+      line = frame.currentline; /* the outermost one counts */
+      *ar = frame;
+    }
+  }
+  return line;
+}
+
+/* Pushes "<f() running at file:line>" for the task at `index`. */
+static void push_coroutine(lua_State *L, int index) {
+  neap__task *task = neap__task_at(L, index);
+  neap__coroutine *c;
+  lua_Debug ar;
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, index, NEAP__CORO);
+  c = neap__coroutine_at(L, -1);
+  neap__coroutine_name(L, top + 1);
+  if (c->body != NEAP__LUA)
+    lua_pushfstring(L, "<%s()>", lua_tostring(L, -1));
+  else if (task->future.state != NEAP__PENDING) {
+    lua_getiuservalue(L, top + 1, 1);
+    push_definition(L);
+    lua_pushfstring(L, "<%s() done, defined at %s>", lua_tostring(L, top + 2),
+                    lua_tostring(L, -1));
+  }
+  else if (task->thread != NULL && running_line(task, &ar) > 0)
+    lua_pushfstring(L, "<%s() running at %s:%d>", lua_tostring(L, -1),
+                    ar.short_src, ar.currentline);
+  else {
+    lua_getiuservalue(L, top + 1, 1);
+    push_definition(L);
+    lua_pushfstring(L, "<%s() running at %s>", lua_tostring(L, top + 2),
+                    lua_tostring(L, -1));
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Results, errors, callbacks
+** ======================================================= */
+
+/* Pushes a short text for a value, as a Lua programmer would write it;
+   runs no metamethod of scripts. */
+static void push_value(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (lua_type(L, index) == LUA_TSTRING) {
+    size_t len;
+    const char *s = lua_tolstring(L, index, &len);
+    if (len > 40)
+      lua_pushfstring(L, "'%s...'", lua_pushlstring(L, s, 37));
+    else
+      lua_pushfstring(L, "'%s'", s);
+    if (len > 40)
+      lua_remove(L, -2);
+  }
+  else if (neap__object_at(L, index) != NULL)
+    luaL_tolstring(L, index, NULL);
+  else if (lua_type(L, index) == LUA_TTABLE ||
+           lua_type(L, index) == LUA_TUSERDATA)
+    lua_pushfstring(L, "%s: %p", luaL_typename(L, index),
+                    lua_topointer(L, index));
+  else
+    luaL_tolstring(L, index, NULL);
+}
+
+/* Pushes "TimeoutError('too slow')" for the error at the top, popped. */
+static void push_error(lua_State *L) {
+  int error = lua_gettop(L);
+  if (neap__error_flags(L, error) & NEAP__IS_EXCEPTION) {
+    lua_getmetatable(L, error);
+    lua_pushliteral(L, "__name");
+    lua_rawget(L, -2);
+    lua_pushliteral(L, "message");
+    lua_rawget(L, error);
+    if (lua_isnil(L, -1))
+      lua_pushliteral(L, "");
+    else
+      push_value(L, -1);
+    lua_pushfstring(L, "%s(%s)", luaL_tolstring(L, error + 2, NULL),
+                    lua_tostring(L, error + 4));
+  }
+  else
+    push_value(L, error);
+  lua_replace(L, error);
+  lua_settop(L, error);
+}
+
+/* Pushes the function of a callback as "f() at file:line". */
+static void push_function(lua_State *L) {
+  lua_Debug ar;
+  lua_getinfo(L, ">S", &ar);
+  if (*ar.what == 'C')
+    lua_pushliteral(L, "[C]");
+  else
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+}
+
+int neap__handle_tostring(lua_State *L) {
+  neap__object *o = neap__object_at(L, 1);
+  if (o == NULL || o->type->kind != NEAP__HANDLE)
+    return luaL_typeerror(L, 1, neap__handle_type.name);
+  lua_getiuservalue(L, 1, 1);
+  push_function(L);
+  lua_pushfstring(L, "<Handle%s function at %s>",
+                  ((neap__handle *)o)->anchor == 0 &&
+                          ((neap__handle *)o)->cancelled
+                      ? " cancelled"
+                      : "",
+                  lua_tostring(L, -1));
+  return 1;
+}
+
+/* ====================================================== } */
+
+/* The state of the future at index 1, in Python's words. */
+static const char *state_name(neap__future *f) {
+  switch (f->state) {
+  case NEAP__PENDING:
+    return f->type->kind == NEAP__TASK && ((neap__task *)f)->cancel_requests > 0
+               ? "cancelling"
+               : "pending";
+  case NEAP__CANCELLED:
+    return "cancelled";
+  default:
+    return "finished";
+  }
+}
+
+/* Appends the string at the top to the one below it. */
+static void append(lua_State *L) { lua_concat(L, 2); }
+
+static void append_outcome(lua_State *L, neap__future *f) {
+  if (f->state == NEAP__FINISHED) {
+    lua_getiuservalue(L, 1, NEAP__RESULT);
+    if (f->nresults > 1) {
+      uint32_t i;
+      lua_pushliteral(L, " result=(");
+      for (i = 1; i <= f->nresults && i <= 8; i++) {
+        lua_rawgeti(L, -2, i);
+        push_value(L, -1);
+        lua_replace(L, -2);
+        lua_pushstring(L, i < f->nresults ? ", " : "");
+        lua_concat(L, 3);
+      }
+      lua_pushstring(L, i <= f->nresults ? "...)" : ")");
+      append(L);
+    }
+    else {
+      push_value(L, -1);
+      lua_pushfstring(L, " result=%s", lua_tostring(L, -1));
+      lua_replace(L, -2);
+    }
+    lua_replace(L, -2);
+    append(L);
+  }
+  else if (f->state == NEAP__FAILED) {
+    lua_pushliteral(L, " exception=");
+    lua_getiuservalue(L, 1, NEAP__RESULT);
+    push_error(L);
+    lua_concat(L, 3);
+  }
+}
+
+/* Lua: tostring(future). Not recursive: what a task waits for is shown
+   without what that waits for. */
+int neap__future_tostring(lua_State *L) {
+  neap__future *f = neap__future_at(L, 1);
+  if (f == NULL)
+    return luaL_typeerror(L, 1, neap__future_type.name);
+  lua_settop(L, 1);
+  if (f->type->kind != NEAP__TASK) {
+    lua_pushfstring(L, "<%s %s", f->type->name, state_name(f));
+    append_outcome(L, f);
+    lua_pushliteral(L, ">");
+    append(L);
+    return 1;
+  }
+  neap__task_name(L, 1);
+  push_coroutine(L, 1);
+  lua_pushfstring(L, "<Task %s name='%s' coro=%s", state_name(f),
+                  lua_tostring(L, 2), lua_tostring(L, 3));
+  neap__task_push_awaited(L, 1);
+  if (!lua_isnil(L, -1)) {
+    neap__future *awaited = neap__future_at(L, -1);
+    if (awaited->type->kind == NEAP__TASK) {
+      neap__task_name(L, -1);
+      push_coroutine(L, lua_gettop(L) - 1);
+      lua_pushfstring(L, " wait_for=<Task %s name='%s' coro=%s>",
+                      state_name(awaited), lua_tostring(L, -2),
+                      lua_tostring(L, -1));
+    }
+    else
+      lua_pushfstring(L, " wait_for=<%s %s>", awaited->type->name,
+                      state_name(awaited));
+    lua_replace(L, 5);
+    lua_settop(L, 5);
+    append(L);
+  }
+  else
+    lua_pop(L, 1);
+  append_outcome(L, f);
+  lua_pushliteral(L, ">");
+  append(L);
+  return 1;
+}
+
+int neap__task_get_stack(lua_State *L) {
+  neap__task *task = neap__task_at(L, 1);
+  if (task->future.state != NEAP__PENDING || task->thread == NULL) {
+    lua_pushliteral(L, "stack traceback:");
+    return 1;
+  }
+  lua_pushliteral(L, "stack traceback:");
+  neap__traceback(L, task->thread, 0);
+  append(L);
+  return 1;
+}

@@ -1,0 +1,228 @@
+/*
+** run.c - run(coro): the life of one run of the loop.
+**
+** The main task runs until it is done; then the tasks left over are
+** cancelled, oldest first, and the loop goes on until they have ended; if
+** their cleanup made new tasks, these are cancelled in a further round.
+** Then what is left in the queues is dropped, and the main task's outcome
+** becomes that of run.
+*/
+#include "vm.h"
+
+/* The main task is done: the turn in which waiters look at it is the last. */
+static void stop_job(neap_vm *vm, neap__job *job) {
+  (void)job;
+  vm->stopping = 1;
+}
+
+/* {======================================================
+** Deadlock
+** ======================================================= */
+
+/* Lua: pushes the report of all tasks and what they wait for. */
+static int describe_deadlock(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__task *task;
+  int shown = 0, left = 0;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "deadlock: every task waits, and nothing is pending that "
+                     "could wake one");
+  for (task = vm->tasks; task != NULL; task = task->next) {
+    if (shown == 20) {
+      left++;
+      continue;
+    }
+    shown++;
+    luaL_addstring(&b, "\n\t");
+    lua_pushcfunction(L, neap__future_tostring);
+    neap__task_push(L, task);
+    lua_call(L, 1, 1);
+    luaL_addvalue(&b);
+  }
+  if (left > 0) {
+    lua_pushfstring(L, "\n\t... and %d tasks more", left);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  return 1;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** The end
+** ======================================================= */
+
+static void cancel_one(lua_State *L, neap__task *task) {
+  neap__task_push(L, task);
+  lua_pushnil(L);
+  neap__cancel(L, -2);
+  lua_pop(L, 1);
+}
+
+/* Cancels all unfinished tasks and runs the loop until they have ended.
+   Lua: no arguments; an error leaves tasks, which are abandoned then. */
+static int end_leftovers(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  while (vm->tasks != NULL) {
+    neap__task *task;
+    for (task = vm->tasks; task != NULL; task = task->next) {
+      if (!task->leftover) {
+        task->leftover = 1;
+        vm->leftovers++;
+      }
+    }
+    /* cancelling ends no task at once, so that the list stays as it is */
+    for (task = vm->tasks; task != NULL; task = task->next)
+      cancel_one(L, task);
+    while (vm->leftovers > 0) { /* the last one stops the loop */
+      if (!neap__loop_run(vm))
+        return 0; /* they await what never comes */
+      if (vm->interrupts > 1)
+        return 0; /* the user does not want to wait */
+    }
+  }
+  return 0;
+}
+
+/* Empties the ready queue without running Lua. */
+void neap__ready_drop(neap_vm *vm, lua_State *L) {
+  while (vm->ready.head != NULL) {
+    neap__job *job = vm->ready.head;
+    vm->ready.head = job->next;
+    if (neap__is_handle_job(job))
+      neap__handle_drop(vm, L, neap__handle_of(job));
+    else if (!neap__is_task_job(job) && job != &vm->stop)
+      job->run(vm, job); /* a gather counts its children */
+  }
+}
+
+/* Nothing of this run stays: handles, timers, tasks that never ended. */
+static void drop_rest(neap_vm *vm, lua_State *L) {
+  neap__timers_expire(vm, UINT64_MAX);
+  neap__ready_drop(vm, L);
+  neap__tasks_abandon(vm, L);
+  vm->leftovers = 0;
+  neap__coroutine_settle_fresh(vm, L);
+  neap__pool_trim(vm, L);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** run
+** ======================================================= */
+
+enum { CORO = 1, OPTIONS, TASK };
+
+/* Lua: the coroutine object -> main task; protected */
+static int make_main(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__coroutine_take(L, 1, NEAP__OWNED, 1);
+  vm->main_task = neap__task_new(L, 1, 2);
+  vm->stop.run = stop_job;
+  neap__future_wait(&vm->main_task->future, &vm->stop);
+  return 1;
+}
+
+/* Lua: protected; the whole run. -> deadlock report or nil */
+static int run_protected(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  if (!neap__loop_run(vm)) {
+    describe_deadlock(L);
+    return 1;
+  }
+  return 0;
+}
+
+/* Whether the options ask for debug mode. */
+static int check_debug(lua_State *L) {
+  int debug;
+  if (lua_isnoneornil(L, OPTIONS))
+    return 0;
+  if (lua_type(L, OPTIONS) != LUA_TTABLE)
+    neap__usage(L, 1, "run: a table of options such as {debug=true} expected, "
+                      "got %s",
+                neap__describe(L, OPTIONS));
+  lua_getfield(L, OPTIONS, "debug");
+  debug = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return debug;
+}
+
+/* Raises KeyboardInterrupt if Ctrl-C was why the main task ended. */
+static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task) {
+  int others = task->cancel_requests > (vm->interrupts_seen > 0 ? 1u : 0u);
+  if (vm->keyboard || vm->interrupts > 1 ||
+      (vm->interrupts > 0 && task->future.state == NEAP__CANCELLED &&
+       !others)) {
+    task->future.observed = 1;
+    lua_pushnil(L);
+    neap__error_new(L, "KeyboardInterrupt");
+    lua_error(L);
+  }
+}
+
+int neap__run(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__task *task;
+  int debug = vm->debug, status;
+  lua_State *outside = vm->running;
+  lua_settop(L, 2);
+  if (vm->L != NULL)
+    return neap__usage(L, 1, "run: the event loop is running already: use "
+                             "await(coro) or create_task(coro) inside it");
+  neap__check_coroutine(L, CORO, "run");
+  vm->debug = (uint8_t)(debug || check_debug(L));
+  status = neap__loop_open(vm);
+  if (status != 0) {
+    vm->debug = (uint8_t)debug;
+    return neap__usage(L, 1, "run: cannot open an event loop: %s",
+                       uv_strerror(status));
+  }
+  luaL_checkstack(L, 2 * LUA_MINSTACK, "run");
+  vm->L = L;
+  vm->running = L;
+  vm->main_task = NULL;
+  vm->keyboard = 0;
+  vm->interrupts = 0;
+  vm->interrupts_seen = 0;
+  lua_pushcfunction(L, make_main);
+  lua_pushvalue(L, CORO);
+  status = lua_pcall(L, 1, 1, 0); /* -> TASK, or an error */
+  if (status == LUA_OK) {
+    lua_pushcfunction(L, run_protected);
+    status = lua_pcall(L, 0, 1, 0); /* -> nil or a text */
+    if (status == LUA_OK && lua_isnil(L, -1) && vm->interrupts > 1)
+      ; /* a second Ctrl-C waits for nothing */
+    else {
+      lua_pushcfunction(L, end_leftovers);
+      if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+        lua_replace(L, -2);
+    }
+    if (status == LUA_OK && !lua_isnil(L, -1)) {
+      luaL_where(L, 1);
+      lua_insert(L, -2);
+      lua_concat(L, 2);
+      status = LUA_ERRRUN;
+    }
+  }
+  task = vm->main_task;
+  drop_rest(vm, L);
+  vm->main_task = NULL;
+  vm->L = NULL;
+  vm->running = outside;
+  vm->debug = (uint8_t)debug;
+  if (status != LUA_OK) {
+    if (vm->interrupts > 0 && task != NULL)
+      check_keyboard(vm, L, task);
+    if (neap__task_at(L, TASK) != NULL)
+      neap__future_at(L, TASK)->observed = 1;
+    return lua_error(L);
+  }
+  check_keyboard(vm, L, task);
+  return neap__outcome(L, TASK);
+}
+
+/* ====================================================== } */

@@ -1,0 +1,501 @@
+/*
+** task.c - tasks: a coroutine object run by the loop.
+**
+** The life of a task: neap__task_new makes it ready; its first step
+** (task_step) takes a Lua thread from the pool and runs task_main on it;
+** each await suspends the thread (await.c) until the task's job is ready
+** again; task_main ends with the outcome in the task, and the thread goes
+** back to the pool.
+*/
+#include "vm.h"
+
+static const char await_key = 0; /* the Lua function await, in the registry */
+
+static void task_step(neap_vm *vm, neap__job *job);
+
+int neap__is_task_job(const neap__job *job) { return job->run == task_step; }
+
+void neap__task_push(lua_State *L, const neap__task *task) {
+  neap__anchor_push(L, task->anchor);
+}
+
+void neap__task_push_awaited(lua_State *L, int index) {
+  neap__task *task = neap__task_at(L, index);
+  neap__future *f = task->waiting_on;
+  if (f == NULL || task->future.state != NEAP__PENDING)
+    lua_pushnil(L);
+  else if (f->type->kind == NEAP__FUTURE)
+    lua_getiuservalue(L, index, NEAP__RESULT);
+  else if (f->state != NEAP__PENDING) /* no longer anchored */
+    lua_pushnil(L);
+  else if (f->type->kind == NEAP__TASK)
+    neap__task_push(L, (neap__task *)f);
+  else
+    neap__anchor_push(L, ((neap__gather *)f)->anchor);
+}
+
+/* {======================================================
+** Birth
+** ======================================================= */
+
+static void list_append(neap_vm *vm, neap__task *task) {
+  task->next = NULL;
+  task->previous = vm->last_task;
+  if (vm->last_task != NULL)
+    vm->last_task->next = task;
+  else
+    vm->tasks = task;
+  vm->last_task = task;
+}
+
+static void list_remove(neap_vm *vm, neap__task *task) {
+  if (task->previous != NULL)
+    task->previous->next = task->next;
+  else
+    vm->tasks = task->next;
+  if (task->next != NULL)
+    task->next->previous = task->previous;
+  else
+    vm->last_task = task->previous;
+}
+
+/* Notes which line of which function creates the task at the top. */
+static void note_creator(lua_State *L, neap__task *task, int level) {
+  lua_Debug ar;
+  task->line = -1;
+  if (lua_getstack(L, level, &ar) && lua_getinfo(L, "fl", &ar)) {
+    task->line = ar.currentline;
+    lua_setiuservalue(L, -2, NEAP__CREATOR);
+  }
+}
+
+neap__task *neap__task_new(lua_State *L, int index, int level) {
+  neap_vm *vm = neap__vm(L);
+  neap__task *task;
+  index = lua_absindex(L, index);
+  task = (neap__task *)lua_newuserdatauv(L, sizeof *task, NEAP__CREATOR);
+  neap__future_prepare(&task->future, &neap__task_type);
+  task->timer.job.run = task_step;
+  task->timer.position = 0;
+  task->thread = NULL;
+  task->waiting_on = NULL;
+  task->cancel_requests = 0;
+  task->must_cancel = 0;
+  task->interrupted = 0;
+  task->leftover = 0;
+  neap__metatable_push(L, &neap__task_type);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, NEAP__CORO);
+  note_creator(L, task, level);
+  lua_pushvalue(L, -1);
+  task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
+  task->id = ++vm->task_count;
+  list_append(vm, task);
+  neap__queue_push(&vm->ready, &task->timer.job);
+  return task;
+}
+
+/* The value of field `name` of the options table at index 2, at the top. */
+static void check_name(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) {
+    lua_pushnil(L);
+    return;
+  }
+  if (lua_type(L, 2) != LUA_TTABLE)
+    neap__usage(L, 1, "create_task: a table of options such as {name=\"...\"} "
+                      "expected, got %s",
+                neap__describe(L, 2));
+  lua_getfield(L, 2, "name");
+  if (!lua_isnil(L, -1))
+    luaL_tolstring(L, -1, NULL);
+}
+
+void neap__check_coroutine(lua_State *L, int index, const char *function) {
+  if (neap__coroutine_at(L, index) != NULL)
+    return;
+  if (neap__is_async_function(L, index))
+    neap__usage(L, 1, "%s: a coroutine object expected, got an async function: "
+                      "call it, as in %s(f())",
+                function, function);
+  if (lua_isfunction(L, index))
+    neap__usage(L, 1, "%s: a coroutine object expected, got a function: make "
+                      "it an async function and call it, as in %s(f())",
+                function, function);
+  neap__usage(L, 1, "%s: a coroutine object expected, got %s%s", function,
+              neap__describe(L, index),
+              neap__future_at(L, index) != NULL ? ": await it instead" : "");
+}
+
+int neap__create_task(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  if (lua_gettop(L) > 1) {
+    check_name(L);
+    lua_replace(L, 2);
+    lua_settop(L, 2);
+  }
+  if (vm->L == NULL)
+    return neap__usage(L, 1, "create_task: no running event loop: call it in "
+                             "an async function that run() started");
+  neap__check_coroutine(L, 1, "create_task");
+  neap__coroutine_take(L, 1, NEAP__OWNED, 1);
+  neap__task_new(L, 1, 1);
+  if (lua_gettop(L) > 2 && !lua_isnil(L, 2)) {
+    lua_pushvalue(L, 2);
+    neap__extra_set(L, -2, "name");
+  }
+  return 1;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Death
+** ======================================================= */
+
+/* Settles the task at `index`; its outcome is stored. */
+static void settle(lua_State *L, int index, neap__state state) {
+  neap_vm *vm = neap__vm(L);
+  neap__task *task = neap__task_at(L, index);
+  list_remove(vm, task);
+  neap__future_settle(L, index, state);
+  neap__anchor_drop(vm, L, task->anchor);
+  if (task->leftover) {
+    if (--vm->leftovers == 0)
+      vm->stopping = 1;
+    if (state == NEAP__FAILED && !task->future.observed) {
+      task->future.observed = 1;
+      neap__future_report(L, index, "unhandled exception during shutdown");
+    }
+  }
+}
+
+/* The task at `index` ends as cancelled, by its own must_cancel. */
+static void settle_cancelled(lua_State *L, int index) {
+  neap__extra_get(L, index, "cancel_message");
+  neap__error_new(L, "CancelledError");
+  neap__error_set(L, index);
+  settle(L, index, NEAP__CANCELLED);
+}
+
+/* The task at `index` ends with the error at the top. */
+static void settle_error(lua_State *L, int index) {
+  neap_vm *vm = neap__vm(L);
+  int flags = neap__error_flags(L, -1);
+  neap__error_set(L, index);
+  if (flags & NEAP__IS_CANCELLED) {
+    settle(L, index, NEAP__CANCELLED);
+    return;
+  }
+  if (flags & NEAP__IS_KEYBOARD) { /* ends the loop, too */
+    neap__future_at(L, index)->observed = 1;
+    vm->keyboard = 1;
+    vm->stopping = 1;
+  }
+  settle(L, index, NEAP__FAILED);
+}
+
+/* The task at the top is destroyed: tells so. */
+static void report_destroyed(lua_State *L) {
+  lua_pushcfunction(L, neap__future_tostring);
+  lua_pushvalue(L, -2);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+    lua_pushfstring(L, "Task was destroyed but it is pending!\ntask: %s",
+                    lua_tostring(L, -1));
+    neap__report(L);
+  }
+  lua_pop(L, 1);
+}
+
+/*
+** All tasks are detached from each other and from plain futures before
+** the first anchor is dropped: from then on the collector may free them.
+*/
+void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
+  neap__task *task;
+  for (task = vm->tasks; task != NULL; task = task->next) {
+    neap__task_push(L, task);
+    report_destroyed(L);
+    if (task->waiting_on != NULL) {
+      neap__task_push_awaited(L, -1);
+      if (!lua_isnil(L, -1))
+        neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  for (task = vm->tasks; task != NULL; task = task->next) {
+    neap__task_push(L, task);
+    lua_pushnil(L);
+    neap__error_set(L, -2);
+    task->waiting_on = NULL;
+    task->future.state = NEAP__CANCELLED;
+    neap__queue_splice(&vm->ready, &task->future.waiters);
+    lua_pop(L, 1);
+  }
+  neap__ready_drop(vm, L);
+  while (vm->tasks != NULL) {
+    lua_State *thread = vm->tasks->thread;
+    uint32_t anchor = vm->tasks->thread_anchor, own = vm->tasks->anchor;
+    list_remove(vm, vm->tasks);
+    neap__anchor_drop(vm, L, own);
+    if (thread != NULL) /* collected; no code of it runs any more */
+      neap__anchor_drop(vm, L, anchor);
+  }
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Steps
+** ======================================================= */
+
+enum { TASK = 1, HANDLER, BODY }; /* stack of task_main */
+
+/* The body has ended. */
+static int task_finish(lua_State *L, int status, lua_KContext ctx) {
+  neap__task *task = neap__task_at(L, TASK);
+  (void)ctx;
+  if (status != LUA_OK && status != LUA_YIELD)
+    settle_error(L, TASK);
+  else if (task->must_cancel) /* cancelled after its last await */
+    settle_cancelled(L, TASK);
+  else {
+    neap__result_set(L, TASK, lua_gettop(L) - HANDLER);
+    settle(L, TASK, NEAP__FINISHED);
+  }
+  return 0;
+}
+
+/*
+** The function at the base of a task's thread. The protected call makes
+** to-be-closed variables run, and await, when an error ends the body.
+*/
+static int task_main(lua_State *L) {
+  neap__coroutine *c;
+  int n = 1, status;
+  lua_pushcfunction(L, neap__task_handler);
+  lua_getiuservalue(L, TASK, NEAP__CORO);
+  c = neap__coroutine_at(L, BODY);
+  if (c->body == NEAP__LUA) {
+    n = neap__coroutine_open(L, BODY);
+    lua_remove(L, BODY);
+  }
+  else { /* await(coroutine) */
+    if (c->body == NEAP__YIELD)
+      neap__vm(L)->bare_yields++;
+    else
+      c->state = NEAP__NEW;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &await_key);
+    lua_insert(L, BODY);
+  }
+  status = lua_pcallk(L, n, LUA_MULTRET, HANDLER, 0, task_finish);
+  return task_finish(L, status, 0);
+}
+
+/* Protected: gives the task, light userdata at 1, a thread; or ends it
+   when it was cancelled before its start. */
+static int prepare(lua_State *L) {
+  neap__task *task = (neap__task *)lua_touserdata(L, 1);
+  neap_vm *vm = neap__vm(L);
+  neap__thread thread;
+  neap__task_push(L, task);
+  if (task->must_cancel) {
+    settle_cancelled(L, 2);
+    return 0;
+  }
+  thread = neap__thread_acquire(vm, L);
+  task->thread = thread.L;
+  task->thread_anchor = thread.anchor;
+  return 0;
+}
+
+/* Returns false when the task has ended instead of starting. */
+static int start(neap_vm *vm, neap__task *task) {
+  lua_State *L = vm->L;
+  if (!task->must_cancel && vm->pool_count > 0) { /* cannot fail */
+    neap__thread thread = neap__thread_acquire(vm, L);
+    task->thread = thread.L;
+    task->thread_anchor = thread.anchor;
+  }
+  else {
+    lua_pushcfunction(L, prepare);
+    lua_pushlightuserdata(L, task);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* no memory? */
+      neap__task_push(L, task);
+      lua_insert(L, -2);
+      neap__error_set(L, -2);
+      settle(L, -1, NEAP__FAILED);
+      lua_pop(L, 1);
+      return 0;
+    }
+    if (task->thread == NULL) /* ended; may be collected from now on */
+      return 0;
+  }
+  lua_pushcfunction(task->thread, task_main);
+  neap__task_push(task->thread, task);
+  return 1;
+}
+
+/* The task's thread has come back otherwise than by an await. */
+static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
+                  int status) {
+  lua_State *L = vm->L;
+  if (status == LUA_OK) { /* task_main has settled the task */
+    lua_settop(thread.L, 0);
+    neap__thread_release(vm, L, thread);
+    return;
+  }
+  /* a yield that is not the loop's, or an error in task_main itself; the
+     thread's stack still keeps the task alive, even one that has settled */
+  if (task->future.state == NEAP__PENDING) {
+    neap__task_push(L, task);
+    if (status == LUA_YIELD)
+      lua_pushliteral(L, "a task yielded outside await: only await can "
+                         "suspend a task");
+    else
+      lua_xmove(thread.L, L, 1);
+    settle_error(L, lua_gettop(L) - 1);
+    lua_pop(L, 1);
+  }
+  (void)lua_resetthread(thread.L); /* closes what the task left open */
+  lua_settop(thread.L, 0);
+  neap__thread_release(vm, L, thread);
+}
+
+static void task_step(neap_vm *vm, neap__job *job) {
+  neap__task *task = neap__task_of(job);
+  int first = task->thread == NULL, n, status;
+  neap__thread thread;
+  uint64_t begin;
+  if (first && !start(vm, task))
+    return;
+  thread.L = task->thread;
+  thread.anchor = task->thread_anchor;
+  begin = vm->debug ? neap__step_begin(vm, task) : 0;
+  vm->current = task;
+  vm->running = thread.L;
+  status = lua_resume(thread.L, vm->L, first, &n);
+  vm->running = vm->L;
+  vm->current = NULL;
+  if (begin != 0)
+    neap__step_end(vm, begin);
+  if (status == LUA_YIELD && vm->suspending)
+    vm->suspending = 0;
+  else
+    ended(vm, task, thread, status);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Methods
+** ======================================================= */
+
+static neap__task *check_task(lua_State *L) {
+  neap__task *task = neap__task_at(L, 1);
+  if (task == NULL)
+    luaL_typeerror(L, 1, neap__task_type.name);
+  return task;
+}
+
+/* Lua: task:cancelling() -> requests not taken back */
+static int task_cancelling(lua_State *L) {
+  lua_pushinteger(L, check_task(L)->cancel_requests);
+  return 1;
+}
+
+/* Lua: task:uncancel() -> requests left */
+static int task_uncancel(lua_State *L) {
+  neap__task *task = check_task(L);
+  if (task->cancel_requests > 0 && --task->cancel_requests == 0)
+    task->must_cancel = 0;
+  lua_pushinteger(L, task->cancel_requests);
+  return 1;
+}
+
+const char *neap__task_name(lua_State *L, int index) {
+  neap__extra_get(L, index, "name");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "Task-%I", (LUAI_UACINT)neap__task_at(L, index)->id);
+  }
+  return lua_tostring(L, -1);
+}
+
+/* Lua: task:get_name() */
+static int task_get_name(lua_State *L) {
+  check_task(L);
+  neap__task_name(L, 1);
+  return 1;
+}
+
+/* Lua: task:set_name(value): kept as a string */
+static int task_set_name(lua_State *L) {
+  check_task(L);
+  luaL_checkany(L, 2);
+  luaL_tolstring(L, 2, NULL);
+  neap__extra_set(L, 1, "name");
+  return 0;
+}
+
+/* Lua: task:get_coro() */
+static int task_get_coro(lua_State *L) {
+  check_task(L);
+  lua_getiuservalue(L, 1, NEAP__CORO);
+  return 1;
+}
+
+/* Lua: task:get_stack() */
+static int task_get_stack(lua_State *L) {
+  check_task(L);
+  return neap__task_get_stack(L);
+}
+
+/* Lua: current_task() -> task or nil */
+int neap__current_task(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  if (vm->current == NULL)
+    return 0;
+  neap__task_push(L, vm->current);
+  return 1;
+}
+
+/* Lua: all_tasks() -> list of the unfinished tasks, oldest first */
+int neap__all_tasks(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__task *task;
+  lua_Integer i = 0;
+  lua_newtable(L);
+  for (task = vm->tasks; task != NULL; task = task->next) {
+    neap__task_push(L, task);
+    lua_rawseti(L, -2, ++i);
+  }
+  return 1;
+}
+
+void neap__task_init(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"cancelling", task_cancelling}, {"uncancel", task_uncancel},
+      {"get_name", task_get_name},     {"set_name", task_set_name},
+      {"get_coro", task_get_coro},     {"get_stack", task_get_stack},
+      {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", neap__future_tostring},
+                                         {NULL, NULL}};
+  neap__metatable_new(L, &neap__task_type, methods, metamethods,
+                      neap__future_gc);
+  neap__metatable_push(L, &neap__task_type);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, neap__future_methods, 0);
+  lua_pop(L, 2);
+}
+
+void neap__await_set(lua_State *L) {
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &await_key);
+}
+
+void neap__await_push(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &await_key);
+}
+
+/* ====================================================== } */

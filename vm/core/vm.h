@@ -1,0 +1,587 @@
+/*
+** vm.h - what the files of the core share: the VM and its objects.
+**
+** Invariants, each kept by the file named:
+**  1. A future leaves PENDING once, in neap__future_settle (future.c);
+**     that call also makes ready all that waits for it, in the order of
+**     registration.
+**  2. A job stands in at most one queue: the list of one future, the
+**     ready queue, or (as a timer) the heap. Who takes it out decides
+**     what it does next; so no wake-up can be stale or double.
+**  3. What the core points to from C is anchored (anchor.c) as long as
+**     the pointer lives: unfinished tasks, scheduled handles, gathers
+**     with unfinished children, Lua threads.
+**  4. Lua runs only in the loop's jobs (loop.c: one job at a time);
+**     libuv's callbacks settle futures and make jobs ready.
+**  5. A Lua thread that the loop may resume suspends in await.c alone,
+**     with vm->suspending set; any other yield belongs to a generator.
+*/
+#ifndef NEAP_VM_H
+#define NEAP_VM_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <uv.h>
+
+#include "neap.h"
+
+/* {======================================================
+** Jobs and queues
+** ======================================================= */
+
+/* Something to be run in a turn of the loop; embedded in its owner. */
+typedef struct neap__job {
+  struct neap__job *next;                          /* in its queue */
+  void (*run)(neap_vm *vm, struct neap__job *job); /* runs it */
+} neap__job;
+
+/* FIFO of jobs; empty when head is NULL. */
+typedef struct neap__queue {
+  neap__job *head;
+  neap__job *tail;
+} neap__queue;
+
+static inline void neap__queue_push(neap__queue *q, neap__job *job) {
+  job->next = NULL;
+  if (q->head == NULL)
+    q->head = job;
+  else
+    q->tail->next = job;
+  q->tail = job;
+}
+
+/* Moves all jobs of `from` behind those of `to`. */
+static inline void neap__queue_splice(neap__queue *to, neap__queue *from) {
+  if (from->head == NULL)
+    return;
+  if (to->head == NULL)
+    to->head = from->head;
+  else
+    to->tail->next = from->head;
+  to->tail = from->tail;
+  from->head = NULL;
+}
+
+/* A job that becomes ready at a point in time. */
+typedef struct neap__timer {
+  neap__job job;
+  uint64_t deadline; /* in ns of uv_hrtime */
+  uint32_t order;    /* breaks ties: the first started goes first */
+  uint32_t position; /* in the heap, from 1; 0: not started */
+} neap__timer;
+
+/* Min-heap of timers, by deadline, then order. */
+typedef struct neap__heap {
+  struct neap__heap_entry *entries;
+  uint32_t count;
+  uint32_t capacity;
+  uint32_t next_order; /* for the next timer started */
+} neap__heap;
+
+/* ====================================================== } */
+
+/* {======================================================
+** Objects: userdata that scripts hold
+** ======================================================= */
+
+typedef enum neap__kind {
+  NEAP__COROUTINE,
+  NEAP__FUTURE,
+  NEAP__TASK,
+  NEAP__GATHER,
+  NEAP__HANDLE
+} neap__kind;
+
+/*
+** One per kind, static. Its address tells the objects of the kind from
+** any other userdata; as a registry key it leads to their metatable.
+*/
+typedef struct neap__type {
+  neap__kind kind;
+  const char *name; /* as in messages, and __name */
+} neap__type;
+
+extern const neap__type neap__coroutine_type;
+extern const neap__type neap__future_type;
+extern const neap__type neap__task_type;
+extern const neap__type neap__gather_type;
+extern const neap__type neap__handle_type;
+
+/* What every object begins with. */
+typedef struct neap__object {
+  const neap__type *type;
+} neap__object;
+
+/* The state of a coroutine object. */
+typedef enum neap__coroutine_state {
+  NEAP__NEW,     /* nobody has awaited it */
+  NEAP__AWAITED, /* an await runs or ran it */
+  NEAP__OWNED,   /* a task runs or ran it */
+  NEAP__CLOSED   /* closed before it started */
+} neap__coroutine_state;
+
+/* What runs when a coroutine object is awaited. */
+typedef enum neap__coroutine_body {
+  NEAP__LUA,   /* a function with arguments: the first user value, the others */
+  NEAP__SLEEP, /* a timer; its result is the first user value, if any */
+  NEAP__YIELD  /* one turn given up: the shared object of sleep(0) */
+} neap__coroutine_body;
+
+typedef struct neap__coroutine {
+  const neap__type *type;
+  uint8_t state;   /* neap__coroutine_state */
+  uint8_t body;    /* neap__coroutine_body */
+  uint8_t packed;  /* the arguments stand in one table (they were many) */
+  uint8_t located; /* the last user value says where it was created */
+  uint32_t nargs;  /* LUA: arguments; SLEEP: 1 when there is a result */
+  double delay;    /* SLEEP: seconds */
+} neap__coroutine;
+
+typedef enum neap__state {
+  NEAP__PENDING,
+  NEAP__FINISHED,
+  NEAP__FAILED,
+  NEAP__CANCELLED
+} neap__state;
+
+/*
+** A future: a result to come. Tasks and gathers begin with one.
+** User values: NEAP__RESULT, NEAP__EXTRA, and those of the kind.
+*/
+typedef struct neap__future {
+  const neap__type *type;
+  neap__queue waiters; /* jobs made ready when it settles */
+  uint8_t state;       /* neap__state */
+  uint8_t observed;    /* FAILED: somebody has seen the error */
+  uint8_t callbacks;   /* NEAP__EXTRA has a list of Lua callbacks */
+  uint32_t nresults;   /* FINISHED: how many; more than 1: in a table */
+} neap__future;
+
+enum {
+  NEAP__RESULT = 1, /* the result (or table of them), or the error */
+  NEAP__EXTRA,      /* nil or a table: what few futures have (future.c) */
+  NEAP__CORO,       /* Task: its coroutine object. Gather: list of children */
+  NEAP__CREATOR     /* Task: the function that created it, or nil */
+};
+
+typedef struct neap__task {
+  neap__future future;
+  neap__timer timer;            /* its job is the task's next step */
+  lua_State *thread;            /* runs it; NULL before the first step */
+  neap__future *waiting_on;     /* what its await waits for, or NULL */
+  struct neap__task *previous;  /* in vm->tasks, in creation order */
+  struct neap__task *next;
+  uint64_t id;                  /* the N of "Task-N" */
+  uint32_t anchor;              /* keeps the task alive until it ends */
+  uint32_t thread_anchor;       /* of `thread` */
+  uint32_t cancel_requests;     /* cancel() less uncancel() */
+  int32_t line;                 /* where it was created, or -1 */
+  uint8_t must_cancel;          /* raise CancelledError at the next step */
+  uint8_t interrupted;          /* its sleep was cancelled: raise, too */
+  uint8_t leftover;             /* cancelled at the end of run */
+} neap__task;
+
+/* A callback: of call_soon, call_later or add_done_callback. User values:
+   the function, then its arguments. */
+typedef struct neap__handle {
+  const neap__type *type;
+  neap__timer timer;
+  uint32_t anchor; /* 0: not scheduled */
+  uint32_t nargs;
+  uint8_t cancelled;
+} neap__handle;
+
+/* One child of a gather: its job waits for the child. */
+typedef struct neap__child {
+  neap__job job;
+  neap__future *future;
+  uint32_t index; /* in the gather's children */
+} neap__child;
+
+typedef struct neap__gather {
+  neap__future future;
+  uint32_t anchor;   /* while a child is unfinished */
+  uint32_t count;    /* of children */
+  uint32_t finished; /* of these */
+  uint8_t return_exceptions;
+  uint8_t cancel_requested;
+  neap__child children[];
+} neap__gather;
+
+/* ====================================================== } */
+
+/* An idle Lua thread, ready for the next task. */
+typedef struct neap__thread {
+  lua_State *L;
+  uint32_t anchor;
+} neap__thread;
+
+#define NEAP__POOL_SIZE 1024
+
+struct neap_vm {
+  lua_State *main;           /* the VM's first Lua thread */
+  lua_State *L;              /* the one that is in `run`, or NULL */
+  neap__task *current;       /* the task whose step runs, or NULL */
+  lua_State *volatile running; /* the Lua thread that runs, for hooks */
+  uint8_t suspending;        /* an await is on its way to the loop */
+  uint8_t debug;             /* debug mode */
+  uint8_t async_used;        /* a script has made an async function */
+  uint8_t stopping;          /* the loop ends after this turn */
+  uint8_t keyboard;          /* a step raised KeyboardInterrupt */
+  uint32_t noyield;          /* coroutine.resume calls that cannot yield */
+  uint32_t close_depth;      /* nested coroutine.close calls */
+  uint32_t bare_yields;      /* sleep(0) objects given out, not awaited */
+  neap__coroutine *bare_yield; /* the shared object of sleep(0) */
+  neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
+
+  neap__queue ready;         /* jobs of the next turn */
+  neap__heap timers;
+  neap__task *tasks;         /* unfinished ones, oldest first */
+  neap__task *last_task;
+  uint64_t task_count;       /* for names */
+  uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
+
+  uint32_t anchors_used;     /* anchor.c */
+  uint32_t anchors_free;
+  uint32_t anchors_total;
+  uint32_t anchors_capacity;
+  uint32_t *anchor_slots;
+  neap__thread pool[NEAP__POOL_SIZE];
+  uint32_t pool_count;
+
+  uv_loop_t *loop;           /* NULL before the first `run` */
+  uv_loop_t own_loop;        /* `loop` points here unless the host gave one */
+  uv_timer_t alarm;          /* ends a poll when the first timer is due */
+  uv_async_t wakeup;         /* ends a poll when a signal has come */
+  uint8_t owns_loop;
+  uint8_t handles_open;      /* alarm and wakeup are initialised */
+  uint32_t unpolled;         /* turns since the last poll */
+
+  neap__task *main_task;     /* of `run`, or NULL */
+  neap__job stop;            /* waits for the main task */
+  volatile sig_atomic_t interrupts; /* neap_interrupt calls in this run */
+  int interrupts_seen;       /* of these, handled by the loop */
+  uint64_t interrupt_time;   /* of the last one, when a step saw it */
+
+  neap_report_fn report;
+  void *report_ud;
+};
+
+/*
+** The VM of a Lua thread, from the thread's extra space, which new
+** threads copy from the main one. Low bits mark threads that only the
+** loop may resume.
+*/
+#define NEAP__TASK_THREAD ((uintptr_t)1)  /* runs a task */
+#define NEAP__AWAITING ((uintptr_t)2)     /* a generator inside an await */
+#define NEAP__MARKS ((uintptr_t)7)
+
+static inline uintptr_t *neap__extra(lua_State *L) {
+  return (uintptr_t *)lua_getextraspace(L);
+}
+
+static inline neap_vm *neap__vm(lua_State *L) {
+  return (neap_vm *)(*neap__extra(L) & ~NEAP__MARKS);
+}
+
+/* {======================================================
+** object.c: userdata, metatables, usage errors
+** ======================================================= */
+
+/* The object at `index`, or NULL for any other value. */
+neap__object *neap__object_at(lua_State *L, int index);
+
+/* The same for one kind; neap__future_at takes tasks and gathers too. */
+neap__coroutine *neap__coroutine_at(lua_State *L, int index);
+neap__future *neap__future_at(lua_State *L, int index);
+neap__task *neap__task_at(lua_State *L, int index);
+
+/*
+** The metatable of a type; `watched` gives the one with the finalizer
+** `gc` of the type. The objects that need a finalizer get it when the
+** need arises, since each finalizer costs the collector a second visit.
+*/
+void neap__metatable_new(lua_State *L, const neap__type *type,
+                         const luaL_Reg *methods, const luaL_Reg *metamethods,
+                         lua_CFunction gc);
+void neap__metatable_push(lua_State *L, const neap__type *type);
+void neap__watch(lua_State *L, int index, const neap__type *type);
+
+/*
+** Raises a usage error with the position of the Lua function `level`
+** calls up (1: who called the running C function).
+*/
+int neap__usage(lua_State *L, int level, const char *format, ...);
+
+/* Pushes a short description of the value at `index` for such messages. */
+const char *neap__describe(lua_State *L, int index);
+
+/* ====================================================== } */
+
+/* {======================================================
+** anchor.c: references from C, and the pool of Lua threads
+** ======================================================= */
+
+/* Pops the top value and keeps it alive until neap__anchor_drop. Raises
+   only "not enough memory", with nothing changed. */
+uint32_t neap__anchor(neap_vm *vm, lua_State *L);
+void neap__anchor_push(lua_State *L, uint32_t anchor);
+/* Cannot fail; L needs 2 free stack slots. */
+void neap__anchor_drop(neap_vm *vm, lua_State *L, uint32_t anchor);
+
+/* A thread with an empty stack; raises "not enough memory". */
+neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L);
+/* Takes back a thread that has ended, its stack empty. */
+void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread);
+/* Frees the idle threads and the room that a burst of tasks took. */
+void neap__pool_trim(neap_vm *vm, lua_State *L);
+
+/* ====================================================== } */
+
+/* {======================================================
+** timer.c: the heap
+** ======================================================= */
+
+/* Starts a stopped timer. 0, or NEAP_ENOMEM with nothing changed. */
+int neap__timer_start(neap_vm *vm, neap__timer *timer, uint64_t deadline);
+void neap__timer_stop(neap_vm *vm, neap__timer *timer);
+/* Moves the timers due at `now` to the ready queue, in their order. */
+void neap__timers_expire(neap_vm *vm, uint64_t now);
+/* The first deadline, or UINT64_MAX. */
+uint64_t neap__timers_next(const neap_vm *vm);
+void neap__timers_free(neap_vm *vm);
+/* Now + seconds, rounded up to a ns; never wraps. seconds is no NaN. */
+uint64_t neap__deadline(double seconds);
+
+/* ====================================================== } */
+
+/* {======================================================
+** coroutine.c: async functions and coroutine objects
+** ======================================================= */
+
+/* Lua: async(fn), and async.name = fn. */
+int neap__async(lua_State *L);
+int neap__async_define(lua_State *L);
+/* Lua: sleep(seconds [, result]) */
+int neap__sleep(lua_State *L);
+/* Whether the value is an async function. */
+int neap__is_async_function(lua_State *L, int index);
+/* Pushes the name of the coroutine object at `index`. */
+const char *neap__coroutine_name(lua_State *L, int index);
+/* Pushes the name of the function at `index` when it is the body of an
+   async function; pushes nothing and returns NULL when it is not. */
+const char *neap__function_name(lua_State *L, int index);
+/* Makes a coroutine object that calls the function at `function` with the
+   value at `argument`; pushes it. */
+void neap__coroutine_of(lua_State *L, int function, int argument);
+/* Marks a NEW coroutine object as taken; raises why it cannot be. */
+void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
+                          int level);
+/* Pushes a LUA one's function and arguments, which leave the object.
+   Returns the number of arguments. */
+int neap__coroutine_open(lua_State *L, int index);
+/* Lets go of the newest coroutine object; one nobody took is watched. */
+void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
+/* Closes it without a warning when it has not started. */
+void neap__coroutine_close(lua_State *L, int index);
+void neap__coroutine_init(lua_State *L);
+
+/* ====================================================== } */
+
+/* {======================================================
+** future.c: state and outcome
+** ======================================================= */
+
+/*
+** Settles the future at `index`: its outcome has been stored by one of
+** neap__result_set or neap__error_set. Runs no Lua.
+*/
+void neap__future_settle(lua_State *L, int index, neap__state state);
+
+/* Pops n results, or one error, into the future at `index`. */
+void neap__result_set(lua_State *L, int index, int n);
+void neap__error_set(lua_State *L, int index);
+
+/* Pushes the results and returns how many, or raises the error. */
+int neap__outcome(lua_State *L, int index);
+/* Raises the error of a FAILED or CANCELLED future. */
+int neap__outcome_raise(lua_State *L, int index);
+
+/* Cancels with the message at the top of the stack, which is popped.
+   True when the future, task or gather took the request. */
+int neap__cancel(lua_State *L, int index);
+
+/* Field of the future's extra table: pushed (nil without one) or popped. */
+void neap__extra_get(lua_State *L, int index, const char *field);
+void neap__extra_set(lua_State *L, int index, const char *field);
+
+/* Reports the error of a failed future under a title. */
+void neap__future_report(lua_State *L, int index, const char *title);
+/* The finalizer, and the methods that tasks and gathers have, too. */
+int neap__future_gc(lua_State *L);
+extern const luaL_Reg neap__future_methods[];
+/* Fills in a new one; makes and pushes a plain one; Lua: Future(). */
+void neap__future_prepare(neap__future *f, const neap__type *type);
+neap__future *neap__future_new(lua_State *L);
+int neap__future_make(lua_State *L);
+void neap__future_init(lua_State *L);
+/* Appends a job to what waits for a pending future. */
+static inline void neap__future_wait(neap__future *f, neap__job *job) {
+  neap__queue_push(&f->waiters, job);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** task.c, await.c, gather.c, handle.c
+** ======================================================= */
+
+/* Makes a task of the coroutine object at `index`, ready to start, and
+   pushes it. `level`: where the creating Lua function stands. */
+neap__task *neap__task_new(lua_State *L, int index, int level);
+/* The task a job belongs to. */
+static inline neap__task *neap__task_of(neap__job *job) {
+  return (neap__task *)((char *)job - offsetof(neap__task, timer));
+}
+/* Whether `job` is the next step of a task. */
+int neap__is_task_job(const neap__job *job);
+/* Pushes the task (any unfinished one). */
+void neap__task_push(lua_State *L, const neap__task *task);
+/* Pushes what the task at `index` waits for, or nil. */
+void neap__task_push_awaited(lua_State *L, int index);
+/* Pushes its name. */
+const char *neap__task_name(lua_State *L, int index);
+/* Ends all tasks without running them again. */
+void neap__tasks_abandon(neap_vm *vm, lua_State *L);
+/* Lua: create_task(coro [, {name=}]) and the task's own methods. */
+int neap__create_task(lua_State *L);
+int neap__current_task(lua_State *L);
+int neap__all_tasks(lua_State *L);
+void neap__task_init(lua_State *L);
+/* Raises a usage error of `function` when the value is no coroutine object. */
+void neap__check_coroutine(lua_State *L, int index, const char *function);
+/* The Lua function await: popped; pushed. */
+void neap__await_set(lua_State *L);
+void neap__await_push(lua_State *L);
+
+/* Lua: the C halves of await (vm/lua/await.lua). */
+int neap__await_enter(lua_State *L);
+int neap__await_arguments(lua_State *L);
+int neap__await_result(lua_State *L);
+/* Whether an await in this Lua thread could reach the loop. */
+int neap__can_suspend(const neap_vm *vm, lua_State *L);
+
+/* Lua: gather(...) */
+int neap__gather_make(lua_State *L);
+/* Notes a cancellation; false when all children are done, so that it
+   comes too late. */
+int neap__gather_cancel(neap__gather *g);
+/* Pushes the pending children of the gather at `index`, last one first. */
+void neap__gather_push_pending(lua_State *L, int index);
+
+/* Makes a handle of the function at `index` and the n values at the top,
+   which are popped; pushes it. */
+neap__handle *neap__handle_new(lua_State *L, int index, int n);
+/* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
+int neap__call_soon(lua_State *L);
+int neap__call_later(lua_State *L);
+int neap__add_done_callback(lua_State *L);
+int neap__remove_done_callback(lua_State *L);
+/* Keeps the callbacks of a settled future alive until they have run. */
+void neap__callbacks_anchor(lua_State *L, int index);
+/* Takes a job out of a queue that may have it. */
+void neap__queue_remove(neap__queue *q, const neap__job *job);
+/* Drops a handle that is in no queue any more. */
+void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *handle);
+int neap__is_handle_job(const neap__job *job);
+neap__handle *neap__handle_of(neap__job *job);
+void neap__handle_init(lua_State *L);
+
+/* ====================================================== } */
+
+/* {======================================================
+** loop.c: the turn; run.c: run(); interrupt.c: Ctrl-C
+** ======================================================= */
+
+/* 0, or a libuv error code. */
+int neap__loop_open(neap_vm *vm);
+void neap__loop_close(neap_vm *vm);
+/* Runs turns until vm->stopping. False: nothing can ever wake a task. */
+int neap__loop_run(neap_vm *vm);
+
+/* Empties the ready queue without running Lua. */
+void neap__ready_drop(neap_vm *vm, lua_State *L);
+/* Lua: run(coro [, {debug=}]) */
+int neap__run(lua_State *L);
+
+/* Debug mode: times a step of the task, and reports a slow one. */
+uint64_t neap__step_begin(neap_vm *vm, neap__task *task);
+void neap__step_end(neap_vm *vm, uint64_t begin);
+
+/* Handles a pending interrupt between two jobs; may stop the loop. */
+void neap__interrupt_check(neap_vm *vm);
+
+/* ====================================================== } */
+
+/* {======================================================
+** error.c: error objects; report.c: texts for people
+** ======================================================= */
+
+/* Pushes an object of the class, its message popped from the top. */
+void neap__error_new(lua_State *L, const char *class_name);
+/* Raises one, with a formatted message. */
+int neap__error_raise(lua_State *L, const char *class_name, const char *format,
+                      ...);
+/* What the value at `index` is, as an error: a set of NEAP__IS flags. */
+enum {
+  NEAP__IS_EXCEPTION = 1, /* an object of a class under BaseException */
+  NEAP__IS_PASSING = 2,   /* pcall lets it pass */
+  NEAP__IS_CANCELLED = 4, /* a CancelledError */
+  NEAP__IS_KEYBOARD = 8   /* a KeyboardInterrupt */
+};
+int neap__error_flags(lua_State *L, int index);
+/* Whether the value at `index` is an error class. */
+int neap__error_is_class(lua_State *L, int index);
+/* Replaces the top value, an error as raised, by what asyncio hands out
+   as a value: itself, or an Exception that wraps it, the same for the
+   future at `index` every time. */
+void neap__error_as_value(lua_State *L, int index);
+void neap__error_init(lua_State *L);
+
+/* Hands the text at the top of the stack to the host and pops it. */
+void neap__report(lua_State *L);
+/* Pushes a text for the error at `index` and its traceback (may be nil,
+   at the top, popped). May run __tostring. */
+void neap__error_text(lua_State *L, int index);
+/* Pushes the traceback of a thread: async functions named, the loop's
+   own frames left out. `from`: the first level. No title line. */
+void neap__traceback(lua_State *L, lua_State *thread, int from);
+/* Message handlers: keep the traceback for what follows the error. */
+int neap__task_handler(lua_State *L);
+int neap__callback_handler(lua_State *L);
+/* Remembers that the error at the top (stays) was raised with the
+   traceback below it (removed), until the next handler asks. */
+void neap__raising(lua_State *L);
+/* Lets the value at the top stand for the remembered error at `old` (its
+   position was added). */
+void neap__raising_replace(lua_State *L, int old);
+/* Pushes the traceback that belongs to the error at the top, or nil. */
+void neap__raised_traceback(lua_State *L);
+/* Forgets error and traceback. */
+void neap__raising_clear(lua_State *L);
+/* Pushes "file:line" of the function at `level`, or nil. */
+void neap__where(lua_State *L, int level);
+
+/* Lua: tostring of objects; repr.c. */
+int neap__coroutine_tostring(lua_State *L);
+int neap__future_tostring(lua_State *L);
+int neap__handle_tostring(lua_State *L);
+/* Pushes the traceback text of a suspended task. */
+int neap__task_get_stack(lua_State *L);
+
+/* ====================================================== } */
+
+#endif

@@ -1,0 +1,85 @@
+/*
+** modules.c - where `require` finds Neap's own modules: after everything
+** that Lua's own searchers find, so that a program's modules go first.
+**
+** A module is NAME.so (luaopen_NAME) or NAME.lua in one of the folders.
+** The searcher says nothing when it finds none: the message of a failed
+** require stays Lua's.
+*/
+#include "modules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "neap.h"
+
+/* Pushes "FOLDER/NAME.EXTENSION" if such a file can be read. */
+static const char *find(lua_State *L, const char *folder, size_t len,
+                        const char *name, const char *extension) {
+  const char *file;
+  FILE *f;
+  lua_pushlstring(L, folder, len);
+  file = lua_pushfstring(L, "%s/%s.%s", lua_tostring(L, -1), name, extension);
+  lua_remove(L, -2);
+  f = fopen(file, "r");
+  if (f == NULL) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  (void)fclose(f); /* opened for reading only: nothing can be lost */
+  return file;
+}
+
+/* Pushes the loader of a C module: package.loadlib(file, "luaopen_NAME") */
+static void load_c(lua_State *L, const char *file, const char *name) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
+  lua_getfield(L, -1, "loadlib");
+  lua_pushstring(L, file);
+  lua_pushfstring(L, "luaopen_%s", name);
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2))
+    luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file,
+               lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
+/* Lua: the searcher; upvalue: the folders */
+static int search(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *file;
+  const char *folder = lua_tostring(L, lua_upvalueindex(1));
+  if (strpbrk(name, "./") != NULL) /* ours have plain names */
+    return 0;
+  for (;;) {
+    size_t len = strcspn(folder, ";");
+    if ((file = find(L, folder, len, name, "so")) != NULL) {
+      load_c(L, file, name);
+      lua_pushstring(L, file);
+      return 2;
+    }
+    if ((file = find(L, folder, len, name, "lua")) != NULL) {
+      if (luaL_loadfile(L, file) != LUA_OK)
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
+                          name, file, lua_tostring(L, -1));
+      lua_pushstring(L, file);
+      return 2;
+    }
+    if (folder[len] == '\0')
+      return 0;
+    folder += len + 1;
+  }
+}
+
+void neap__modules_open(lua_State *L, const char *path) {
+  if (path == NULL || *path == '\0')
+    return;
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_pushstring(L, path);
+  lua_pushcclosure(L, search, 1);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 3);
+}

@@ -1,0 +1,13 @@
+/*
+** modules.h - where `require` finds Neap's own modules.
+*/
+#ifndef NEAP_MODULES_H
+#define NEAP_MODULES_H
+
+#include <lua.h>
+
+/* Appends a searcher for the folders in `path` (may be NULL: none) to
+   package.searchers. May raise "not enough memory". */
+void neap__modules_open(lua_State *L, const char *path);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+** vm.c - the life of a VM (neap.h): configuration, birth, death.
+*/
+#include <stdlib.h>
+#include <string.h>
+
+#include <lualib.h>
+
+#include "../lua/bindings.h"
+#include "modules.h"
+
+NEAP_API void neap_config_init(neap_config *config) {
+  memset(config, 0, sizeof *config);
+}
+
+static void *plain_alloc(void *ud, void *block, size_t old, size_t size) {
+  (void)ud;
+  (void)old;
+  if (size == 0) {
+    free(block);
+    return NULL;
+  }
+  return realloc(block, size);
+}
+
+/* Lua: the configuration, light userdata. Everything that can raise. */
+static int open_libraries(lua_State *L) {
+  const neap_config *config = (const neap_config *)lua_touserdata(L, 1);
+  if (config->ignore_env) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
+  luaL_openlibs(L);
+  neap__open(L);
+  neap__modules_open(L, config->module_path);
+  return 0;
+}
+
+NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
+  neap_config defaults;
+  lua_Alloc alloc;
+  neap_vm *vm;
+  *out = NULL;
+  if (config == NULL) {
+    neap_config_init(&defaults);
+    config = &defaults;
+  }
+  alloc = config->alloc != NULL ? config->alloc : plain_alloc;
+  vm = (neap_vm *)alloc(config->alloc_ud, NULL, 0, sizeof *vm);
+  if (vm == NULL)
+    return NEAP_ENOMEM;
+  memset(vm, 0, sizeof *vm);
+  vm->main = lua_newstate(alloc, config->alloc_ud);
+  if (vm->main == NULL)
+    goto err;
+  *neap__extra(vm->main) = (uintptr_t)vm;
+  vm->running = vm->main;
+  vm->loop = config->loop;
+  vm->report = config->report;
+  vm->report_ud = config->report_ud;
+  vm->debug = config->debug != 0;
+  lua_pushcfunction(vm->main, open_libraries);
+  lua_pushlightuserdata(vm->main, (void *)(uintptr_t)config);
+  if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK)
+    goto err;
+  *out = vm;
+  return 0;
+err:
+  if (vm->main != NULL)
+    lua_close(vm->main);
+  (void)alloc(config->alloc_ud, vm, sizeof *vm, 0);
+  return NEAP_ENOMEM;
+}
+
+/* Lua: tells of sleep(0) objects that nobody awaited. */
+static int report_bare_yields(lua_State *L) {
+  lua_pushliteral(L, "RuntimeWarning: coroutine 'sleep' was never awaited");
+  neap__report(L);
+  return 0;
+}
+
+NEAP_API int neap_close(neap_vm *vm) {
+  void *ud;
+  lua_Alloc alloc;
+  if (vm == NULL)
+    return 0;
+  if (vm->L != NULL)
+    return NEAP_EBUSY;
+  alloc = lua_getallocf(vm->main, &ud);
+  if (vm->bare_yields > 0) {
+    lua_pushcfunction(vm->main, report_bare_yields);
+    if (lua_pcall(vm->main, 0, 0, 0) != LUA_OK)
+      lua_pop(vm->main, 1); /* no memory for the report */
+  }
+  neap__timers_free(vm); /* a timer is in its object, freed below */
+  if (vm->anchor_slots != NULL)
+    (void)alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t),
+                0);
+  lua_close(vm->main); /* finalizers may still report, and use the VM */
+  neap__loop_close(vm);
+  (void)alloc(ud, vm, sizeof *vm, 0);
+  return 0;
+}
+
+NEAP_API lua_State *neap_lua(neap_vm *vm) { return vm->main; }
+
+NEAP_API neap_vm *neap_from_lua(lua_State *L) { return neap__vm(L); }
+
+NEAP_API const char *neap_strerror(int code) {
+  switch (code) {
+#define TEXT(name, value, text)                                                \
+  case value:                                                                  \
+    return text;
+    NEAP_ERROR_MAP(TEXT)
+#undef TEXT
+  case 0:
+    return "success";
+  default:
+    return "unknown error";
+  }
+}
+
+NEAP_API const char *neap_version(void) { return NEAP_VERSION; }

@@ -1,0 +1,138 @@
+/*
+** neap.h - the embedding interface of Neap.
+**
+** A neap_vm is a Lua 5.4 state with async functions, tasks and an event
+** loop on libuv. Several may live in one process; each belongs to the
+** thread that created it, and every function here is called on that
+** thread unless its comment says otherwise.
+**
+** Conventions: a function that can fail returns 0 or a negative NEAP_E
+** code; no error leaves a function by longjmp; the library owns what it
+** creates and the caller owns what it passes in, unless said otherwise.
+*/
+#ifndef NEAP_H
+#define NEAP_H
+
+#include <stddef.h>
+#include <lua.h>
+#include <uv.h>
+
+#define NEAP_VERSION_MAJOR 0
+#define NEAP_VERSION_MINOR 1
+#define NEAP_VERSION_PATCH 0
+#define NEAP_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define NEAP_API __attribute__((visibility("default")))
+#else
+#define NEAP_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct neap_vm neap_vm;
+
+/* Error codes: name, value, text. */
+#define NEAP_ERROR_MAP(X) \
+  X(ENOMEM, -1, "not enough memory") \
+  X(EINVAL, -2, "invalid argument") \
+  X(EBUSY, -3, "the VM is running")
+
+enum {
+#define NEAP_ERROR_ENUM(name, value, text) NEAP_##name = (value),
+  NEAP_ERROR_MAP(NEAP_ERROR_ENUM)
+#undef NEAP_ERROR_ENUM
+  NEAP_OK = 0
+};
+
+/*
+** Receives one diagnostic: a coroutine that was never awaited, an error
+** in a task that nobody looked at, a slow step in debug mode. `text` has
+** one or more lines, no newline at its end, and is valid during the call
+** only. May be called while Lua collects garbage: must not call back
+** into the VM. Runs on the VM's thread.
+*/
+typedef void (*neap_report_fn)(void *ud, const char *text, size_t len);
+
+/*
+** What a VM is made of. neap_config_init gives every field its default;
+** a host then changes what it wants to.
+*/
+typedef struct neap_config {
+  lua_Alloc alloc;         /* memory; NULL: malloc. Must outlive the VM */
+  void *alloc_ud;          /* its first argument */
+  uv_loop_t *loop;         /* the host's loop; NULL: the VM makes its own
+                              when the first `run` needs one */
+  neap_report_fn report;   /* diagnostics; NULL: to stderr */
+  void *report_ud;         /* its first argument */
+  const char *module_path; /* folders of Neap's own modules, separated by
+                              ';', searched after package.path and
+                              package.cpath; NULL: none. Copied */
+  int debug;               /* non-zero: debug mode from the start */
+  int ignore_env;          /* non-zero: LUA_PATH and LUA_CPATH do not
+                              count (as lua's option -E) */
+} neap_config;
+
+/* Fills `config` with the defaults. Cannot fail; any thread. */
+NEAP_API void neap_config_init(neap_config *config);
+
+/*
+** Makes a VM with Lua's standard libraries and Neap's globals and stores
+** it in `*vm`. `config` may be NULL (all defaults) and is not kept.
+** Errors: NEAP_ENOMEM. Runs no script. Free with neap_close.
+*/
+NEAP_API int neap_new(neap_vm **vm, const neap_config *config);
+
+/*
+** Frees a VM and everything in it. Pending tasks end without running
+** again; finalizers of Lua objects run. A loop of the VM's own is closed;
+** a host's loop only loses the VM's handles. NULL is allowed.
+** Errors: NEAP_EBUSY, called from inside the VM's own `run` (nothing
+** was freed).
+*/
+NEAP_API int neap_close(neap_vm *vm);
+
+/* The VM's main Lua thread, for Lua's own API. Owned by the VM. */
+NEAP_API lua_State *neap_lua(neap_vm *vm);
+
+/* The VM a Lua thread belongs to; NULL for a state that is not Neap's. */
+NEAP_API neap_vm *neap_from_lua(lua_State *L);
+
+/*
+** Asks the program in the VM to stop, as Ctrl-C does. In `run`: the first
+** call cancels the main task, and stops a step that goes on spinning; the
+** second makes `run` raise KeyboardInterrupt at once. Outside `run`:
+** raises the error "interrupted!" in the Lua code that runs.
+** Async-signal-safe; from a signal handler on the VM's thread, or called
+** plainly on it.
+*/
+NEAP_API void neap_interrupt(neap_vm *vm);
+
+/*
+** Whether the value at `index` is an error that asks the program to stop
+** on Ctrl-C (an asyncio.KeyboardInterrupt). Runs no Lua.
+*/
+NEAP_API int neap_iskeyboardinterrupt(lua_State *L, int index);
+
+/*
+** A message handler for lua_pcall (lua_pushcfunction(L, neap_traceback)):
+** turns the error into a text with the traceback of the failed task, its
+** whole await chain and the place where it was created, followed by the
+** traceback of this Lua thread. An error that is an object without a text
+** of its own is described by its type.  KeyboardInterrupt is left as it
+** is.
+*/
+NEAP_API int neap_traceback(lua_State *L);
+
+/* The text of a NEAP_E code. Static. Any thread. */
+NEAP_API const char *neap_strerror(int code);
+
+/* The version of the library, as NEAP_VERSION. Static. Any thread. */
+NEAP_API const char *neap_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

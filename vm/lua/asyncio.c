@@ -1,0 +1,112 @@
+/*
+** asyncio.c - opens the module asyncio, the globals, and the replaced
+** functions of Lua's own libraries.
+*/
+#include <lualib.h>
+
+#include "bindings.h"
+
+/* Lua: asyncio.time() -> seconds of a clock that never goes back */
+static int asyncio_time(lua_State *L) {
+  lua_pushnumber(L, (double)uv_hrtime() / 1e9);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"run", neap__run},
+    {"create_task", neap__create_task},
+    {"gather", neap__gather_make},
+    {"Future", neap__future_make},
+    {"call_soon", neap__call_soon},
+    {"call_later", neap__call_later},
+    {"current_task", neap__current_task},
+    {"all_tasks", neap__all_tasks},
+    {"time", asyncio_time},
+    {NULL, NULL}};
+
+/* Pushes an embedded Lua file as a function. */
+static void load(lua_State *L, const char *code, size_t size) {
+  if (luaL_loadbufferx(L, code, size, "=[neap]", "t") != LUA_OK)
+    lua_error(L);
+}
+
+/* Adds await and its kin to the module at the top. */
+static void open_await(lua_State *L) {
+  load(L, neap__lua_await, neap__lua_await_size);
+  lua_pushcfunction(L, neap__await_enter);
+  lua_pushcfunction(L, neap__await_arguments);
+  lua_pushcfunction(L, neap__await_result);
+  lua_call(L, 3, 2);
+  neap__protect_init(L);
+  lua_pushvalue(L, -1);
+  neap__await_set(L);
+  lua_setfield(L, -2, "await");
+}
+
+static void open_async(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 4);
+  lua_pushcfunction(L, neap__async);
+  lua_setfield(L, -2, "__call");
+  lua_pushcfunction(L, neap__async_define);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushliteral(L, "async");
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "async");
+}
+
+/* Adds the error classes and isinstance. */
+static void open_errors(lua_State *L) {
+  load(L, neap__lua_errors, neap__lua_errors_size);
+  neap__error_init(L);
+  lua_setfield(L, -3, "isinstance");
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_settable(L, -5);
+  }
+  lua_pop(L, 1);
+}
+
+/* asyncio.catch is Lua's pcall; the global ones let cancellation pass. */
+static void open_protected_calls(lua_State *L) {
+  lua_getglobal(L, "pcall");
+  lua_setfield(L, -2, "catch");
+  lua_pushcfunction(L, neap__pcall);
+  lua_setglobal(L, "pcall");
+  lua_pushcfunction(L, neap__xpcall);
+  lua_setglobal(L, "xpcall");
+  lua_getglobal(L, LUA_COLIBNAME);
+  neap__generator_init(L);
+  lua_pop(L, 1);
+}
+
+void neap__open(lua_State *L) {
+  static const char *const globals[] = {"async",       "await",  "sleep",
+                                        "create_task", "gather", "run"};
+  size_t i;
+  luaL_newlib(L, functions);
+  neap__coroutine_init(L); /* -> the object of sleep(0) */
+  lua_pushcclosure(L, neap__sleep, 1);
+  lua_setfield(L, -2, "sleep");
+  neap__future_init(L);
+  neap__task_init(L);
+  neap__handle_init(L);
+  open_errors(L);
+  open_await(L);
+  open_async(L);
+  open_protected_calls(L);
+  lua_pushnumber(L, 0.1);
+  lua_setfield(L, -2, "slow_callback_duration");
+  for (i = 0; i < sizeof globals / sizeof *globals; i++) {
+    lua_getfield(L, -1, globals[i]);
+    lua_setglobal(L, globals[i]);
+  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "asyncio");
+  lua_pop(L, 1);
+}

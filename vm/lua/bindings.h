@@ -1,0 +1,27 @@
+/*
+** bindings.h - what the files of vm/lua share.
+*/
+#ifndef NEAP_BINDINGS_H
+#define NEAP_BINDINGS_H
+
+#include "../core/vm.h"
+
+/* protect.c */
+int neap__pcall(lua_State *L);
+int neap__xpcall(lua_State *L);
+void neap__protect_init(lua_State *L);
+
+/* generator.c: replaces functions of the coroutine table at the top */
+void neap__generator_init(lua_State *L);
+
+/* The Lua files of this folder, embedded at build. */
+extern const char neap__lua_await[];
+extern const size_t neap__lua_await_size;
+extern const char neap__lua_errors[];
+extern const size_t neap__lua_errors_size;
+
+/* asyncio.c: opens everything in a state with the standard libraries;
+   uses the VM of the state. May raise. */
+void neap__open(lua_State *L);
+
+#endif

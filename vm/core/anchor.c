@@ -7,16 +7,11 @@
 */
 #include "vm.h"
 
-static const char anchors_key = 0; /* of the table, in the registry */
 static const char shrink_key = 0;  /* of a field that makes it shrink */
 
-static void table_push(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key) == LUA_TNIL) {
-    lua_pop(L, 1); /* the first time */
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
-  }
+void neap__anchor_init(lua_State *L) {
+  lua_newtable(L);
+  neap__ref_set(L, NEAP__ANCHORS);
 }
 
 /* Room for one number more. */
@@ -54,7 +49,7 @@ uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
       slots_grow(vm, L);
     number = vm->anchors_total + 1;
   }
-  table_push(L);
+  neap__ref_push(L, NEAP__ANCHORS);
   lua_insert(L, -2);
   lua_rawseti(L, -2, number); /* can raise: nothing is taken yet */
   lua_pop(L, 1);
@@ -67,13 +62,13 @@ uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
 }
 
 void neap__anchor_push(lua_State *L, uint32_t anchor) {
-  table_push(L);
+  neap__ref_push(L, NEAP__ANCHORS);
   lua_rawgeti(L, -1, anchor);
   lua_replace(L, -2);
 }
 
 void neap__anchor_drop(neap_vm *vm, lua_State *L, uint32_t anchor) {
-  table_push(L);
+  neap__ref_push(L, NEAP__ANCHORS);
   lua_pushnil(L);
   lua_rawseti(L, -2, anchor);
   lua_pop(L, 1);
@@ -112,7 +107,7 @@ void neap__pool_trim(neap_vm *vm, lua_State *L) {
   slots_free(vm, L);
   /* A table gives back its array part when a new key finds no room in
      its hash part, which is empty here. */
-  table_push(L);
+  neap__ref_push(L, NEAP__ANCHORS);
   lua_pushboolean(L, 1);
   lua_rawsetp(L, -2, &shrink_key);
   lua_pushnil(L);

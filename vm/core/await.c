@@ -56,26 +56,38 @@ static int answer(lua_State *L, neap__future *f) {
   return 2;
 }
 
-/* The loop runs the task on. ctx: the future it awaited, or 0. */
+/* The loop runs the task on. ctx: the future it awaited, or 0. What it
+   awaited is still at index 1, but for a sleep without a result. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   neap__task *task = neap__vm(L)->current;
-  neap__future *f = (neap__future *)ctx;
   (void)status;
   task->waiting_on = NULL;
   if (task->must_cancel || task->interrupted)
     return raise_cancelled(L, task);
-  if (f != NULL)
-    return answer(L, f);
-  if (neap__coroutine_at(L, 1)->nargs == 0)
+  if (ctx != 0)
+    return answer(L, (neap__future *)ctx);
+  if (lua_gettop(L) == 0)
     return 0;
   lua_pushboolean(L, 0); /* a sleep with a result */
-  lua_pushvalue(L, 1);
+  lua_insert(L, 1);
   return 2;
 }
 
 static int suspend(neap_vm *vm, lua_State *L, neap__future *f) {
   vm->suspending = 1;
   return lua_yieldk(L, 0, (lua_KContext)f, resumed);
+}
+
+/* A million sleepers need not keep what they awaited: neither in this
+   frame nor as the parameter of `await`. */
+static void forget(lua_State *L) {
+  lua_Debug ar;
+  lua_settop(L, 0);
+  if (lua_getstack(L, 1, &ar)) {
+    lua_pushnil(L);
+    if (lua_setlocal(L, &ar, 1) == NULL)
+      lua_pop(L, 1);
+  }
 }
 
 static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
@@ -90,13 +102,17 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   }
   check_suspend(vm, L);
   neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
-  if (c->delay > 0 && !task->must_cancel) {
-    uint64_t deadline = neap__deadline(c->delay);
+  if (c->body == NEAP__SLEEP && !task->must_cancel) {
+    uint64_t deadline = neap__deadline(((neap__sleeper *)c)->delay);
     if (neap__timer_start(vm, &task->timer, deadline) != 0)
       return luaL_error(L, "not enough memory");
   }
   else
     neap__queue_push(&vm->ready, &task->timer.job);
+  if (c->body == NEAP__SLEEP && c->nargs == 0)
+    forget(L);
+  else if (c->nargs == 0)
+    lua_settop(L, 0);
   return suspend(vm, L, NULL);
 }
 

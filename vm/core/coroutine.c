@@ -17,9 +17,6 @@
 
 #define MANY_ARGUMENTS 200 /* more are packed into a table */
 
-static const char names_key = 0; /* table: function of an async one -> name */
-static const char fresh_key = 0; /* vm->fresh */
-
 /* Upvalues of an async function. */
 enum { UP_FUNCTION = 1, UP_METATABLE, UP_NAMED };
 
@@ -36,7 +33,7 @@ int neap__is_async_function(lua_State *L, int index) {
 /* names[function at `function`] = string at the top, which is popped */
 static void name_set(lua_State *L, int function) {
   function = lua_absindex(L, function);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  neap__ref_push(L, NEAP__NAMES);
   lua_pushvalue(L, function);
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);
@@ -46,7 +43,7 @@ static void name_set(lua_State *L, int function) {
 const char *neap__function_name(lua_State *L, int index) {
   lua_Debug ar;
   index = lua_absindex(L, index);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  neap__ref_push(L, NEAP__NAMES);
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
   lua_replace(L, -2);
@@ -80,7 +77,7 @@ static void name_infer(lua_State *L) {
 }
 
 const char *neap__coroutine_name(lua_State *L, int index) {
-  neap__coroutine *c = neap__coroutine_at(L, index);
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   const char *name;
   if (c->body != NEAP__LUA)
     return lua_pushliteral(L, "sleep");
@@ -102,12 +99,12 @@ void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L) {
   if (vm->fresh == NULL)
     return;
   if (vm->fresh->state == NEAP__NEW) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &fresh_key);
+    neap__ref_push(L, NEAP__FRESH);
     neap__watch(L, -1, &neap__coroutine_type);
     lua_pop(L, 1);
   }
   lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &fresh_key);
+  neap__ref_set(L, NEAP__FRESH);
   vm->fresh = NULL;
 }
 
@@ -118,12 +115,12 @@ static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     return;
   }
   if (vm->fresh != NULL && vm->fresh->state == NEAP__NEW) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &fresh_key);
+    neap__ref_push(L, NEAP__FRESH);
     neap__watch(L, -1, &neap__coroutine_type);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &fresh_key);
+  neap__ref_set(L, NEAP__FRESH);
   vm->fresh = c;
 }
 
@@ -132,15 +129,16 @@ static neap__coroutine *make(neap_vm *vm, lua_State *L,
                              neap__coroutine_body body, int values) {
   /* outside tasks there is time to note the place */
   int located = vm->debug || vm->current == NULL;
-  neap__coroutine *c = (neap__coroutine *)lua_newuserdatauv(
-      L, sizeof *c, values + located);
+  size_t size = body == NEAP__SLEEP ? sizeof(neap__sleeper)
+                                    : sizeof(neap__coroutine);
+  neap__coroutine *c =
+      (neap__coroutine *)lua_newuserdatauv(L, size, values + located);
   c->type = &neap__coroutine_type;
   c->state = NEAP__NEW;
   c->body = (uint8_t)body;
   c->packed = 0;
   c->located = (uint8_t)located;
   c->nargs = 0;
-  c->delay = 0;
   if (located) {
     neap__where(L, 1);
     lua_setiuservalue(L, -2, values + 1);
@@ -203,7 +201,7 @@ void neap__coroutine_of(lua_State *L, int function, int argument) {
 static void async_push(lua_State *L, int index, int named) {
   neap__vm(L)->async_used = 1;
   index = lua_absindex(L, index);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  neap__ref_push(L, NEAP__NAMES);
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
   if (lua_isnil(L, -1)) { /* from now on known as an async one's body */
@@ -267,7 +265,7 @@ int neap__sleep(lua_State *L) {
     return neap__usage(L, 1, "sleep: the delay is not a number (NaN)");
   lua_settop(L, 2);
   c = make(vm, L, NEAP__SLEEP, result);
-  c->delay = delay;
+  ((neap__sleeper *)c)->delay = delay;
   c->nargs = (uint32_t)result;
   neap__metatable_push(L, &neap__coroutine_type);
   lua_setmetatable(L, -2);
@@ -289,7 +287,7 @@ int neap__sleep(lua_State *L) {
 void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
                           int level) {
   neap_vm *vm = neap__vm(L);
-  neap__coroutine *c = neap__coroutine_at(L, index);
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   const char *name, *reason;
   if (c->body == NEAP__YIELD && vm->bare_yields > 0) {
     vm->bare_yields--; /* the shared object stays new */
@@ -333,7 +331,7 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c,
 }
 
 int neap__coroutine_open(lua_State *L, int index) {
-  neap__coroutine *c = neap__coroutine_at(L, index);
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   index = lua_absindex(L, index);
   lua_getiuservalue(L, index, 1);
   if (c->nargs > 0)
@@ -342,13 +340,13 @@ int neap__coroutine_open(lua_State *L, int index) {
 }
 
 int neap__await_arguments(lua_State *L) {
-  neap__coroutine *c = neap__coroutine_at(L, 1);
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, 1);
   push_arguments(L, 1, c, 0);
   return (int)c->nargs;
 }
 
 void neap__coroutine_close(lua_State *L, int index) {
-  neap__coroutine *c = neap__coroutine_at(L, index);
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   if (c->body == NEAP__YIELD) {
     neap_vm *vm = neap__vm(L);
     if (vm->bare_yields > 0)
@@ -366,11 +364,19 @@ static int coroutine_close(lua_State *L) {
   return 0;
 }
 
+/* Reports the coroutine whose name is at the top, once for each place. */
 static void report_never_awaited(lua_State *L, const char *place) {
-  /* stack: name */
   lua_pushfstring(L, "RuntimeWarning: coroutine '%s' was never awaited%s",
                   lua_tostring(L, -1), place);
-  neap__report(L);
+  neap__ref_push(L, NEAP__WARNED);
+  lua_pushvalue(L, -2);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pushvalue(L, -3);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+    lua_settop(L, -3);
+    neap__report(L);
+  }
 }
 
 /* Lua: the finalizer of watched objects */
@@ -410,9 +416,9 @@ void neap__coroutine_init(lua_State *L) {
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
-  lua_pushboolean(L, 0); /* the slot exists, so that filling it is cheap */
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &fresh_key);
+  neap__ref_set(L, NEAP__NAMES);
+  lua_newtable(L);
+  neap__ref_set(L, NEAP__WARNED);
   neap__metatable_new(L, &neap__coroutine_type, methods, metamethods,
                       coroutine_gc);
   vm->bare_yield = make(vm, L, NEAP__YIELD, 0);

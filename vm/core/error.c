@@ -8,8 +8,7 @@
 
 #include "vm.h"
 
-static const char flags_key = 0;   /* in each class */
-static const char classes_key = 0; /* in the registry: name -> class */
+static const char flags_key = 0; /* in each class */
 
 int neap__error_flags(lua_State *L, int index) {
   int flags;
@@ -35,7 +34,7 @@ void neap__error_new(lua_State *L, const char *class_name) {
   lua_createtable(L, 0, 2);
   lua_insert(L, -2);
   lua_setfield(L, -2, "message");
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &classes_key);
+  neap__ref_push(L, NEAP__CLASSES);
   lua_getfield(L, -1, class_name);
   lua_replace(L, -2);
   lua_setmetatable(L, -2);
@@ -105,5 +104,5 @@ void neap__error_init(lua_State *L) {
   lua_pushinteger(L, NEAP__IS_KEYBOARD);
   lua_call(L, 5, 2);
   lua_pushvalue(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &classes_key);
+  neap__ref_set(L, NEAP__CLASSES);
 }

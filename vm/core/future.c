@@ -6,15 +6,25 @@
 ** as it is, several in a table, or the error.
 **
 ** What few futures have stands in a table made when needed, user value
-** NEAP__EXTRA, with the fields: name (of a task), cancel_message,
-** callbacks (a list of handles), traceback (of the error), exception (the
-** error as an object, when it was raised as something else).
+** NEAP__EXTRA, with the fields: name and creator (of a task),
+** cancel_message, callbacks (a list of handles), traceback (of the error),
+** exception (the error as an object, when it was raised as something
+** else). A task without that table has its creator, the function that
+** made it, in its place.
 */
 #include "vm.h"
 
 void neap__extra_get(lua_State *L, int index, const char *field) {
-  if (lua_getiuservalue(L, index, NEAP__EXTRA) == LUA_TTABLE) {
+  if (lua_getiuservalue(L, index, NEAP__EXTRA) == LUA_TTABLE)
     lua_getfield(L, -1, field);
+  else
+    lua_pushnil(L);
+  lua_replace(L, -2);
+}
+
+void neap__creator_push(lua_State *L, int index) {
+  if (lua_getiuservalue(L, index, NEAP__EXTRA) == LUA_TTABLE) {
+    lua_getfield(L, -1, "creator");
     lua_replace(L, -2);
   }
 }
@@ -22,8 +32,9 @@ void neap__extra_get(lua_State *L, int index, const char *field) {
 void neap__extra_set(lua_State *L, int index, const char *field) {
   index = lua_absindex(L, index);
   if (lua_getiuservalue(L, index, NEAP__EXTRA) != LUA_TTABLE) {
-    lua_pop(L, 1);
     lua_newtable(L);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "creator");
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, NEAP__EXTRA);
   }
@@ -33,7 +44,7 @@ void neap__extra_set(lua_State *L, int index, const char *field) {
 }
 
 void neap__result_set(lua_State *L, int index, int n) {
-  neap__future *f = neap__future_at(L, index);
+  neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
   if (n == 0)
     lua_pushnil(L); /* the slot may hold what the task awaited last */
@@ -54,13 +65,15 @@ void neap__error_set(lua_State *L, int index) {
 
 void neap__future_settle(lua_State *L, int index, neap__state state) {
   neap_vm *vm = neap__vm(L);
-  neap__future *f = neap__future_at(L, index);
+  neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
   if (f->callbacks) /* first, as it can raise */
     neap__callbacks_anchor(L, index);
   f->state = (uint8_t)state;
-  if (state == NEAP__FAILED) /* reports an error that nobody looks at */
+  if (state == NEAP__FAILED) { /* reports an error that nobody looks at */
+    f->observed = 0;
     neap__watch(L, index, f->type);
+  }
   neap__queue_splice(&vm->ready, &f->waiters);
 }
 
@@ -69,7 +82,7 @@ void neap__future_settle(lua_State *L, int index, neap__state state) {
 ** ======================================================= */
 
 int neap__outcome_raise(lua_State *L, int index) {
-  neap__future *f = neap__future_at(L, index);
+  neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
   f->observed = 1;
   neap__extra_get(L, index, "traceback");
@@ -79,7 +92,7 @@ int neap__outcome_raise(lua_State *L, int index) {
 }
 
 int neap__outcome(lua_State *L, int index) {
-  neap__future *f = neap__future_at(L, index);
+  neap__future *f = (neap__future *)neap__known(L, index);
   if (f->state != NEAP__FINISHED)
     return neap__outcome_raise(L, index);
   if (f->nresults == 0)
@@ -111,10 +124,11 @@ int neap__await_result(lua_State *L) {
 **
 ** Cancelling a task that waits cancels what it waits for, and so on to
 ** the innermost; the chain may be very long, so this is a loop over a
-** work list on the Lua stack. It runs no Lua.
+** work list on the Lua stack, above the message and a table of the tasks
+** asked so far. It runs no Lua.
 ** ======================================================= */
 
-/* Cancels a pending plain future at the top; message at `message`. */
+/* Cancels the pending plain future at `index`. */
 static void cancel_future(lua_State *L, int index, int message) {
   lua_pushvalue(L, message);
   neap__error_new(L, "CancelledError");
@@ -122,79 +136,113 @@ static void cancel_future(lua_State *L, int index, int message) {
   neap__future_settle(L, index, NEAP__CANCELLED);
 }
 
-static void request(lua_State *L, int index, int message) {
-  neap__task *task = neap__task_at(L, index);
-  task->must_cancel = 1;
+/* Keeps the message for the CancelledError to come. */
+static void keep_message(lua_State *L, int index, int message) {
+  if (lua_isnil(L, message))
+    return;
   lua_pushvalue(L, message);
   neap__extra_set(L, index, "cancel_message");
 }
 
+/* Wakes up the task at `index` with a CancelledError. */
+static void interrupt(neap_vm *vm, lua_State *L, int index, int message) {
+  neap__task *task = (neap__task *)neap__known(L, index);
+  keep_message(L, index, message);
+  task->interrupted = 1;
+  neap__queue_push(&vm->ready, &task->timer.job);
+}
+
+/* Marks the task at `index` as asked. True: it was already. */
+static int was_asked(lua_State *L, int index, int asked) {
+  int was;
+  if (lua_isnil(L, asked)) {
+    lua_newtable(L);
+    lua_replace(L, asked);
+  }
+  lua_pushvalue(L, index);
+  lua_rawget(L, asked);
+  was = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, index);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, asked);
+  return was;
+}
+
 /*
-** One task: wakes it up, marks it, or pushes what it waits for, which is
-** to be cancelled next.
+** One task: wakes it up or marks it, which is an effect; or pushes what it
+** waits for, which is to be cancelled instead.
 */
-static void cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
-  neap__task *task = neap__task_at(L, index);
+static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
+  neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
   task->cancel_requests++;
   if (task->timer.position != 0) { /* sleeps? */
     neap__timer_stop(vm, &task->timer);
-    request(L, index, message);
-    task->must_cancel = 0;
-    task->interrupted = 1;
-    neap__queue_push(&vm->ready, &task->timer.job);
-    return;
+    interrupt(vm, L, index, message);
+    return 1;
   }
-  if (f == NULL || f->state != NEAP__PENDING) { /* runs, or is ready? */
-    request(L, index, message);
-    return;
+  if (f == NULL || f->state != NEAP__PENDING || /* runs, or is ready? */
+      (f->type->kind == NEAP__GATHER &&
+       !neap__gather_cancel((neap__gather *)f))) { /* too late for it? */
+    keep_message(L, index, message);
+    task->must_cancel = 1;
+    return 1;
   }
-  if (f->type->kind == NEAP__TASK)
-    neap__task_push(L, (neap__task *)f);
-  else if (f->type->kind == NEAP__FUTURE)
-    lua_getiuservalue(L, index, NEAP__RESULT); /* see await.c */
-  else {
-    neap__gather *g = (neap__gather *)f;
-    if (!neap__gather_cancel(g)) { /* too late for it? */
-      request(L, index, message);
-      return;
-    }
-    neap__anchor_push(L, g->anchor);
-  }
+  if (!was_asked(L, index, message + 1))
+    neap__task_push_awaited(L, index);
+  return 0;
+}
+
+/*
+** Tasks that await each other in a circle: the one at the message's place
+** is woken up, so that the others can end, too.
+*/
+static void break_circle(neap_vm *vm, lua_State *L, int index, int message) {
+  neap__task *task = (neap__task *)neap__known(L, index);
+  neap__task_push_awaited(L, index);
+  neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
+  lua_pop(L, 1);
+  interrupt(vm, L, index, message);
 }
 
 int neap__cancel(lua_State *L, int index) {
   neap_vm *vm = neap__vm(L);
-  int message = lua_gettop(L), taken;
-  neap__future *f = neap__future_at(L, index);
+  neap__future *f = (neap__future *)neap__known(L, index);
+  int message = lua_gettop(L), effects = 0;
+  index = lua_absindex(L, index);
   f->observed = 1; /* who cancels it does not ask for its error */
-  if (f->state != NEAP__PENDING) {
+  if (f->state != NEAP__PENDING ||
+      (f->type->kind == NEAP__GATHER &&
+       !neap__gather_cancel((neap__gather *)f))) {
     lua_pop(L, 1);
     return 0;
   }
-  taken = f->type->kind != NEAP__GATHER ||
-          neap__gather_cancel((neap__gather *)f);
-  if (taken)
-    lua_pushvalue(L, index);
-  while (lua_gettop(L) > message) { /* for all on the work list */
+  lua_pushnil(L); /* the tasks asked so far: a table, when needed */
+  lua_pushvalue(L, index);
+  while (lua_gettop(L) > message + 1) { /* for all on the work list */
     int top = lua_gettop(L);
-    f = neap__future_at(L, top);
+    f = (neap__future *)neap__known(L, top);
     luaL_checkstack(L, 8, "too many tasks to cancel");
-    if (f->state == NEAP__PENDING) {
-      if (f->type->kind == NEAP__TASK)
-        cancel_task(vm, L, top, message);
-      else if (f->type->kind == NEAP__FUTURE)
-        cancel_future(L, top, message);
-      else if (neap__gather_cancel((neap__gather *)f)) {
-        lua_pushvalue(L, message);
-        neap__extra_set(L, top, "cancel_message");
-        neap__gather_push_pending(L, top);
-      }
+    if (f->state != NEAP__PENDING)
+      effects++; /* it has been cancelled meanwhile */
+    else if (f->type->kind == NEAP__TASK)
+      effects += cancel_task(vm, L, top, message);
+    else if (f->type->kind == NEAP__FUTURE) {
+      cancel_future(L, top, message);
+      effects++;
+    }
+    else if (neap__gather_cancel((neap__gather *)f)) {
+      keep_message(L, top, message);
+      neap__gather_push_pending(L, top);
     }
     lua_remove(L, top); /* what was pushed goes first, as in recursion */
   }
+  f = (neap__future *)neap__known(L, index);
+  if (effects == 0 && f->type->kind == NEAP__TASK)
+    break_circle(vm, L, index, message);
   lua_settop(L, message - 1);
-  return taken;
+  return 1;
 }
 
 /* ====================================================== } */
@@ -307,7 +355,7 @@ neap__future *neap__future_new(lua_State *L) {
 
 void neap__future_prepare(neap__future *f, const neap__type *type) {
   f->type = type;
-  f->waiters.head = f->waiters.tail = NULL;
+  f->waiters.last = NULL;
   f->state = NEAP__PENDING;
   f->observed = 0;
   f->callbacks = 0;

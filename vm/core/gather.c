@@ -19,7 +19,7 @@ static neap__gather *gather_of(neap__child *child) {
 
 /* Pushes the list of results. stack: gather at `index` */
 static void push_results(lua_State *L, int index) {
-  neap__gather *g = (neap__gather *)neap__future_at(L, index);
+  neap__gather *g = (neap__gather *)neap__known(L, index);
   uint32_t i;
   lua_createtable(L, (int)g->count, 1);
   lua_getiuservalue(L, index, NEAP__CORO);
@@ -45,7 +45,7 @@ static void push_results(lua_State *L, int index) {
 
 /* All children are done. Lua: gather at 1; may raise "not enough memory" */
 static int finish(lua_State *L) {
-  neap__gather *g = (neap__gather *)neap__future_at(L, 1);
+  neap__gather *g = (neap__gather *)neap__known(L, 1);
   if (g->cancel_requested) { /* children may have refused; it counts */
     neap__extra_get(L, 1, "cancel_message");
     neap__error_new(L, "CancelledError");
@@ -148,7 +148,7 @@ int neap__gather_cancel(neap__gather *g) {
 }
 
 void neap__gather_push_pending(lua_State *L, int index) {
-  neap__gather *g = (neap__gather *)neap__future_at(L, index);
+  neap__gather *g = (neap__gather *)neap__known(L, index);
   uint32_t i;
   lua_getiuservalue(L, index, NEAP__CORO);
   luaL_checkstack(L, (int)g->count + 2, "too many children to cancel");
@@ -211,7 +211,7 @@ static void check_arguments(lua_State *L, int list, int n) {
 
 /* Replaces the object at the top, with __await, by a task that awaits. */
 static void await_in_task(lua_State *L) {
-  neap__await_push(L);
+  neap__ref_push(L, NEAP__AWAIT);
   neap__coroutine_of(L, -1, -2);
   neap__coroutine_take(L, -1, NEAP__OWNED, 1);
   neap__task_new(L, -1, 1);

@@ -91,7 +91,6 @@ static void handle_run(neap_vm *vm, neap__job *job) {
   neap__anchor_push(L, h->anchor);
   neap__handle_drop(vm, L, h);
   if (!h->cancelled) {
-    h->cancelled = 1; /* cannot be cancelled any more */
     lua_pushcfunction(L, neap__callback_handler);
     lua_pushcfunction(L, call);
     lua_pushvalue(L, top + 1);
@@ -222,18 +221,19 @@ int neap__add_done_callback(lua_State *L) {
 }
 
 void neap__queue_remove(neap__queue *q, const neap__job *job) {
-  neap__job *previous = NULL, *j;
-  for (j = q->head; j != NULL; previous = j, j = j->next) {
-    if (j != job)
-      continue;
-    if (previous != NULL)
-      previous->next = j->next;
-    else
-      q->head = j->next;
-    if (q->tail == j)
-      q->tail = previous;
+  neap__job *before = q->last;
+  if (before == NULL)
     return;
-  }
+  do { /* once around the ring */
+    neap__job *j = before->next;
+    if (j == job) {
+      before->next = j->next;
+      if (q->last == j)
+        q->last = before == j ? NULL : before;
+      return;
+    }
+    before = j;
+  } while (before != q->last);
 }
 
 /* Lua: f:remove_done_callback(fn) -> how many were removed */

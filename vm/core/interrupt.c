@@ -9,7 +9,7 @@
 #include "vm.h"
 
 #define GRACE 100000000u /* ns that a step may go on after Ctrl-C */
-#define CHECK_EVERY 1000 /* instructions, meanwhile */
+#define CHECK_EVERY 1000 /* instructions (and calls, which may be slow) */
 
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_vm *vm = neap__vm(L);
@@ -26,13 +26,19 @@ static void hook(lua_State *L, lua_Debug *ar) {
     if (vm->interrupt_time == 0)
       vm->interrupt_time = now;
     if (now - vm->interrupt_time < GRACE) {
-      lua_sethook(L, hook, LUA_MASKCOUNT, CHECK_EVERY);
+      lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT,
+                  CHECK_EVERY);
       return;
     }
   }
   lua_pushnil(L);
   neap__error_new(L, "KeyboardInterrupt");
   lua_error(L);
+}
+
+void neap__interrupt_clear(lua_State *L) {
+  if (lua_gethook(L) == hook)
+    lua_sethook(L, NULL, 0, 0);
 }
 
 static void set_hook(lua_State *L) {

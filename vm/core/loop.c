@@ -50,12 +50,11 @@ void neap__loop_close(neap_vm *vm) {
 
 /* Runs what is ready now. */
 static void turn(neap_vm *vm) {
-  neap__job *last = vm->ready.tail, *job;
-  if (vm->ready.head == NULL)
+  neap__job *last = vm->ready.last, *job;
+  if (last == NULL)
     return;
   do {
-    job = vm->ready.head;
-    vm->ready.head = job->next;
+    job = neap__queue_pop(&vm->ready);
     job->run(vm, job); /* frees the job, maybe */
   } while (job != last);
   if (vm->fresh != NULL)
@@ -84,7 +83,7 @@ int neap__loop_run(neap_vm *vm) {
       neap__interrupt_check(vm);
       continue;
     }
-    if (vm->ready.head == NULL) {
+    if (vm->ready.last == NULL) {
       if (vm->timers.count == 0 && !uv_loop_alive(vm->loop))
         return 0;
       wait(vm);

@@ -48,9 +48,13 @@ neap__task *neap__task_at(lua_State *L, int index) {
   return (o != NULL && o->type->kind == NEAP__TASK) ? (neap__task *)o : NULL;
 }
 
-/* The registry key of the metatable with the finalizer. */
-static const void *watched_key(const neap__type *type) {
-  return &type->name;
+void neap__refs_init(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  int i;
+  for (i = 0; i < NEAP__REFS; i++) {
+    lua_pushboolean(L, 0);
+    vm->refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
 }
 
 static void metatable_make(lua_State *L, const neap__type *type,
@@ -75,21 +79,17 @@ void neap__metatable_new(lua_State *L, const neap__type *type,
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   metatable_make(L, type, metamethods, NULL);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+  neap__ref_set(L, NEAP__METATABLES + (int)type->kind);
   if (gc != NULL) {
     metatable_make(L, type, metamethods, gc);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, watched_key(type));
+    neap__ref_set(L, NEAP__WATCHED + (int)type->kind);
   }
   lua_pop(L, 1);
 }
 
-void neap__metatable_push(lua_State *L, const neap__type *type) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, type);
-}
-
 void neap__watch(lua_State *L, int index, const neap__type *type) {
   index = lua_absindex(L, index);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, watched_key(type));
+  neap__ref_push(L, NEAP__WATCHED + (int)type->kind);
   lua_setmetatable(L, index);
 }
 

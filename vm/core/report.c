@@ -12,9 +12,6 @@
 
 #include "vm.h"
 
-static const char raised_error_key = 0;     /* in the registry */
-static const char raised_traceback_key = 0; /* in the registry */
-
 #define FIRST_LEVELS 12 /* shown of a long traceback, */
 #define LAST_LEVELS 10  /* and at its end */
 #define LONGEST 8000    /* bytes of a traceback that is still added to */
@@ -23,10 +20,7 @@ static const char raised_traceback_key = 0; /* in the registry */
 ** Reports
 ** ======================================================= */
 
-void neap__report(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
-  size_t len;
-  const char *text = lua_tolstring(L, -1, &len);
+void neap__report_text(neap_vm *vm, const char *text, size_t len) {
   if (vm->report != NULL)
     vm->report(vm->report_ud, text, len);
   else {
@@ -35,6 +29,12 @@ void neap__report(lua_State *L) {
     fputc('\n', stderr);
     fflush(stderr);
   }
+}
+
+void neap__report(lua_State *L) {
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
+  neap__report_text(neap__vm(L), text, len);
   lua_pop(L, 1);
 }
 
@@ -200,10 +200,11 @@ void neap__traceback(lua_State *L, lua_State *thread, int from) {
 ** ======================================================= */
 
 void neap__raising(lua_State *L) {
+  neap__vm(L)->raised = 1;
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  neap__ref_set(L, NEAP__RAISED_ERROR);
   lua_insert(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_traceback_key);
+  neap__ref_set(L, NEAP__RAISED_TRACEBACK);
 }
 
 void neap__raising_clear(lua_State *L) {
@@ -211,12 +212,13 @@ void neap__raising_clear(lua_State *L) {
   lua_pushnil(L);
   neap__raising(L);
   lua_pop(L, 1);
+  neap__vm(L)->raised = 0;
 }
 
 void neap__raised_traceback(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  neap__ref_push(L, NEAP__RAISED_ERROR);
   if (lua_rawequal(L, -1, -2))
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_traceback_key);
+    neap__ref_push(L, NEAP__RAISED_TRACEBACK);
   else
     lua_pushnil(L);
   lua_replace(L, -2);
@@ -224,10 +226,10 @@ void neap__raised_traceback(lua_State *L) {
 
 void neap__raising_replace(lua_State *L, int old) {
   old = lua_absindex(L, old);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+  neap__ref_push(L, NEAP__RAISED_ERROR);
   if (lua_rawequal(L, -1, old)) {
     lua_pushvalue(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_error_key);
+    neap__ref_set(L, NEAP__RAISED_ERROR);
   }
   lua_pop(L, 1);
 }
@@ -256,8 +258,8 @@ static void push_origin(lua_State *L, neap__task *task) {
   lua_Debug ar;
   neap__task_push(L, task);
   neap__task_name(L, -1);
-  if (lua_getiuservalue(L, -2, NEAP__CREATOR) == LUA_TFUNCTION &&
-      task->line > 0) {
+  neap__creator_push(L, -2);
+  if (lua_isfunction(L, -1) && task->line > 0) {
     lua_getinfo(L, ">S", &ar);
     lua_pushfstring(L, "\n\t(task '%s', created at %s:%d)",
                     lua_tostring(L, -1), ar.short_src, (int)task->line);
@@ -317,7 +319,13 @@ NEAP_API int neap_traceback(lua_State *L) {
     message = lua_pushfstring(L, "(error object is a %s value)",
                               luaL_typename(L, 1));
   }
-  luaL_traceback(L, L, message, 1);
+  if (!neap__vm(L)->async_used)
+    luaL_traceback(L, L, message, 1); /* a synchronous program: as lua's */
+  else {
+    neap__traceback(L, L, 1);
+    lua_pushfstring(L, "%s\nstack traceback:%s", message,
+                    lua_tostring(L, -1));
+  }
   return 1;
 }
 

@@ -138,10 +138,7 @@ int neap__handle_tostring(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   push_function(L);
   lua_pushfstring(L, "<Handle%s function at %s>",
-                  ((neap__handle *)o)->anchor == 0 &&
-                          ((neap__handle *)o)->cancelled
-                      ? " cancelled"
-                      : "",
+                  ((neap__handle *)o)->cancelled ? " cancelled" : "",
                   lua_tostring(L, -1));
   return 1;
 }

@@ -88,9 +88,8 @@ static int end_leftovers(lua_State *L) {
 
 /* Empties the ready queue without running Lua. */
 void neap__ready_drop(neap_vm *vm, lua_State *L) {
-  while (vm->ready.head != NULL) {
-    neap__job *job = vm->ready.head;
-    vm->ready.head = job->next;
+  while (vm->ready.last != NULL) {
+    neap__job *job = neap__queue_pop(&vm->ready);
     if (neap__is_handle_job(job))
       neap__handle_drop(vm, L, neap__handle_of(job));
     else if (!neap__is_task_job(job) && job != &vm->stop)
@@ -119,7 +118,7 @@ enum { CORO = 1, OPTIONS, TASK };
 /* Lua: the coroutine object -> main task; protected */
 static int make_main(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  neap__coroutine_take(L, 1, NEAP__OWNED, 1);
+  neap__coroutine_take(L, 1, NEAP__OWNED, 2);
   vm->main_task = neap__task_new(L, 1, 2);
   vm->stop.run = stop_job;
   neap__future_wait(&vm->main_task->future, &vm->stop);
@@ -213,6 +212,7 @@ int neap__run(lua_State *L) {
   vm->main_task = NULL;
   vm->L = NULL;
   vm->running = outside;
+  neap__interrupt_clear(L);
   vm->debug = (uint8_t)debug;
   if (status != LUA_OK) {
     if (vm->interrupts > 0 && task != NULL)

@@ -9,8 +9,6 @@
 */
 #include "vm.h"
 
-static const char await_key = 0; /* the Lua function await, in the registry */
-
 static void task_step(neap_vm *vm, neap__job *job);
 
 int neap__is_task_job(const neap__job *job) { return job->run == task_step; }
@@ -20,7 +18,7 @@ void neap__task_push(lua_State *L, const neap__task *task) {
 }
 
 void neap__task_push_awaited(lua_State *L, int index) {
-  neap__task *task = neap__task_at(L, index);
+  neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
   if (f == NULL || task->future.state != NEAP__PENDING)
     lua_pushnil(L);
@@ -65,7 +63,7 @@ static void note_creator(lua_State *L, neap__task *task, int level) {
   task->line = -1;
   if (lua_getstack(L, level, &ar) && lua_getinfo(L, "fl", &ar)) {
     task->line = ar.currentline;
-    lua_setiuservalue(L, -2, NEAP__CREATOR);
+    lua_setiuservalue(L, -2, NEAP__EXTRA);
   }
 }
 
@@ -73,7 +71,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
   index = lua_absindex(L, index);
-  task = (neap__task *)lua_newuserdatauv(L, sizeof *task, NEAP__CREATOR);
+  task = (neap__task *)lua_newuserdatauv(L, sizeof *task, NEAP__CORO);
   neap__future_prepare(&task->future, &neap__task_type);
   task->timer.job.run = task_step;
   task->timer.position = 0;
@@ -90,7 +88,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   note_creator(L, task, level);
   lua_pushvalue(L, -1);
   task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
-  task->id = ++vm->task_count;
+  task->id = ++vm->task_count & 0xffffffffffffff;
   list_append(vm, task);
   neap__queue_push(&vm->ready, &task->timer.job);
   return task;
@@ -156,7 +154,7 @@ int neap__create_task(lua_State *L) {
 /* Settles the task at `index`; its outcome is stored. */
 static void settle(lua_State *L, int index, neap__state state) {
   neap_vm *vm = neap__vm(L);
-  neap__task *task = neap__task_at(L, index);
+  neap__task *task = (neap__task *)neap__known(L, index);
   list_remove(vm, task);
   neap__future_settle(L, index, state);
   neap__anchor_drop(vm, L, task->anchor);
@@ -188,11 +186,12 @@ static void settle_error(lua_State *L, int index) {
     return;
   }
   if (flags & NEAP__IS_KEYBOARD) { /* ends the loop, too */
-    neap__future_at(L, index)->observed = 1;
     vm->keyboard = 1;
     vm->stopping = 1;
   }
   settle(L, index, NEAP__FAILED);
+  if (flags & NEAP__IS_KEYBOARD) /* run raises it */
+    ((neap__future *)neap__known(L, index))->observed = 1;
 }
 
 /* The task at the top is destroyed: tells so. */
@@ -254,7 +253,7 @@ enum { TASK = 1, HANDLER, BODY }; /* stack of task_main */
 
 /* The body has ended. */
 static int task_finish(lua_State *L, int status, lua_KContext ctx) {
-  neap__task *task = neap__task_at(L, TASK);
+  neap__task *task = (neap__task *)neap__known(L, TASK);
   (void)ctx;
   if (status != LUA_OK && status != LUA_YIELD)
     settle_error(L, TASK);
@@ -276,7 +275,7 @@ static int task_main(lua_State *L) {
   int n = 1, status;
   lua_pushcfunction(L, neap__task_handler);
   lua_getiuservalue(L, TASK, NEAP__CORO);
-  c = neap__coroutine_at(L, BODY);
+  c = (neap__coroutine *)neap__known(L, BODY);
   if (c->body == NEAP__LUA) {
     n = neap__coroutine_open(L, BODY);
     lua_remove(L, BODY);
@@ -286,7 +285,7 @@ static int task_main(lua_State *L) {
       neap__vm(L)->bare_yields++;
     else
       c->state = NEAP__NEW;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &await_key);
+    neap__ref_push(L, NEAP__AWAIT);
     lua_insert(L, BODY);
   }
   status = lua_pcallk(L, n, LUA_MULTRET, HANDLER, 0, task_finish);
@@ -380,6 +379,8 @@ static void task_step(neap_vm *vm, neap__job *job) {
   vm->current = NULL;
   if (begin != 0)
     neap__step_end(vm, begin);
+  if (vm->raised) /* an error that was caught: keep nothing of it */
+    neap__raising_clear(vm->L);
   if (status == LUA_YIELD && vm->suspending)
     vm->suspending = 0;
   else
@@ -488,14 +489,6 @@ void neap__task_init(lua_State *L) {
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, neap__future_methods, 0);
   lua_pop(L, 2);
-}
-
-void neap__await_set(lua_State *L) {
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &await_key);
-}
-
-void neap__await_push(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &await_key);
 }
 
 /* ====================================================== } */

@@ -81,7 +81,6 @@ int neap__timer_start(neap_vm *vm, neap__timer *timer, uint64_t deadline) {
     if (status != 0)
       return status;
   }
-  timer->deadline = deadline;
   timer->order = heap->next_order++;
   e.deadline = deadline;
   e.timer = timer;
@@ -125,10 +124,9 @@ void neap__timers_free(neap_vm *vm) {
 
 uint64_t neap__deadline(double seconds) {
   const double most = 1e9; /* seconds: some 30 years, far from a wrap */
-  uint64_t now = uv_hrtime();
-  if (!(seconds > 0))
-    return now;
-  if (seconds > most)
-    seconds = most;
-  return now + (uint64_t)ceil(seconds * 1e9);
+  uint64_t now = uv_hrtime(), distance;
+  distance = (uint64_t)ceil(fmin(fabs(seconds), most) * 1e9);
+  if (seconds >= 0)
+    return now + distance;
+  return distance < now ? now - distance : 0;
 }

@@ -38,37 +38,47 @@ typedef struct neap__job {
   void (*run)(neap_vm *vm, struct neap__job *job); /* runs it */
 } neap__job;
 
-/* FIFO of jobs; empty when head is NULL. */
+/* FIFO of jobs: a ring, since most futures have a queue and few use it. */
 typedef struct neap__queue {
-  neap__job *head;
-  neap__job *tail;
+  neap__job *last; /* its next is the first; NULL: empty */
 } neap__queue;
 
 static inline void neap__queue_push(neap__queue *q, neap__job *job) {
-  job->next = NULL;
-  if (q->head == NULL)
-    q->head = job;
+  if (q->last == NULL)
+    job->next = job;
+  else {
+    job->next = q->last->next;
+    q->last->next = job;
+  }
+  q->last = job;
+}
+
+/* Takes out the first job of a queue that is not empty. */
+static inline neap__job *neap__queue_pop(neap__queue *q) {
+  neap__job *first = q->last->next;
+  if (first == q->last)
+    q->last = NULL;
   else
-    q->tail->next = job;
-  q->tail = job;
+    q->last->next = first->next;
+  return first;
 }
 
 /* Moves all jobs of `from` behind those of `to`. */
 static inline void neap__queue_splice(neap__queue *to, neap__queue *from) {
-  if (from->head == NULL)
+  if (from->last == NULL)
     return;
-  if (to->head == NULL)
-    to->head = from->head;
-  else
-    to->tail->next = from->head;
-  to->tail = from->tail;
-  from->head = NULL;
+  if (to->last != NULL) {
+    neap__job *first = to->last->next;
+    to->last->next = from->last->next;
+    from->last->next = first;
+  }
+  to->last = from->last;
+  from->last = NULL;
 }
 
 /* A job that becomes ready at a point in time. */
 typedef struct neap__timer {
   neap__job job;
-  uint64_t deadline; /* in ns of uv_hrtime */
   uint32_t order;    /* breaks ties: the first started goes first */
   uint32_t position; /* in the heap, from 1; 0: not started */
 } neap__timer;
@@ -97,7 +107,7 @@ typedef enum neap__kind {
 
 /*
 ** One per kind, static. Its address tells the objects of the kind from
-** any other userdata; as a registry key it leads to their metatable.
+** any other userdata.
 */
 typedef struct neap__type {
   neap__kind kind;
@@ -137,8 +147,13 @@ typedef struct neap__coroutine {
   uint8_t packed;  /* the arguments stand in one table (they were many) */
   uint8_t located; /* the last user value says where it was created */
   uint32_t nargs;  /* LUA: arguments; SLEEP: 1 when there is a result */
-  double delay;    /* SLEEP: seconds */
 } neap__coroutine;
+
+/* One with the body SLEEP. */
+typedef struct neap__sleeper {
+  neap__coroutine coroutine;
+  double delay; /* seconds */
+} neap__sleeper;
 
 typedef enum neap__state {
   NEAP__PENDING,
@@ -162,9 +177,8 @@ typedef struct neap__future {
 
 enum {
   NEAP__RESULT = 1, /* the result (or table of them), or the error */
-  NEAP__EXTRA,      /* nil or a table: what few futures have (future.c) */
-  NEAP__CORO,       /* Task: its coroutine object. Gather: list of children */
-  NEAP__CREATOR     /* Task: the function that created it, or nil */
+  NEAP__EXTRA,      /* what few futures have (future.c) */
+  NEAP__CORO        /* Task: its coroutine object. Gather: list of children */
 };
 
 typedef struct neap__task {
@@ -174,14 +188,14 @@ typedef struct neap__task {
   neap__future *waiting_on;     /* what its await waits for, or NULL */
   struct neap__task *previous;  /* in vm->tasks, in creation order */
   struct neap__task *next;
-  uint64_t id;                  /* the N of "Task-N" */
   uint32_t anchor;              /* keeps the task alive until it ends */
   uint32_t thread_anchor;       /* of `thread` */
   uint32_t cancel_requests;     /* cancel() less uncancel() */
   int32_t line;                 /* where it was created, or -1 */
-  uint8_t must_cancel;          /* raise CancelledError at the next step */
-  uint8_t interrupted;          /* its sleep was cancelled: raise, too */
-  uint8_t leftover;             /* cancelled at the end of run */
+  uint64_t id : 56;             /* the N of "Task-N" */
+  uint64_t must_cancel : 1;     /* raise CancelledError at the next step */
+  uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
+  uint64_t leftover : 1;        /* cancelled at the end of run */
 } neap__task;
 
 /* A callback: of call_soon, call_later or add_done_callback. User values:
@@ -221,7 +235,27 @@ typedef struct neap__thread {
 
 #define NEAP__POOL_SIZE 1024
 
+/*
+** Lua values that the core needs at any time, each a reference in the
+** registry: an integer key, since these are looked up for every task.
+*/
+typedef enum neap__ref {
+  NEAP__METATABLES,                /* of each kind */
+  NEAP__WATCHED = NEAP__HANDLE + 1, /* of each kind, with the finalizer */
+  NEAP__ANCHORS = NEAP__WATCHED + NEAP__HANDLE + 1, /* table, anchor.c */
+  NEAP__NAMES,                     /* of async functions, coroutine.c */
+  NEAP__FRESH,                     /* vm->fresh, coroutine.c */
+  NEAP__WARNED,                    /* set of texts, coroutine.c */
+  NEAP__AWAIT,                     /* the Lua function await */
+  NEAP__CLASSES,                   /* error classes by name, error.c */
+  NEAP__WRAP_HANDLER,              /* of await.lua, protect.c */
+  NEAP__RAISED_ERROR,              /* report.c */
+  NEAP__RAISED_TRACEBACK,
+  NEAP__REFS
+} neap__ref;
+
 struct neap_vm {
+  int refs[NEAP__REFS];      /* see neap__ref */
   lua_State *main;           /* the VM's first Lua thread */
   lua_State *L;              /* the one that is in `run`, or NULL */
   neap__task *current;       /* the task whose step runs, or NULL */
@@ -242,6 +276,7 @@ struct neap_vm {
   neap__task *tasks;         /* unfinished ones, oldest first */
   neap__task *last_task;
   uint64_t task_count;       /* for names */
+  uint8_t raised;            /* report.c remembers an error */
   uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
 
   uint32_t anchors_used;     /* anchor.c */
@@ -266,8 +301,12 @@ struct neap_vm {
   int interrupts_seen;       /* of these, handled by the loop */
   uint64_t interrupt_time;   /* of the last one, when a step saw it */
 
-  neap_report_fn report;
+  neap_report_fn report;     /* diagnostics; NULL: stderr */
   void *report_ud;
+  char *warning;             /* Lua's warning so far (warn.c) */
+  size_t warning_len;
+  size_t warning_size;
+  uint8_t warnings_on;
 };
 
 /*
@@ -287,9 +326,25 @@ static inline neap_vm *neap__vm(lua_State *L) {
   return (neap_vm *)(*neap__extra(L) & ~NEAP__MARKS);
 }
 
+/* Pushes the value of a reference; pops one into it. */
+static inline void neap__ref_push(lua_State *L, int ref) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, neap__vm(L)->refs[ref]);
+}
+static inline void neap__ref_set(lua_State *L, int ref) {
+  lua_rawseti(L, LUA_REGISTRYINDEX, neap__vm(L)->refs[ref]);
+}
+
 /* {======================================================
 ** object.c: userdata, metatables, usage errors
 ** ======================================================= */
+
+/* Makes the references; all are false. */
+void neap__refs_init(lua_State *L);
+
+/* The object at `index`, known to be one. */
+static inline void *neap__known(lua_State *L, int index) {
+  return lua_touserdata(L, index);
+}
 
 /* The object at `index`, or NULL for any other value. */
 neap__object *neap__object_at(lua_State *L, int index);
@@ -307,7 +362,9 @@ neap__task *neap__task_at(lua_State *L, int index);
 void neap__metatable_new(lua_State *L, const neap__type *type,
                          const luaL_Reg *methods, const luaL_Reg *metamethods,
                          lua_CFunction gc);
-void neap__metatable_push(lua_State *L, const neap__type *type);
+static inline void neap__metatable_push(lua_State *L, const neap__type *type) {
+  neap__ref_push(L, NEAP__METATABLES + (int)type->kind);
+}
 void neap__watch(lua_State *L, int index, const neap__type *type);
 
 /*
@@ -325,6 +382,7 @@ const char *neap__describe(lua_State *L, int index);
 ** anchor.c: references from C, and the pool of Lua threads
 ** ======================================================= */
 
+void neap__anchor_init(lua_State *L);
 /* Pops the top value and keeps it alive until neap__anchor_drop. Raises
    only "not enough memory", with nothing changed. */
 uint32_t neap__anchor(neap_vm *vm, lua_State *L);
@@ -353,7 +411,8 @@ void neap__timers_expire(neap_vm *vm, uint64_t now);
 /* The first deadline, or UINT64_MAX. */
 uint64_t neap__timers_next(const neap_vm *vm);
 void neap__timers_free(neap_vm *vm);
-/* Now + seconds, rounded up to a ns; never wraps. seconds is no NaN. */
+/* Now + seconds (may be negative), rounded up to a ns; never wraps. seconds
+   is no NaN. */
 uint64_t neap__deadline(double seconds);
 
 /* ====================================================== } */
@@ -417,6 +476,8 @@ int neap__cancel(lua_State *L, int index);
 /* Field of the future's extra table: pushed (nil without one) or popped. */
 void neap__extra_get(lua_State *L, int index, const char *field);
 void neap__extra_set(lua_State *L, int index, const char *field);
+/* Pushes the function that created the task at `index`, or nil. */
+void neap__creator_push(lua_State *L, int index);
 
 /* Reports the error of a failed future under a title. */
 void neap__future_report(lua_State *L, int index, const char *title);
@@ -463,9 +524,6 @@ int neap__all_tasks(lua_State *L);
 void neap__task_init(lua_State *L);
 /* Raises a usage error of `function` when the value is no coroutine object. */
 void neap__check_coroutine(lua_State *L, int index, const char *function);
-/* The Lua function await: popped; pushed. */
-void neap__await_set(lua_State *L);
-void neap__await_push(lua_State *L);
 
 /* Lua: the C halves of await (vm/lua/await.lua). */
 int neap__await_enter(lua_State *L);
@@ -521,6 +579,8 @@ int neap__run(lua_State *L);
 uint64_t neap__step_begin(neap_vm *vm, neap__task *task);
 void neap__step_end(neap_vm *vm, uint64_t begin);
 
+/* Takes the interrupt's hook, if it is there, off a Lua thread. */
+void neap__interrupt_clear(lua_State *L);
 /* Handles a pending interrupt between two jobs; may stop the loop. */
 void neap__interrupt_check(neap_vm *vm);
 
@@ -551,6 +611,8 @@ int neap__error_is_class(lua_State *L, int index);
 void neap__error_as_value(lua_State *L, int index);
 void neap__error_init(lua_State *L);
 
+/* Hands a text to the host, or to stderr. Runs no Lua. */
+void neap__report_text(neap_vm *vm, const char *text, size_t len);
 /* Hands the text at the top of the stack to the host and pops it. */
 void neap__report(lua_State *L);
 /* Pushes a text for the error at `index` and its traceback (may be nil,

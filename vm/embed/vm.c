@@ -8,6 +8,7 @@
 
 #include "../lua/bindings.h"
 #include "modules.h"
+#include "warn.h"
 
 NEAP_API void neap_config_init(neap_config *config) {
   memset(config, 0, sizeof *config);
@@ -55,6 +56,7 @@ NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
     goto err;
   *neap__extra(vm->main) = (uintptr_t)vm;
   vm->running = vm->main;
+  neap__warn_init(vm);
   vm->loop = config->loop;
   vm->report = config->report;
   vm->report_ud = config->report_ud;
@@ -96,7 +98,9 @@ NEAP_API int neap_close(neap_vm *vm) {
   if (vm->anchor_slots != NULL)
     (void)alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t),
                 0);
-  lua_close(vm->main); /* finalizers may still report, and use the VM */
+  lua_close(vm->main); /* finalizers may still report and warn */
+  if (vm->warning != NULL)
+    (void)alloc(ud, vm->warning, vm->warning_size, 0);
   neap__loop_close(vm);
   (void)alloc(ud, vm, sizeof *vm, 0);
   return 0;

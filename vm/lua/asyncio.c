@@ -37,9 +37,9 @@ static void open_await(lua_State *L) {
   lua_pushcfunction(L, neap__await_arguments);
   lua_pushcfunction(L, neap__await_result);
   lua_call(L, 3, 2);
-  neap__protect_init(L);
+  neap__ref_set(L, NEAP__WRAP_HANDLER);
   lua_pushvalue(L, -1);
-  neap__await_set(L);
+  neap__ref_set(L, NEAP__AWAIT);
   lua_setfield(L, -2, "await");
 }
 
@@ -88,7 +88,9 @@ void neap__open(lua_State *L) {
   static const char *const globals[] = {"async",       "await",  "sleep",
                                         "create_task", "gather", "run"};
   size_t i;
+  neap__refs_init(L);
   luaL_newlib(L, functions);
+  neap__anchor_init(L);
   neap__coroutine_init(L); /* -> the object of sleep(0) */
   lua_pushcclosure(L, neap__sleep, 1);
   lua_setfield(L, -2, "sleep");

@@ -9,7 +9,6 @@
 /* protect.c */
 int neap__pcall(lua_State *L);
 int neap__xpcall(lua_State *L);
-void neap__protect_init(lua_State *L);
 
 /* generator.c: replaces functions of the coroutine table at the top */
 void neap__generator_init(lua_State *L);

@@ -9,8 +9,6 @@
 
 #include "bindings.h"
 
-static const char wrap_key = 0; /* wrap_handler of await.lua, in the registry */
-
 /* The stack of the protected call is [..., error]. */
 static int finish(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD)
@@ -57,7 +55,7 @@ static void wrap_handler(lua_State *L) {
   if (lua_rawequal(L, -1, 2))
     lua_pushcfunction(L, traceback_handler);
   else {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &wrap_key);
+    neap__ref_push(L, NEAP__WRAP_HANDLER);
     lua_pushvalue(L, 2);
     lua_pushcfunction(L, passes);
     lua_call(L, 2, 1);
@@ -78,9 +76,4 @@ int neap__xpcall(lua_State *L) {
   lua_rotate(L, 3, 2); /* f, handler, true, f, arguments */
   status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish);
   return finish(L, status, 2);
-}
-
-/* Takes wrap_handler of await.lua from the top. */
-void neap__protect_init(lua_State *L) {
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &wrap_key);
 }

@@ -1,0 +1,193 @@
+-- Who takes part in `make bench`: finds the programs that are installed, compiles those that need it, and says
+-- what command runs a given benchmark on a given peer.
+local M = {}
+
+-- in the order of the table's columns
+M.names = { "neap", "raw", "lua", "python", "uvloop", "node", "go" }
+M.titles = {
+  neap = "Neap", raw = "C API", lua = "lua5.4", python = "asyncio", uvloop = "uvloop", node = "Node", go = "Go",
+}
+
+function M.quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function words(list)
+  local quoted = {}
+  for i, word in ipairs(list) do quoted[i] = M.quote(tostring(word)) end
+  return table.concat(quoted, " ")
+end
+
+-- The command's output without its last newline, or nil and what it said, when it fails.
+function M.capture(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read("a"):gsub("%s+$", "")
+  if pipe:close() then return output end
+  return nil, output
+end
+
+local function installed(program)
+  return M.capture("command -v " .. M.quote(program)) ~= nil
+end
+
+-- The interpreter that can import uvloop, if there is one, else the first on the path: the real program, since a
+-- version manager's stand-in would be measured with it.
+local function find_python()
+  local folders = os.getenv("PATH") or "/usr/bin"
+  local first
+  for folder in folders:gmatch("[^:]+") do
+    local path = M.capture(words { folder .. "/python3", "-c", "import sys; print(sys.executable)" })
+    if path and path ~= "" then
+      first = first or path
+      if M.capture(words { path, "-c", "import uvloop" }) then return path, true end
+    end
+  end
+  return first, false
+end
+
+-- taskset for the last processor this process may use, so that no run migrates
+local function find_pin()
+  local file <close> = io.open("/proc/self/status")
+  local cpu = file and file:read("a"):match("Cpus_allowed_list:%s*%S-(%d+)\n")
+  local pin = cpu and "taskset -c " .. cpu
+  return pin and M.capture(pin .. " true") and pin or nil
+end
+
+-- Compiles the C programs into the folder `temp`, with Lua linked as Neap links it. Returns nil and why not.
+local function compile_raw(here, temp, programs)
+  local cc = os.getenv("CC") or "cc"
+  if not installed(cc) then return nil, "no C compiler" end
+  local flags = M.capture("pkg-config --cflags lua5.4 libuv") or "-I/usr/include/lua5.4"
+  for _, program in ipairs(programs) do
+    local command = ("%s -std=gnu11 -O2 %s %s -o %s"):format(cc, flags,
+      M.quote(("%s/raw/%s.c"):format(here, program)), M.quote(temp .. "/raw-" .. program))
+    local libraries = " -luv -lm -ldl -lpthread"
+    local ok, said = M.capture(command .. " -l:liblua5.4.a" .. libraries)
+    if not ok then ok, said = M.capture(command .. " -llua5.4" .. libraries) end
+    if not ok then return nil, said end
+  end
+  return true
+end
+
+local function compile_go(here, temp, programs)
+  if not installed("go") then return nil, "not installed" end
+  local set = "GO111MODULE=off GOTOOLCHAIN=local GOFLAGS= "
+  if not os.getenv("HOME") then set = set .. "GOCACHE=" .. M.quote(temp .. "/go-cache") .. " " end
+  for _, program in ipairs(programs) do
+    local ok, said = M.capture(set .. words { "go", "build", "-o", temp .. "/go-" .. program,
+      ("%s/go/%s.go"):format(here, program), here .. "/go/common.go" })
+    if not ok then return nil, said end
+  end
+  return true
+end
+
+-- Finds everybody. `wanted` is a set of peers, `programs` the base names to compile for them, `here` this folder,
+-- `temp` a folder for what is compiled. Raises an error when Neap itself is missing. The result has the paths, and
+-- `missing`: a list of { peer, why }.
+function M.find(here, temp, wanted, programs)
+  local found = { here = here, temp = temp, missing = {}, pin = find_pin() }
+  local function miss(peer, why) table.insert(found.missing, { peer, why }) end
+
+  found.neap = os.getenv("NEAP") or here .. "/../../build/neap"
+  if not installed(found.neap) then
+    error(found.neap .. " is missing: run `make` first, or set NEAP to the program to measure", 0)
+  end
+  found.timeout = M.capture("timeout --foreground 9 true") and "timeout --foreground 300" or nil
+
+  if wanted.lua then
+    found.lua = installed("lua5.4") and "lua5.4" or nil
+    if not found.lua then miss("lua", "not installed") end
+  end
+  if wanted.python or wanted.uvloop then
+    local python, has_uvloop = find_python()
+    found.python = python
+    found.uvloop = has_uvloop and python or nil
+    if not python then miss("python", "no python3") end
+    if not has_uvloop then miss("uvloop", "no python3 that can import it") end
+  end
+  if wanted.node then
+    found.node = installed("node") and "node" or nil
+    if not found.node then miss("node", "not installed") end
+  end
+  for peer, compile in pairs { raw = compile_raw, go = compile_go } do
+    if wanted[peer] then
+      local ok, why = compile(here, temp, programs[peer])
+      found[peer] = ok
+      if not ok then miss(peer, why) end
+    end
+  end
+  table.sort(found.missing, function(a, b) return a[1] < b[1] end)
+  return found
+end
+
+-- `environment`: assignments to make first, or nil
+local function pinned(found, command, environment)
+  local prefix = { environment }
+  prefix[#prefix + 1] = found.timeout
+  prefix[#prefix + 1] = found.pin
+  prefix[#prefix + 1] = command
+  return table.concat(prefix, " ")
+end
+
+-- The command that runs one benchmark on one peer with count n.
+function M.command(found, row, entry, n)
+  local peer, program = entry.peer, row.program or row.name
+  local list
+  if peer == "raw" or peer == "go" then
+    list = { ("%s/%s-%s"):format(found.temp, peer, program), n }
+  elseif peer == "neap" or peer == "lua" then
+    list = { found[peer], ("%s/%s/%s.lua"):format(found.here, row.folder or "neap", program), n }
+  elseif peer == "node" then
+    list = { found.node, ("%s/node/%s.js"):format(found.here, program), n }
+  else  -- -B: leave no compiled files in the source tree
+    list = { found[peer], "-B", ("%s/python/%s.py"):format(found.here, program), n }
+    if peer == "uvloop" then list[#list + 1] = "uvloop" end
+  end
+  list[#list + 1] = entry.arg
+  -- everybody else runs on one thread, so Go does
+  return pinned(found, words(list), peer == "go" and "GOMAXPROCS=1" or nil)
+end
+
+-- The command that starts each of the entries' programs `rounds` times in turn.
+function M.startup_command(found, entries, rounds)
+  local list = { found.temp .. "/raw-spawn", rounds }
+  for _, entry in ipairs(entries) do
+    list[#list + 1] = "--"
+    list[#list + 1] = found[entry.peer]
+    list[#list + 1] = entry.peer == "python" and "-c" or "-e"
+    list[#list + 1] = ""
+  end
+  return pinned(found, words(list))
+end
+
+local function first_match(path, pattern)
+  local file <close> = io.open(path)
+  return file and file:read("a"):match(pattern)
+end
+
+-- What was measured, on what, and when: a list of lines.
+function M.facts(found)
+  local function version(command) return (M.capture(command) or "?"):match("^[^\n]*") end
+  local lines = {
+    ("%s: %s, %s processors, %d GiB, %s %s"):format(os.date("!%Y-%m-%d"),
+      first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]*)") or version("uname -m"), version("nproc"),
+      (tonumber(first_match("/proc/meminfo", "MemTotal:%s*(%d+)")) or 0) // 1048576,
+      version("uname -sr"), found.pin and "(each run on one processor: " .. found.pin .. ")" or "(runs not pinned)"),
+    version(words { found.neap, "--version" }),
+  }
+  local function add(line) lines[#lines + 1] = line end
+  if found.lua then add(version(found.lua .. " -v")) end
+  if found.raw then add("libuv " .. version("pkg-config --modversion libuv")) end
+  if found.python then add(version(words { found.python, "-V" })) end
+  if found.uvloop then
+    add("uvloop " .. version(words { found.uvloop, "-c", "import uvloop; print(uvloop.__version__)" }))
+  end
+  if found.node then add("Node " .. version("node --version")) end
+  if found.go then add(version("go version") .. ", GOMAXPROCS=1") end
+  for _, missing in ipairs(found.missing) do
+    add(("skipped: %s (%s)"):format(M.titles[missing[1]], missing[2]:match("^[^\n]*")))
+  end
+  return lines
+end
+
+return M

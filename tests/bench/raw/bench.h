@@ -1,0 +1,55 @@
+/*
+** bench.h - what every raw program here needs: a state with one chunk
+** loaded, the processor time, and a way to give up.
+*/
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+static inline void fail(const char *what) {
+  fprintf(stderr, "%s\n", what);
+  exit(1);
+}
+
+/* seconds of processor time this process has used */
+static inline double clock_now(void) {
+  struct timespec now;
+  if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) != 0)
+    fail("no processor clock");
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* the program's first argument, a positive count */
+static inline int count_argument(int argc, char **argv) {
+  int n = argc > 1 ? atoi(argv[1]) : 0;
+  if (n <= 0)
+    fail("usage: program COUNT");
+  return n;
+}
+
+/* a new state with the standard libraries */
+static inline lua_State *open_state(void) {
+  lua_State *L = luaL_newstate();
+  if (L == NULL)
+    fail("not enough memory");
+  luaL_openlibs(L);
+  return L;
+}
+
+/* runs `code` with the `nargs` values on the top; leaves its one result */
+static inline void run_chunk(lua_State *L, const char *code, int nargs) {
+  if (luaL_loadstring(L, code) != LUA_OK)
+    fail(lua_tostring(L, -1));
+  lua_insert(L, -1 - nargs);
+  if (lua_pcall(L, nargs, 1, 0) != LUA_OK)
+    fail(lua_tostring(L, -1));
+}
+
+#endif

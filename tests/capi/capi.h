@@ -1,0 +1,133 @@
+/*
+** capi.h - what the C tests share: cmocka, an allocator that counts and
+** can fail, a list of what the VM reported, and ways to run Lua.
+**
+** Every file beside this one is a program of its own, which ends with
+** `return cmocka_run_group_tests(...)`.
+*/
+#ifndef CAPI_H
+#define CAPI_H
+
+/* cmocka.h wants these four before it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "neap.h"
+
+/* {======================================================
+** Memory
+** ======================================================= */
+
+typedef struct heap {
+  size_t blocks;  /* blocks in use */
+  long countdown; /* requests to grant before they fail; < 0: never fail */
+  int once;       /* only one request fails, not all that follow */
+  int failures;   /* requests that failed */
+} heap;
+
+/* A lua_Alloc; `ud` is a heap. */
+static inline void *heap_alloc(void *ud, void *block, size_t old_size,
+                               size_t size) {
+  heap *h = ud;
+  void *result;
+  if (size == 0) {
+    h->blocks -= block != NULL;
+    free(block);
+    return NULL;
+  }
+  /* Lua relies on a block that shrinks: only growth can fail */
+  if ((block == NULL || size > old_size) && h->countdown >= 0) {
+    if (h->countdown == 0) {
+      h->failures++;
+      if (h->once)
+        h->countdown = -1;
+      return NULL;
+    }
+    h->countdown--;
+  }
+  result = realloc(block, size);
+  if (result != NULL)
+    h->blocks += block == NULL;
+  return result;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Reports
+** ======================================================= */
+
+typedef struct reports {
+  int count;
+  char last[1024]; /* the text of the last one, perhaps cut */
+} reports;
+
+/* A neap_report_fn; `ud` is a reports. */
+static inline void reports_add(void *ud, const char *text, size_t len) {
+  reports *r = ud;
+  r->count++;
+  assert_int_equal(strlen(text), len);
+  assert_true(len > 0 && text[len - 1] != '\n');
+  snprintf(r->last, sizeof r->last, "%s", text);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Running Lua
+** ======================================================= */
+
+/* A VM with the configuration, or with the defaults. */
+static inline neap_vm *new_vm(const neap_config *config) {
+  neap_vm *vm = NULL;
+  assert_int_equal(neap_new(&vm, config), NEAP_OK);
+  assert_non_null(vm);
+  return vm;
+}
+
+static inline void close_vm(neap_vm *vm) {
+  assert_int_equal(neap_close(vm), NEAP_OK);
+}
+
+/* Runs a chunk that has to succeed. */
+static inline void run_lua(neap_vm *vm, const char *code) {
+  lua_State *L = neap_lua(vm);
+  if (luaL_dostring(L, code) != LUA_OK)
+    fail_msg("%s", luaL_tolstring(L, -1, NULL));
+  lua_settop(L, 0);
+}
+
+/* Runs a chunk that has to fail; the error is left on the stack. */
+static inline void run_lua_failing(neap_vm *vm, const char *code) {
+  assert_int_not_equal(luaL_dostring(neap_lua(vm), code), LUA_OK);
+}
+
+static inline void assert_contains(const char *text, const char *part) {
+  if (text == NULL || strstr(text, part) == NULL)
+    fail_msg("no \"%s\" in: %s", part, text != NULL ? text : "(null)");
+}
+
+/* Whether a global is true. */
+static inline int global_is_true(neap_vm *vm, const char *name) {
+  lua_State *L = neap_lua(vm);
+  int result;
+  lua_getglobal(L, name);
+  result = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return result;
+}
+
+/* ====================================================== } */
+
+#endif

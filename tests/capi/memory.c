@@ -1,0 +1,145 @@
+/*
+** memory.c - tests a VM when memory runs out: every request fails in turn,
+** and each time the VM says so, stays whole, and gives all back.
+*/
+#include "capi.h"
+
+static void config_on(neap_config *config, heap *memory, reports *said) {
+  neap_config_init(config);
+  config->alloc = heap_alloc;
+  config->alloc_ud = memory;
+  config->report = reports_add;
+  config->report_ud = said;
+}
+
+static void creation_fails_at_every_request(void **state) {
+  reports said = {0, ""};
+  heap memory;
+  (void)state;
+  for (long n = 0;; n++) {
+    neap_config config;
+    neap_vm *vm = NULL;
+    int status;
+    memory = (heap){0, n, 0, 0};
+    config_on(&config, &memory, &said);
+    config.module_path = "/nonexistent";
+    status = neap_new(&vm, &config);
+    if (memory.failures == 0) {
+      assert_int_equal(status, NEAP_OK);
+      close_vm(vm);
+      assert_int_equal(memory.blocks, 0);
+      assert_true(n > 100);
+      return;
+    }
+    /* what it could do without is another matter */
+    if (status == NEAP_OK)
+      close_vm(vm);
+    else
+      assert_int_equal(status, NEAP_ENOMEM);
+    assert_int_equal(memory.blocks, 0);
+  }
+}
+
+/*
+** Runs `program` (a Lua function body) again and again in one VM, each
+** time with the failure one request later, until there is none.
+*/
+static void fail_in_turn(const char *program, int once) {
+  reports said = {0, ""};
+  heap memory = {0, -1, once, 0};
+  neap_config config;
+  neap_vm *vm;
+  lua_State *L;
+  config_on(&config, &memory, &said);
+  vm = new_vm(&config);
+  L = neap_lua(vm);
+  assert_int_equal(luaL_loadstring(L, program), LUA_OK);
+  lua_setglobal(L, "program");
+  run_lua(vm, "run(async(function() await(sleep(0)) end)())");
+  for (long n = 0;; n++) {
+    int status;
+    lua_getglobal(L, "program");
+    memory.countdown = n;
+    memory.failures = 0;
+    status = lua_pcall(L, 0, 0, 0);
+    memory.countdown = -1;
+    if (memory.failures == 0) {
+      if (status != LUA_OK)
+        fail_msg("request %ld: %s", n, luaL_tolstring(L, -1, NULL));
+      break;
+    }
+    /* an error says what is wrong */
+    if (status != LUA_OK)
+      assert_contains(luaL_tolstring(L, -1, NULL), "not enough memory");
+    lua_settop(L, 0);
+    /* nothing is left over, and the VM works */
+    run_lua(vm, "assert(#require 'asyncio'.all_tasks() == 0)\n"
+                "local work = async(function(x) await(sleep(0)) return x end)\n"
+                "local t = run(async(function()\n"
+                "  return await(gather(work(1), create_task(work(2))))\n"
+                "end)())\n"
+                "assert(t[1] == 1 and t[2] == 2)");
+  }
+  close_vm(vm);
+  assert_int_equal(memory.blocks, 0);
+}
+
+static const char tasks[] =
+  "local work = async(function(i)\n"
+  "  await(sleep(0)) await(sleep(0.0001)) return i\n"
+  "end)\n"
+  "run(async(function()\n"
+  "  local list = {}\n"
+  "  for i = 1, 8 do list[i] = create_task(work(i)) end\n"
+  "  for i = 1, 8 do assert(await(list[i]) == i) end\n"
+  "end)())";
+
+static const char others[] =
+  "local asyncio = require 'asyncio'\n"
+  "local work = async(function(i) await(sleep(0)) return i, i, i end)\n"
+  "run(async(function()\n"
+  "  local future = asyncio.Future()\n"
+  "  future:add_done_callback(function() end)\n"
+  "  asyncio.call_soon(function(x) future:set_result(x) end, 1)\n"
+  "  asyncio.call_later(0.0001, function() end)\n"
+  "  assert(await(future) == 1)\n"
+  "  local task = create_task(work(3), {name = 'third'})\n"
+  "  local results = await(gather{work(1), task, work(2)})\n"
+  "  assert(results.n == 3)\n"
+  "  local lost = create_task(work(1))\n"
+  "  lost:cancel()\n"
+  "  await(sleep(0)) await(sleep(0))\n"
+  "  assert(lost:cancelled())\n"
+  "end)())";
+
+static void tasks_fail_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(tasks, 0);
+}
+
+static void tasks_survive_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(tasks, 1);
+}
+
+static void futures_callbacks_and_gather_fail_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(others, 0);
+}
+
+static void futures_callbacks_and_gather_survive_a_single_failure(
+    void **state) {
+  (void)state;
+  fail_in_turn(others, 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(creation_fails_at_every_request),
+    cmocka_unit_test(tasks_fail_at_every_request),
+    cmocka_unit_test(tasks_survive_a_single_failure),
+    cmocka_unit_test(futures_callbacks_and_gather_fail_at_every_request),
+    cmocka_unit_test(futures_callbacks_and_gather_survive_a_single_failure),
+  };
+  return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}

@@ -50,7 +50,7 @@ uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
     number = vm->anchors_total + 1;
   }
   neap__ref_push(L, NEAP__ANCHORS);
-  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
   lua_rawseti(L, -2, number); /* can raise: nothing is taken yet */
   lua_pop(L, 1);
   if (vm->anchors_free > 0)
@@ -87,6 +87,7 @@ neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L) {
   thread.L = lua_newthread(L);
   *neap__extra(thread.L) |= NEAP__TASK_THREAD;
   thread.anchor = neap__anchor(vm, L);
+  lua_pop(L, 1);
   return thread;
 }
 

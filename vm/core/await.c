@@ -4,11 +4,11 @@
 ** `await` itself is a Lua function (vm/lua/await.lua): it asks
 ** neap__await_enter what to do, and runs a coroutine object by a tail
 ** call, in the same Lua thread and without a C call. The answers:
-**    nothing           the await is over, without a result
-**    true, value       it is over, with one result
-**    false, object     it is over; neap__await_result has the results
-**    fn                call fn
-**    fn, coroutine     call fn with neap__await_arguments(coroutine)
+**    nothing             the await is over, without a result
+**    nil, value, true    it is over, with one result
+**    nil, object         it is over; neap__await_result has the results
+**    fn                  call fn
+**    fn, coroutine       call fn with neap__await_arguments(coroutine)
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task
 ** ends: C code finds the userdata there.
@@ -48,12 +48,14 @@ static int answer(lua_State *L, neap__future *f) {
     return neap__outcome_raise(L, 1);
   if (f->nresults == 0)
     return 0;
-  lua_pushboolean(L, f->nresults == 1);
-  if (f->nresults == 1)
-    lua_getiuservalue(L, 1, NEAP__RESULT);
-  else
+  lua_pushnil(L);
+  if (f->nresults > 1) {
     lua_pushvalue(L, 1);
-  return 2;
+    return 2;
+  }
+  lua_getiuservalue(L, 1, NEAP__RESULT);
+  lua_pushboolean(L, 1);
+  return 3;
 }
 
 /* The loop runs the task on. ctx: the future it awaited, or 0. What it
@@ -68,7 +70,7 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
     return answer(L, (neap__future *)ctx);
   if (lua_gettop(L) == 0)
     return 0;
-  lua_pushboolean(L, 0); /* a sleep with a result */
+  lua_pushnil(L); /* a sleep with a result */
   lua_insert(L, 1);
   return 2;
 }
@@ -102,17 +104,15 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   }
   check_suspend(vm, L);
   neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
-  if (c->body == NEAP__SLEEP && !task->must_cancel) {
+  if (!task->must_cancel) {
     uint64_t deadline = neap__deadline(((neap__sleeper *)c)->delay);
     if (neap__timer_start(vm, &task->timer, deadline) != 0)
       return luaL_error(L, "not enough memory");
   }
   else
     neap__queue_push(&vm->ready, &task->timer.job);
-  if (c->body == NEAP__SLEEP && c->nargs == 0)
+  if (c->nargs == 0)
     forget(L);
-  else if (c->nargs == 0)
-    lua_settop(L, 0);
   return suspend(vm, L, NULL);
 }
 
@@ -163,9 +163,23 @@ static void resolve(lua_State *L) {
                                    : "");
 }
 
+/* await(sleep(0)): the fastest way to let others run. */
+static int await_bare_yield(neap_vm *vm, lua_State *L) {
+  check_suspend(vm, L);
+  if (vm->bare_yields == 0)
+    neap__coroutine_take(L, 1, NEAP__AWAITED, 2); /* raises */
+  vm->bare_yields--;
+  lua_settop(L, 0);
+  neap__queue_push(&vm->ready, &vm->current->timer.job);
+  return suspend(vm, L, NULL);
+}
+
 int neap__await_enter(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  neap__object *o = neap__object_at(L, 1);
+  neap__object *o;
+  if (vm->current != NULL && lua_touserdata(L, 1) == vm->bare_yield)
+    return await_bare_yield(vm, L);
+  o = neap__object_at(L, 1);
   if (vm->current == NULL)
     return neap__usage(L, 2, "await outside a task: write an async function "
                              "and start it with run(main())");

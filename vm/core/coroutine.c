@@ -253,14 +253,17 @@ int neap__async_define(lua_State *L) {
 */
 int neap__sleep(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  double delay = luaL_checknumber(L, 1);
-  int result = !lua_isnoneornil(L, 2);
+  int result, is_integer;
+  lua_Integer turns = lua_tointegerx(L, 1, &is_integer);
   neap__coroutine *c;
-  if (!(delay > 0) && !result && delay <= 0) {
+  double delay;
+  if (is_integer && turns <= 0 && lua_gettop(L) == 1) {
     vm->bare_yields++;
     lua_pushvalue(L, lua_upvalueindex(1));
     return 1;
   }
+  delay = luaL_checknumber(L, 1);
+  result = !lua_isnoneornil(L, 2);
   if (isnan(delay))
     return neap__usage(L, 1, "sleep: the delay is not a number (NaN)");
   lua_settop(L, 2);
@@ -332,10 +335,13 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c,
 
 int neap__coroutine_open(lua_State *L, int index) {
   neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
-  index = lua_absindex(L, index);
   lua_getiuservalue(L, index, 1);
-  if (c->nargs > 0)
+  if (c->nargs == 0)
+    lua_replace(L, index);
+  else {
     push_arguments(L, index, c, 1);
+    lua_remove(L, index);
+  }
   return (int)c->nargs;
 }
 

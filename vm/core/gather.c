@@ -307,7 +307,7 @@ int neap__gather_make(lua_State *L) {
   lua_pushvalue(L, children);
   lua_setiuservalue(L, self, NEAP__CORO);
   g->count = (uint32_t)n;
-  lua_pushvalue(L, self);
+  lua_settop(L, self);
   g->anchor = neap__anchor(vm, L);
   for (i = 0; i < n; i++) { /* nothing below can fail */
     if (g->children[i].future->state == NEAP__PENDING)

@@ -49,7 +49,6 @@ neap__handle *neap__handle_new(lua_State *L, int index, int n) {
 
 /* Anchors the handle at the top, which stays. */
 static void anchor(neap_vm *vm, lua_State *L, neap__handle *h) {
-  lua_pushvalue(L, -1);
   h->anchor = neap__anchor(vm, L);
 }
 

@@ -153,8 +153,7 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
   lua_settop(L, function);
 }
 
-/* How many levels the stack has. */
-static int count_levels(lua_State *L) {
+int neap__count_levels(lua_State *L) {
   lua_Debug ar;
   int low = 0, high = 1;
   while (lua_getstack(L, high, &ar)) {
@@ -173,7 +172,7 @@ static int count_levels(lua_State *L) {
 
 void neap__traceback(lua_State *L, lua_State *thread, int from) {
   lua_Debug ar;
-  int level, n = count_levels(thread), first = lua_gettop(L);
+  int level, n = neap__count_levels(thread), first = lua_gettop(L);
   luaL_checkstack(L, FIRST_LEVELS + LAST_LEVELS + LUA_MINSTACK, NULL);
   lua_pushliteral(L, "");
   for (level = from; level < n && lua_getstack(thread, level, &ar); level++) {

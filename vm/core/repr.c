@@ -25,18 +25,19 @@ int neap__coroutine_tostring(lua_State *L) {
 ** Tasks
 ** ======================================================= */
 
-/* The line at which the task's own function stands, or 0. */
-static int running_line(neap__task *task, lua_Debug *ar) {
-  int level, line = 0;
-  lua_Debug frame;
-  for (level = 0; lua_getstack(task->thread, level, &frame); level++) {
-    if (lua_getinfo(task->thread, "Sl", &frame) && frame.currentline > 0 &&
-        *frame.source != '=') { /* none of Neap's own */
-      line = frame.currentline; /* the outermost one counts */
-      *ar = frame;
-    }
+/*
+** Finds the outermost Lua frame of the task's thread: its own function, or
+** what that has called in its place. False: it has none yet. Looks from
+** the far end, as getting at a level costs as much as it is deep.
+*/
+static int running_frame(neap__task *task, lua_Debug *ar) {
+  int level = neap__count_levels(task->thread) - 1;
+  for (; level >= 0 && lua_getstack(task->thread, level, ar); level--) {
+    if (lua_getinfo(task->thread, "Sl", ar) && ar->currentline > 0 &&
+        *ar->source != '=') /* none of Neap's own */
+      return 1;
   }
-  return line;
+  return 0;
 }
 
 /* Pushes "<f() running at file:line>" for the task at `index`. */
@@ -56,7 +57,7 @@ static void push_coroutine(lua_State *L, int index) {
     lua_pushfstring(L, "<%s() done, defined at %s>", lua_tostring(L, top + 2),
                     lua_tostring(L, -1));
   }
-  else if (task->thread != NULL && running_line(task, &ar) > 0)
+  else if (task->thread != NULL && running_frame(task, &ar))
     lua_pushfstring(L, "<%s() running at %s:%d>", lua_tostring(L, -1),
                     ar.short_src, ar.currentline);
   else {

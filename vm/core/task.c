@@ -86,7 +86,6 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   lua_pushvalue(L, index);
   lua_setiuservalue(L, -2, NEAP__CORO);
   note_creator(L, task, level);
-  lua_pushvalue(L, -1);
   task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
   task->id = ++vm->task_count & 0xffffffffffffff;
   list_append(vm, task);
@@ -278,7 +277,6 @@ static int task_main(lua_State *L) {
   c = (neap__coroutine *)neap__known(L, BODY);
   if (c->body == NEAP__LUA) {
     n = neap__coroutine_open(L, BODY);
-    lua_remove(L, BODY);
   }
   else { /* await(coroutine) */
     if (c->body == NEAP__YIELD)

@@ -383,7 +383,7 @@ const char *neap__describe(lua_State *L, int index);
 ** ======================================================= */
 
 void neap__anchor_init(lua_State *L);
-/* Pops the top value and keeps it alive until neap__anchor_drop. Raises
+/* Keeps the top value, which stays, alive until neap__anchor_drop. Raises
    only "not enough memory", with nothing changed. */
 uint32_t neap__anchor(neap_vm *vm, lua_State *L);
 void neap__anchor_push(lua_State *L, uint32_t anchor);
@@ -439,8 +439,8 @@ void neap__coroutine_of(lua_State *L, int function, int argument);
 /* Marks a NEW coroutine object as taken; raises why it cannot be. */
 void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
                           int level);
-/* Pushes a LUA one's function and arguments, which leave the object.
-   Returns the number of arguments. */
+/* Replaces a LUA one, the last value on the stack, by its function and its
+   arguments, which leave the object. Returns the number of arguments. */
 int neap__coroutine_open(lua_State *L, int index);
 /* Lets go of the newest coroutine object; one nobody took is watched. */
 void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
@@ -634,6 +634,8 @@ void neap__raising_replace(lua_State *L, int old);
 void neap__raised_traceback(lua_State *L);
 /* Forgets error and traceback. */
 void neap__raising_clear(lua_State *L);
+/* How many levels the stack of a thread has. */
+int neap__count_levels(lua_State *L);
 /* Pushes "file:line" of the function at `level`, or nil. */
 void neap__where(lua_State *L, int level);
 

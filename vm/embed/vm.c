@@ -21,7 +21,7 @@ static void *plain_alloc(void *ud, void *block, size_t old, size_t size) {
     free(block);
     return NULL;
   }
-  return realloc(block, size);
+  return block == NULL ? malloc(size) : realloc(block, size);
 }
 
 /* Lua: the configuration, light userdata. Everything that can raise. */

@@ -9,14 +9,13 @@ local enter, arguments, result = ...
 
 -- await(awaitable) -> its results; raises its error. Suspends the task.
 local function await(awaitable)
-  local f, object = enter(awaitable)
-  if not f then
-    if f == nil then return end
-    return result(object)
+  local f, object, single = enter(awaitable)
+  if f then
+    if object then return f(arguments(object)) end
+    return f()
   end
-  if f == true then return object end
-  if object == nil then return f() end
-  return f(arguments(object))
+  if single then return object end
+  if object then return result(object) end
 end
 
 -- A message handler that leaves errors alone which pcall lets pass. The

@@ -196,7 +196,7 @@ $(B)/neap.pc: $(B)/obj/prefix Makefile
 	  'includedir=$${prefix}/include' 'moduledir=$${libdir}/neap' '' \
 	  'Name: Neap' 'Description: Lua with async and await, to embed' \
 	  'Version: $(VERSION)' 'Requires: $(LUA_PC) libuv' \
-	  'Libs: -L$${libdir} -lneap' 'Libs.private: -lm -ldl' \
+	  'Libs: -L$${libdir} -lneap -lm' \
 	  'Cflags: -I$${includedir}' >$@
 
 $(CAPI): LINK_WITH = $(shell $(PKG_CONFIG) --libs cmocka)

@@ -1,5 +1,5 @@
 -- await_spec.lua: await: what it takes, what it gives, who wakes up when
--- (AW of the behaviours), and chains of awaits 100,000 deep.
+-- (AW of the behaviours). await_depth_spec.lua has the deep chains.
 
 local asyncio = require "asyncio"
 local program = require "program"
@@ -371,119 +371,8 @@ describe("await of an object with __await", function()
   end)
 end)
 
-describe("a chain of awaits", function()
-  local DEPTH = 100000
-
-  it("SC-01 of 500 levels gives values and errors", function()
-    in_task(function()
-      local f = nested(500, function(x) await(sleep(0)) return x, nil end)
-      assert.are.same({7, n = 2}, table.pack(await(f(7))))
-      local err = {}
-      local g = nested(500, function() await(sleep(0)) error(err) end)
-      assert.are.equal(err, message(await, g()))
-    end)
-  end)
-
-  it("SC-02 of 500 levels is cancelled with each cleanup run once", function()
-    local order = {}
-    local level
-    level = async(function(n)
-      local guard <close> = closing(function() -- luacheck: ignore
-        order[#order + 1] = n
-      end)
-      if n == 0 then
-        await(asyncio.Future())
-      end
-      await(level(n - 1))
-    end)
-    in_task(function()
-      local task = create_task(level(500))
-      await(sleep(0))
-      task:cancel()
-      assert.is_true(asyncio.isinstance(select(2, asyncio.catch(await, task)),
-        asyncio.CancelledError))
-      assert.is_true(task:cancelled())
-    end)
-    assert.are.equal(501, #order)
-    for i = 0, 500 do
-      assert.are.equal(i, order[i + 1])
-    end
-  end)
-
-  it("LX-01 of 100,000 levels gives its value", function()
-    local sum
-    sum = async(function(n)
-      if n == 0 then
-        return 0
-      end
-      return 1 + await(sum(n - 1))
-    end)
-    assert.are.equal(DEPTH, run(sum(DEPTH)))
-  end)
-
-  it("LX-01 of 100,000 levels suspends at its end", function()
-    local sum, task
-    sum = async(function(n)
-      if n == 0 then
-        assert.are.equal(task, asyncio.current_task())
-        return await(sleep(0, 0))
-      end
-      return 1 + await(sum(n - 1))
-    end)
-    in_task(function()
-      task = create_task(sum(DEPTH))
-      await(sleep(0))
-      assert.matches("\n\t%.%.%.\t%(skipping %d+ levels%)", task:get_stack())
-      assert.matches("sum", tostring(task))
-      assert.are.equal(DEPTH, (await(task)))
-    end)
-  end)
-
-  it("LX-01 of 100,000 levels gives its error", function()
-    local down
-    down = async(function(n)
-      if n == 0 then
-        await(sleep(0))
-        error("at the end", 0)
-      end
-      return 1, await(down(n - 1))
-    end)
-    local ok, err = pcall(run, down(DEPTH))
-    assert.is_false(ok)
-    assert.are.equal("at the end", err)
-  end)
-
-  it("LX-01 of 100,000 levels can be cancelled", function()
-    local down
-    down = async(function(n)
-      if n == 0 then
-        await(asyncio.Future())
-      end
-      return 1, await(down(n - 1))
-    end)
-    in_task(function()
-      local task = create_task(down(DEPTH))
-      await(sleep(0))
-      task:cancel()
-      asyncio.catch(await, task)
-      assert.is_true(task:cancelled())
-    end)
-  end)
-
-  it("LX-01 without end is a stack overflow; the task goes on", function()
-    local down
-    down = async(function() return 1, await(down()) end)
-    local value = in_task(function()
-      local err = message(await, down())
-      assert.matches("stack overflow", err, 1, true)
-      assert.is_nil(err:find("[neap]", 1, true))
-      await(sleep(0))
-      return "alive"
-    end)
-    assert.are.equal("alive", value)
-  end)
-
-  it("AW-10 of two tasks that await each other is a deadlock", function()
+describe("await in a ring of tasks", function()
+  it("AW-10 of two that await each other is a deadlock", function()
     local result = program.run_script([[
       local a, b
       function async.main()
@@ -501,7 +390,7 @@ describe("a chain of awaits", function()
       .. "pending name='a' ", result.stderr)
   end)
 
-  it("AW-10 in a ring of tasks can be cancelled", function()
+  it("AW-10 can be cancelled", function()
     local result = program.run_script([[
       run(require("asyncio").catch and async(function()
         local tasks = {}

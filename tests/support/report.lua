@@ -137,7 +137,8 @@ local handlers = {
     return nil, true
   end,
   [{"pending"}] = function(_, _, message)
-    current.reason = message and tostring(message)
+    -- busted puts a place before it, which is not always the test's
+    current.reason = message and tostring(message):gsub("^[^\n]-:%d+: ", "")
     return nil, true
   end,
   [{"failure"}] = failed,

@@ -39,7 +39,7 @@ static int raise_cancelled(lua_State *L, neap__task *task) {
   neap__task_push(L, task);
   neap__extra_get(L, -1, "cancel_message");
   neap__error_new(L, "CancelledError");
-  return lua_error(L);
+  return neap__throw(L);
 }
 
 /* Answers with the outcome of the future at index 1. */
@@ -94,6 +94,7 @@ static void forget(lua_State *L) {
 
 static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   neap__task *task = vm->current;
+  double delay;
   if (c->body == NEAP__LUA) {
     neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
     lua_getiuservalue(L, 1, 1);
@@ -104,8 +105,9 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   }
   check_suspend(vm, L);
   neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
-  if (!task->must_cancel) {
-    uint64_t deadline = neap__deadline(((neap__sleeper *)c)->delay);
+  delay = ((neap__sleeper *)c)->delay;
+  if (delay > 0 && !task->must_cancel) {
+    uint64_t deadline = neap__deadline(delay);
     if (neap__timer_start(vm, &task->timer, deadline) != 0)
       return luaL_error(L, "not enough memory");
   }
@@ -166,9 +168,9 @@ static void resolve(lua_State *L) {
 /* await(sleep(0)): the fastest way to let others run. */
 static int await_bare_yield(neap_vm *vm, lua_State *L) {
   check_suspend(vm, L);
-  if (vm->bare_yields == 0)
+  if (!vm->bare_yield_out)
     neap__coroutine_take(L, 1, NEAP__AWAITED, 2); /* raises */
-  vm->bare_yields--;
+  vm->bare_yield_out = 0;
   lua_settop(L, 0);
   neap__queue_push(&vm->ready, &vm->current->timer.job);
   return suspend(vm, L, NULL);

@@ -9,7 +9,7 @@
 ** nearly every object is awaited by the expression that made it. So the
 ** newest one made inside a task is kept alive, without a finalizer, until
 ** the next one is made or the turn ends: only if nobody has taken it by
-** then is it given the metatable that has one (neap__watch).
+** then is it given the metatable that has one (`watch`).
 */
 #include <math.h>
 
@@ -55,6 +55,12 @@ const char *neap__function_name(lua_State *L, int index) {
   }
   lua_pop(L, 1); /* one without a name */
   lua_pushvalue(L, index);
+  if (lua_iscfunction(L, -1)) {
+    if (neap__library_name(L) == NULL)
+      lua_pushliteral(L, "?");
+    lua_replace(L, -2);
+    return lua_tostring(L, -1);
+  }
   lua_getinfo(L, ">S", &ar);
   return lua_pushfstring(L, "<%s:%d>", ar.short_src, ar.linedefined);
 }
@@ -95,12 +101,22 @@ const char *neap__coroutine_name(lua_State *L, int index) {
 ** Making coroutine objects
 ** ======================================================= */
 
+/*
+** Gives the object at the top its finalizer. Lua looks for the object
+** among those made since; as only the newest object is watched late, all
+** these walks together are no longer than what was made.
+*/
+static void watch(lua_State *L) {
+  neap__ref_push(L, NEAP__WATCHED);
+  lua_setmetatable(L, -2);
+}
+
 void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L) {
   if (vm->fresh == NULL)
     return;
   if (vm->fresh->state == NEAP__NEW) {
     neap__ref_push(L, NEAP__FRESH);
-    neap__watch(L, -1, &neap__coroutine_type);
+    watch(L);
     lua_pop(L, 1);
   }
   lua_pushboolean(L, 0);
@@ -111,12 +127,12 @@ void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L) {
 /* The new object at the top begins its life: see the head of this file. */
 static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   if (vm->current == NULL) {
-    neap__watch(L, -1, &neap__coroutine_type);
+    watch(L);
     return;
   }
   if (vm->fresh != NULL && vm->fresh->state == NEAP__NEW) {
     neap__ref_push(L, NEAP__FRESH);
-    neap__watch(L, -1, &neap__coroutine_type);
+    watch(L);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, -1);
@@ -248,8 +264,8 @@ int neap__async_define(lua_State *L) {
 }
 
 /*
-** sleep(0) gives up one turn and has neither state nor result, so that
-** one object can stand for all: it counts how often it was given out.
+** sleep(0), the way to let others run, is too frequent to make an object
+** each time: one object is given out again as soon as it was awaited.
 */
 int neap__sleep(lua_State *L) {
   neap_vm *vm = neap__vm(L);
@@ -257,8 +273,8 @@ int neap__sleep(lua_State *L) {
   lua_Integer turns = lua_tointegerx(L, 1, &is_integer);
   neap__coroutine *c;
   double delay;
-  if (is_integer && turns <= 0 && lua_gettop(L) == 1) {
-    vm->bare_yields++;
+  if (is_integer && turns <= 0 && !vm->bare_yield_out && lua_gettop(L) == 1) {
+    vm->bare_yield_out = 1;
     lua_pushvalue(L, lua_upvalueindex(1));
     return 1;
   }
@@ -292,8 +308,8 @@ void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
   neap_vm *vm = neap__vm(L);
   neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   const char *name, *reason;
-  if (c->body == NEAP__YIELD && vm->bare_yields > 0) {
-    vm->bare_yields--; /* the shared object stays new */
+  if (c->body == NEAP__YIELD && vm->bare_yield_out) {
+    vm->bare_yield_out = 0;
     return;
   }
   if (c->body != NEAP__YIELD && c->state == NEAP__NEW) {
@@ -353,11 +369,8 @@ int neap__await_arguments(lua_State *L) {
 
 void neap__coroutine_close(lua_State *L, int index) {
   neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
-  if (c->body == NEAP__YIELD) {
-    neap_vm *vm = neap__vm(L);
-    if (vm->bare_yields > 0)
-      vm->bare_yields--;
-  }
+  if (c->body == NEAP__YIELD)
+    neap__vm(L)->bare_yield_out = 0;
   else if (c->state == NEAP__NEW)
     c->state = NEAP__CLOSED;
 }
@@ -425,8 +438,12 @@ void neap__coroutine_init(lua_State *L) {
   neap__ref_set(L, NEAP__NAMES);
   lua_newtable(L);
   neap__ref_set(L, NEAP__WARNED);
-  neap__metatable_new(L, &neap__coroutine_type, methods, metamethods,
-                      coroutine_gc);
+  neap__metatable_new(L, &neap__coroutine_type, methods, metamethods);
+  neap__metatable_new(L, &neap__coroutine_type, methods, metamethods);
+  lua_pushcfunction(L, coroutine_gc);
+  lua_setfield(L, -2, "__gc");
+  neap__ref_set(L, NEAP__WATCHED); /* the second one; the first stays */
+  neap__ref_set(L, NEAP__METATABLES + NEAP__COROUTINE);
   vm->bare_yield = make(vm, L, NEAP__YIELD, 0);
   neap__metatable_push(L, &neap__coroutine_type);
   lua_setmetatable(L, -2); /* on the stack: the upvalue of sleep */

@@ -9,7 +9,7 @@
 ** NEAP__EXTRA, with the fields: name and creator (of a task),
 ** cancel_message, callbacks (a list of handles), traceback (of the error),
 ** exception (the error as an object, when it was raised as something
-** else). A task without that table has its creator, the function that
+** else), reporter (below). A task without that table has its creator, the function that
 ** made it, in its place.
 */
 #include "vm.h"
@@ -63,17 +63,32 @@ void neap__error_set(lua_State *L, int index) {
   lua_setiuservalue(L, index, NEAP__RESULT);
 }
 
+/*
+** Gives the future at `index` a reporter: an object whose finalizer, when
+** both are collected, tells of an error that nobody has looked at. (Lua
+** searches for an object that is given a finalizer among all objects made
+** after it: a new one it finds at once, an old future it does not.)
+*/
+static void report_if_unseen(lua_State *L, int index) {
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, 1);
+  neap__ref_push(L, NEAP__REPORTER);
+  lua_setmetatable(L, -2);
+  neap__extra_set(L, index, "reporter");
+}
+
 void neap__future_settle(lua_State *L, int index, neap__state state) {
   neap_vm *vm = neap__vm(L);
   neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
-  if (f->callbacks) /* first, as it can raise */
+  if (f->callbacks) /* first, as these can raise */
     neap__callbacks_anchor(L, index);
-  f->state = (uint8_t)state;
-  if (state == NEAP__FAILED) { /* reports an error that nobody looks at */
+  if (state == NEAP__FAILED) {
+    report_if_unseen(L, index);
     f->observed = 0;
-    neap__watch(L, index, f->type);
   }
+  f->state = (uint8_t)state;
   neap__queue_splice(&vm->ready, &f->waiters);
 }
 
@@ -88,7 +103,7 @@ int neap__outcome_raise(lua_State *L, int index) {
   neap__extra_get(L, index, "traceback");
   lua_getiuservalue(L, index, NEAP__RESULT);
   neap__raising(L);
-  return lua_error(L);
+  return neap__throw(L);
 }
 
 int neap__outcome(lua_State *L, int index) {
@@ -152,30 +167,48 @@ static void interrupt(neap_vm *vm, lua_State *L, int index, int message) {
   neap__queue_push(&vm->ready, &task->timer.job);
 }
 
-/* Marks the task at `index` as asked. True: it was already. */
+/* Whether the task at `index` is in the table of those asked. */
 static int was_asked(lua_State *L, int index, int asked) {
   int was;
+  if (lua_isnil(L, asked))
+    return 0;
+  lua_pushvalue(L, index);
+  was = lua_rawget(L, asked) != LUA_TNIL;
+  lua_pop(L, 1);
+  return was;
+}
+
+static void note_asked(lua_State *L, int index, int asked) {
   if (lua_isnil(L, asked)) {
     lua_newtable(L);
     lua_replace(L, asked);
   }
   lua_pushvalue(L, index);
-  lua_rawget(L, asked);
-  was = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  lua_pushvalue(L, index);
   lua_pushboolean(L, 1);
   lua_rawset(L, asked);
-  return was;
 }
+
+enum { ASKED = 1, CIRCLE }; /* stack slots behind the message */
 
 /*
 ** One task: wakes it up or marks it, which is an effect; or pushes what it
-** waits for, which is to be cancelled instead.
+** waits for, which is to be cancelled instead. One that was asked before
+** by this very call awaits itself, by way of others.
 */
 static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
+  if (was_asked(L, index, message + ASKED)) {
+    lua_pushvalue(L, index);
+    lua_replace(L, message + CIRCLE);
+    return 0;
+  }
+  if (vm->ending) { /* an earlier call has asked it? that is enough */
+    if (task->leftover)
+      return 1;
+    task->leftover = 1;
+    vm->leftovers++;
+  }
   task->cancel_requests++;
   if (task->timer.position != 0) { /* sleeps? */
     neap__timer_stop(vm, &task->timer);
@@ -189,27 +222,25 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
     task->must_cancel = 1;
     return 1;
   }
-  if (!was_asked(L, index, message + 1))
-    neap__task_push_awaited(L, index);
+  note_asked(L, index, message + ASKED);
+  neap__task_push_awaited(L, index);
   return 0;
 }
 
 /*
-** Tasks that await each other in a circle: the one at the message's place
-** is woken up, so that the others can end, too.
+** Tasks that await each other in a circle: one of them is woken up, so
+** that the others can end, too.
 */
 static void break_circle(neap_vm *vm, lua_State *L, int index, int message) {
   neap__task *task = (neap__task *)neap__known(L, index);
-  neap__task_push_awaited(L, index);
   neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
-  lua_pop(L, 1);
   interrupt(vm, L, index, message);
 }
 
 int neap__cancel(lua_State *L, int index) {
   neap_vm *vm = neap__vm(L);
   neap__future *f = (neap__future *)neap__known(L, index);
-  int message = lua_gettop(L), effects = 0;
+  int message = lua_gettop(L), floor = message + CIRCLE, effects = 0;
   index = lua_absindex(L, index);
   f->observed = 1; /* who cancels it does not ask for its error */
   if (f->state != NEAP__PENDING ||
@@ -218,9 +249,9 @@ int neap__cancel(lua_State *L, int index) {
     lua_pop(L, 1);
     return 0;
   }
-  lua_pushnil(L); /* the tasks asked so far: a table, when needed */
+  lua_settop(L, floor);
   lua_pushvalue(L, index);
-  while (lua_gettop(L) > message + 1) { /* for all on the work list */
+  while (lua_gettop(L) > floor) { /* for all on the work list */
     int top = lua_gettop(L);
     f = (neap__future *)neap__known(L, top);
     luaL_checkstack(L, 8, "too many tasks to cancel");
@@ -238,9 +269,8 @@ int neap__cancel(lua_State *L, int index) {
     }
     lua_remove(L, top); /* what was pushed goes first, as in recursion */
   }
-  f = (neap__future *)neap__known(L, index);
-  if (effects == 0 && f->type->kind == NEAP__TASK)
-    break_circle(vm, L, index, message);
+  if (effects == 0 && !lua_isnil(L, floor))
+    break_circle(vm, L, floor, message);
   lua_settop(L, message - 1);
   return 1;
 }
@@ -287,8 +317,10 @@ static int future_result(lua_State *L) {
 static int future_exception(lua_State *L) {
   neap__future *f = check_future(L);
   check_done(L, f, "the exception");
-  if (f->state == NEAP__FINISHED)
-    return 0;
+  if (f->state == NEAP__FINISHED) {
+    lua_pushnil(L);
+    return 1;
+  }
   if (f->state == NEAP__CANCELLED)
     return neap__outcome_raise(L, 1);
   f->observed = 1;
@@ -362,13 +394,15 @@ void neap__future_prepare(neap__future *f, const neap__type *type) {
   f->nresults = 0;
 }
 
-/* Lua: the finalizer of failed futures */
-int neap__future_gc(lua_State *L) {
-  neap__future *f = neap__future_at(L, 1);
-  if (f == NULL || f->state != NEAP__FAILED || f->observed)
+/* Lua: the finalizer of a reporter */
+static int reporter_gc(lua_State *L) {
+  neap__future *f;
+  lua_getiuservalue(L, 1, 1);
+  f = (neap__future *)neap__known(L, -1);
+  if (f->state != NEAP__FAILED || f->observed)
     return 0;
   f->observed = 1;
-  neap__future_report(L, 1, f->type == &neap__task_type
+  neap__future_report(L, -1, f->type == &neap__task_type
                                 ? "Task exception was never retrieved"
                                 : "Future exception was never retrieved");
   return 0;
@@ -403,10 +437,13 @@ const luaL_Reg neap__future_methods[] = {
 void neap__future_init(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__tostring", neap__future_tostring},
                                          {NULL, NULL}};
-  neap__metatable_new(L, &neap__future_type, neap__future_methods, metamethods,
-                      neap__future_gc);
-  neap__metatable_new(L, &neap__gather_type, neap__future_methods, metamethods,
-                      neap__future_gc);
+  neap__metatable_new(L, &neap__future_type, neap__future_methods, metamethods);
+  neap__metatable_new(L, &neap__gather_type, neap__future_methods, metamethods);
+  lua_pop(L, 2);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, reporter_gc);
+  lua_setfield(L, -2, "__gc");
+  neap__ref_set(L, NEAP__REPORTER);
 }
 
 /* ====================================================== } */

@@ -202,6 +202,9 @@ static void check_arguments(lua_State *L, int list, int n) {
       const char *what = neap__describe(L, -1);
       if (neap__is_async_function(L, -2))
         what = "an async function: call it, as in gather(f(), g())";
+      else if (lua_isfunction(L, -2))
+        what = "a function: make it an async function and call it, as in "
+               "gather(f(), g())";
       neap__usage(L, 1, "gather: argument %d: an awaitable expected, got %s",
                   i, what);
     }

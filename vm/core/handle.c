@@ -93,11 +93,11 @@ static void handle_run(neap_vm *vm, neap__job *job) {
     lua_pushcfunction(L, neap__callback_handler);
     lua_pushcfunction(L, call);
     lua_pushvalue(L, top + 1);
-    begin = vm->debug ? neap__step_begin(vm, NULL) : 0;
+    begin = vm->debug ? uv_hrtime() : 0;
     if (lua_pcall(L, 1, 0, top + 2) != LUA_OK) {
       if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD) {
-        vm->keyboard = 1;
-        vm->stopping = 1;
+        lua_pushvalue(L, -1);
+        neap__keyboard(L);
       }
       else {
         lua_pushcfunction(L, report);
@@ -108,8 +108,10 @@ static void handle_run(neap_vm *vm, neap__job *job) {
           lua_pop(L, 1); /* no memory even for the report */
       }
     }
-    if (begin != 0)
+    if (begin != 0) {
+      lua_pushvalue(L, top + 1);
       neap__step_end(vm, begin);
+    }
   }
   lua_settop(L, top);
 }
@@ -142,13 +144,15 @@ static int handle_cancelled(lua_State *L) {
 ** ======================================================= */
 
 static void check_callback(lua_State *L, int index, const char *function) {
-  neap_vm *vm = neap__vm(L);
   if (neap__is_async_function(L, index) || neap__coroutine_at(L, index) != NULL)
     neap__usage(L, 1, "%s: a plain function expected, got %s: for async code "
                       "write create_task(f())",
                 function, neap__describe(L, index));
   luaL_checktype(L, index, LUA_TFUNCTION);
-  if (vm->L == NULL)
+}
+
+static void check_running(lua_State *L, const char *function) {
+  if (neap__vm(L)->L == NULL)
     neap__usage(L, 1, "%s: no running event loop: call it in an async "
                       "function that run() started",
                 function);
@@ -158,6 +162,7 @@ int neap__call_soon(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__handle *h;
   check_callback(L, 1, "call_soon");
+  check_running(L, "call_soon");
   h = neap__handle_new(L, 1, lua_gettop(L) - 1);
   anchor(vm, L, h);
   neap__queue_push(&vm->ready, &h->timer.job);
@@ -171,6 +176,7 @@ int neap__call_later(lua_State *L) {
   if (isnan(delay))
     return neap__usage(L, 1, "call_later: the delay is not a number (NaN)");
   check_callback(L, 2, "call_later");
+  check_running(L, "call_later");
   h = neap__handle_new(L, 2, lua_gettop(L) - 2);
   anchor(vm, L, h);
   if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
@@ -194,10 +200,9 @@ int neap__add_done_callback(lua_State *L) {
   if (f == NULL)
     return luaL_typeerror(L, 1, neap__future_type.name);
   lua_settop(L, 2);
+  check_callback(L, 2, "add_done_callback");
   if (f->state != NEAP__PENDING)
-    check_callback(L, 2, "add_done_callback");
-  else
-    luaL_checktype(L, 2, LUA_TFUNCTION);
+    check_running(L, "add_done_callback");
   lua_pushvalue(L, 1);
   h = neap__handle_new(L, 2, 1); /* called with the future */
   if (f->state != NEAP__PENDING) {
@@ -294,7 +299,8 @@ void neap__handle_init(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", neap__handle_tostring},
                                          {NULL, NULL}};
-  neap__metatable_new(L, &neap__handle_type, methods, metamethods, NULL);
+  neap__metatable_new(L, &neap__handle_type, methods, metamethods);
+  lua_pop(L, 1);
 }
 
 /* ====================================================== } */

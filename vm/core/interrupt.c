@@ -31,9 +31,17 @@ static void hook(lua_State *L, lua_Debug *ar) {
       return;
     }
   }
+  vm->interrupts_seen = vm->interrupts; /* this is what comes of it */
   lua_pushnil(L);
   neap__error_new(L, "KeyboardInterrupt");
-  lua_error(L);
+  neap__throw(L);
+}
+
+void neap__keyboard(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__ref_set(L, NEAP__KEYBOARD);
+  vm->keyboard = 1;
+  vm->stopping = 1;
 }
 
 void neap__interrupt_clear(lua_State *L) {
@@ -68,6 +76,7 @@ void neap__interrupt_check(neap_vm *vm) {
     vm->stopping = 1;
     return;
   }
+  vm->main_interrupted = 1;
   neap__task_push(L, task);
   lua_pushnil(L);
   neap__cancel(L, -2);

@@ -104,17 +104,6 @@ int neap__loop_run(neap_vm *vm) {
 ** Debug mode: slow steps
 ** ======================================================= */
 
-/* A time that is never 0. */
-uint64_t neap__step_begin(neap_vm *vm, neap__task *task) {
-  lua_State *L = vm->L;
-  /* the step may end the task: its text is made from what it was before */
-  if (task != NULL)
-    neap__task_push(L, task);
-  else
-    lua_pushvalue(L, -1); /* the handle */
-  return uv_hrtime() | 1;
-}
-
 /* Lua: object, seconds */
 static int report_slow(lua_State *L) {
   double limit, took = lua_tonumber(L, 2);

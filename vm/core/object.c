@@ -57,40 +57,19 @@ void neap__refs_init(lua_State *L) {
   }
 }
 
-static void metatable_make(lua_State *L, const neap__type *type,
-                           const luaL_Reg *metamethods, lua_CFunction gc) {
+void neap__metatable_new(lua_State *L, const neap__type *type,
+                         const luaL_Reg *methods, const luaL_Reg *metamethods) {
   lua_createtable(L, 0, 6);
   luaL_setfuncs(L, metamethods, 0);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 0); /* scripts cannot reach the metatable */
   lua_setfield(L, -2, "__metatable");
-  lua_pushvalue(L, -2); /* the methods */
-  lua_setfield(L, -2, "__index");
-  if (gc != NULL) {
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-  }
-}
-
-void neap__metatable_new(lua_State *L, const neap__type *type,
-                         const luaL_Reg *methods, const luaL_Reg *metamethods,
-                         lua_CFunction gc) {
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
-  metatable_make(L, type, metamethods, NULL);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, -1);
   neap__ref_set(L, NEAP__METATABLES + (int)type->kind);
-  if (gc != NULL) {
-    metatable_make(L, type, metamethods, gc);
-    neap__ref_set(L, NEAP__WATCHED + (int)type->kind);
-  }
-  lua_pop(L, 1);
-}
-
-void neap__watch(lua_State *L, int index, const neap__type *type) {
-  index = lua_absindex(L, index);
-  neap__ref_push(L, NEAP__WATCHED + (int)type->kind);
-  lua_setmetatable(L, index);
 }
 
 int neap__usage(lua_State *L, int level, const char *format, ...) {

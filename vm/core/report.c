@@ -82,9 +82,7 @@ void neap__where(lua_State *L, int level) {
     lua_pushnil(L);
 }
 
-/* The name of the function at the top among those of the modules loaded,
-   pushed; or NULL. */
-static const char *library_name(lua_State *L) {
+const char *neap__library_name(lua_State *L) {
   int function = lua_gettop(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushglobaltable(L); /* its names come first, without a module */
@@ -129,7 +127,7 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
   }
   name = neap__function_name(L, function);
   if (name == NULL) {
-    name = library_name(L);
+    name = neap__library_name(L);
     what = "function ";
   }
   if (name != NULL)
@@ -216,7 +214,7 @@ void neap__raising_clear(lua_State *L) {
 
 void neap__raised_traceback(lua_State *L) {
   neap__ref_push(L, NEAP__RAISED_ERROR);
-  if (lua_rawequal(L, -1, -2))
+  if (!lua_isnil(L, -1) && lua_rawequal(L, -1, -2))
     neap__ref_push(L, NEAP__RAISED_TRACEBACK);
   else
     lua_pushnil(L);
@@ -300,7 +298,6 @@ NEAP_API int neap_traceback(lua_State *L) {
   const char *message;
   if (neap__error_flags(L, 1) & NEAP__IS_KEYBOARD)
     return 1;
-  message = lua_tostring(L, 1);
   lua_pushvalue(L, 1);
   neap__raised_traceback(L);
   if (!lua_isnil(L, -1) || (neap__error_flags(L, 1) & NEAP__IS_EXCEPTION)) {
@@ -312,6 +309,7 @@ NEAP_API int neap_traceback(lua_State *L) {
     return 1;
   }
   lua_settop(L, 1);
+  message = lua_tostring(L, 1);
   if (message == NULL) {
     if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
       return 1; /* it speaks for itself */

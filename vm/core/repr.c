@@ -8,7 +8,10 @@
 static void push_definition(lua_State *L) {
   lua_Debug ar;
   lua_getinfo(L, ">S", &ar);
-  lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+  if (*ar.what == 'C')
+    lua_pushstring(L, ar.short_src);
+  else
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
 }
 
 int neap__coroutine_tostring(lua_State *L) {
@@ -122,22 +125,12 @@ static void push_error(lua_State *L) {
   lua_settop(L, error);
 }
 
-/* Pushes the function of a callback as "f() at file:line". */
-static void push_function(lua_State *L) {
-  lua_Debug ar;
-  lua_getinfo(L, ">S", &ar);
-  if (*ar.what == 'C')
-    lua_pushliteral(L, "[C]");
-  else
-    lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
-}
-
 int neap__handle_tostring(lua_State *L) {
   neap__object *o = neap__object_at(L, 1);
   if (o == NULL || o->type->kind != NEAP__HANDLE)
     return luaL_typeerror(L, 1, neap__handle_type.name);
   lua_getiuservalue(L, 1, 1);
-  push_function(L);
+  push_definition(L);
   lua_pushfstring(L, "<Handle%s function at %s>",
                   ((neap__handle *)o)->cancelled ? " cancelled" : "",
                   lua_tostring(L, -1));
@@ -238,6 +231,20 @@ int neap__future_tostring(lua_State *L) {
   return 1;
 }
 
+/* Pushes the frames of a thread, below those of the generators in which it
+   awaits. */
+static void push_frames(lua_State *L, lua_State *thread) {
+  lua_State *inner = neap__generator_of(thread);
+  luaL_checkstack(L, 4, "too many generators");
+  lua_pushliteral(L, "");
+  if (inner != NULL) {
+    push_frames(L, inner);
+    append(L);
+  }
+  neap__traceback(L, thread, 0);
+  append(L);
+}
+
 int neap__task_get_stack(lua_State *L) {
   neap__task *task = neap__task_at(L, 1);
   if (task->future.state != NEAP__PENDING || task->thread == NULL) {
@@ -245,7 +252,7 @@ int neap__task_get_stack(lua_State *L) {
     return 1;
   }
   lua_pushliteral(L, "stack traceback:");
-  neap__traceback(L, task->thread, 0);
+  push_frames(L, task->thread);
   append(L);
   return 1;
 }

@@ -67,15 +67,13 @@ static int end_leftovers(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   while (vm->tasks != NULL) {
     neap__task *task;
-    for (task = vm->tasks; task != NULL; task = task->next) {
-      if (!task->leftover) {
-        task->leftover = 1;
-        vm->leftovers++;
-      }
-    }
     /* cancelling ends no task at once, so that the list stays as it is */
-    for (task = vm->tasks; task != NULL; task = task->next)
-      cancel_one(L, task);
+    vm->ending = 1;
+    for (task = vm->tasks; task != NULL; task = task->next) {
+      if (!task->leftover)
+        cancel_one(L, task);
+    }
+    vm->ending = 0;
     while (vm->leftovers > 0) { /* the last one stops the loop */
       if (!neap__loop_run(vm))
         return 0; /* they await what never comes */
@@ -102,6 +100,7 @@ static void drop_rest(neap_vm *vm, lua_State *L) {
   neap__timers_expire(vm, UINT64_MAX);
   neap__ready_drop(vm, L);
   neap__tasks_abandon(vm, L);
+  vm->ending = 0;
   vm->leftovers = 0;
   neap__coroutine_settle_fresh(vm, L);
   neap__pool_trim(vm, L);
@@ -150,17 +149,25 @@ static int check_debug(lua_State *L) {
   return debug;
 }
 
-/* Raises KeyboardInterrupt if Ctrl-C was why the main task ended. */
+/*
+** Raises KeyboardInterrupt: the one that a step raised, or a new one if
+** Ctrl-C, and no other cancel(), was why the main task ended.
+*/
 static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task) {
-  int others = task->cancel_requests > (vm->interrupts_seen > 0 ? 1u : 0u);
-  if (vm->keyboard || vm->interrupts > 1 ||
-      (vm->interrupts > 0 && task->future.state == NEAP__CANCELLED &&
-       !others)) {
-    task->future.observed = 1;
+  int cancelled = vm->main_interrupted &&
+                  task->future.state == NEAP__CANCELLED &&
+                  task->cancel_requests <= 1;
+  if (!vm->keyboard && !cancelled && vm->interrupts <= 1)
+    return;
+  task->future.observed = 1;
+  neap__ref_push(L, NEAP__KEYBOARD);
+  lua_pushboolean(L, 0);
+  neap__ref_set(L, NEAP__KEYBOARD);
+  if (!vm->keyboard) {
     lua_pushnil(L);
     neap__error_new(L, "KeyboardInterrupt");
-    lua_error(L);
   }
+  neap__throw(L);
 }
 
 int neap__run(lua_State *L) {
@@ -185,6 +192,7 @@ int neap__run(lua_State *L) {
   vm->running = L;
   vm->main_task = NULL;
   vm->keyboard = 0;
+  vm->main_interrupted = 0;
   vm->interrupts = 0;
   vm->interrupts_seen = 0;
   lua_pushcfunction(L, make_main);
@@ -215,11 +223,11 @@ int neap__run(lua_State *L) {
   neap__interrupt_clear(L);
   vm->debug = (uint8_t)debug;
   if (status != LUA_OK) {
-    if (vm->interrupts > 0 && task != NULL)
+    if (task != NULL)
       check_keyboard(vm, L, task);
     if (neap__task_at(L, TASK) != NULL)
       neap__future_at(L, TASK)->observed = 1;
-    return lua_error(L);
+    return neap__throw(L);
   }
   check_keyboard(vm, L, task);
   return neap__outcome(L, TASK);

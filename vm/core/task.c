@@ -160,10 +160,13 @@ static void settle(lua_State *L, int index, neap__state state) {
   if (task->leftover) {
     if (--vm->leftovers == 0)
       vm->stopping = 1;
-    if (state == NEAP__FAILED && !task->future.observed) {
+    lua_getiuservalue(L, index, NEAP__RESULT);
+    if (state == NEAP__FAILED &&
+        !(neap__error_flags(L, -1) & NEAP__IS_KEYBOARD)) { /* run raises it */
       task->future.observed = 1;
       neap__future_report(L, index, "unhandled exception during shutdown");
     }
+    lua_pop(L, 1);
   }
 }
 
@@ -177,7 +180,6 @@ static void settle_cancelled(lua_State *L, int index) {
 
 /* The task at `index` ends with the error at the top. */
 static void settle_error(lua_State *L, int index) {
-  neap_vm *vm = neap__vm(L);
   int flags = neap__error_flags(L, -1);
   neap__error_set(L, index);
   if (flags & NEAP__IS_CANCELLED) {
@@ -185,8 +187,8 @@ static void settle_error(lua_State *L, int index) {
     return;
   }
   if (flags & NEAP__IS_KEYBOARD) { /* ends the loop, too */
-    vm->keyboard = 1;
-    vm->stopping = 1;
+    lua_getiuservalue(L, index, NEAP__RESULT);
+    neap__keyboard(L);
   }
   settle(L, index, NEAP__FAILED);
   if (flags & NEAP__IS_KEYBOARD) /* run raises it */
@@ -213,7 +215,8 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
   neap__task *task;
   for (task = vm->tasks; task != NULL; task = task->next) {
     neap__task_push(L, task);
-    report_destroyed(L);
+    if (vm->interrupts <= 1) /* who is in a hurry need not be told */
+      report_destroyed(L);
     if (task->waiting_on != NULL) {
       neap__task_push_awaited(L, -1);
       if (!lua_isnil(L, -1))
@@ -280,7 +283,7 @@ static int task_main(lua_State *L) {
   }
   else { /* await(coroutine) */
     if (c->body == NEAP__YIELD)
-      neap__vm(L)->bare_yields++;
+      neap__vm(L)->bare_yield_out = 1;
     else
       c->state = NEAP__NEW;
     neap__ref_push(L, NEAP__AWAIT);
@@ -364,12 +367,15 @@ static void task_step(neap_vm *vm, neap__job *job) {
   neap__task *task = neap__task_of(job);
   int first = task->thread == NULL, n, status;
   neap__thread thread;
-  uint64_t begin;
+  uint64_t begin = 0;
   if (first && !start(vm, task))
     return;
   thread.L = task->thread;
   thread.anchor = task->thread_anchor;
-  begin = vm->debug ? neap__step_begin(vm, task) : 0;
+  if (vm->debug) { /* the step may end the task: keep it for the report */
+    neap__task_push(vm->L, task);
+    begin = uv_hrtime();
+  }
   vm->current = task;
   vm->running = thread.L;
   status = lua_resume(thread.L, vm->L, first, &n);
@@ -455,8 +461,9 @@ static int task_get_stack(lua_State *L) {
 int neap__current_task(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   if (vm->current == NULL)
-    return 0;
-  neap__task_push(L, vm->current);
+    lua_pushnil(L);
+  else
+    neap__task_push(L, vm->current);
   return 1;
 }
 
@@ -481,9 +488,7 @@ void neap__task_init(lua_State *L) {
       {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", neap__future_tostring},
                                          {NULL, NULL}};
-  neap__metatable_new(L, &neap__task_type, methods, metamethods,
-                      neap__future_gc);
-  neap__metatable_push(L, &neap__task_type);
+  neap__metatable_new(L, &neap__task_type, methods, metamethods);
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, neap__future_methods, 0);
   lua_pop(L, 2);

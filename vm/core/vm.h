@@ -137,7 +137,8 @@ typedef enum neap__coroutine_state {
 typedef enum neap__coroutine_body {
   NEAP__LUA,   /* a function with arguments: the first user value, the others */
   NEAP__SLEEP, /* a timer; its result is the first user value, if any */
-  NEAP__YIELD  /* one turn given up: the shared object of sleep(0) */
+  NEAP__YIELD  /* one turn given up: the shared object of sleep(0). Its
+                  state stands in vm->bare_yield_out */
 } neap__coroutine_body;
 
 typedef struct neap__coroutine {
@@ -241,14 +242,15 @@ typedef struct neap__thread {
 */
 typedef enum neap__ref {
   NEAP__METATABLES,                /* of each kind */
-  NEAP__WATCHED = NEAP__HANDLE + 1, /* of each kind, with the finalizer */
-  NEAP__ANCHORS = NEAP__WATCHED + NEAP__HANDLE + 1, /* table, anchor.c */
+  NEAP__WATCHED = NEAP__HANDLE + 1, /* metatable: coroutine.c */
+  NEAP__REPORTER,                  /* metatable: future.c */
+  NEAP__ANCHORS,                   /* table: anchor.c */
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__FRESH,                     /* vm->fresh, coroutine.c */
   NEAP__WARNED,                    /* set of texts, coroutine.c */
   NEAP__AWAIT,                     /* the Lua function await */
   NEAP__CLASSES,                   /* error classes by name, error.c */
-  NEAP__WRAP_HANDLER,              /* of await.lua, protect.c */
+  NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
   NEAP__RAISED_ERROR,              /* report.c */
   NEAP__RAISED_TRACEBACK,
   NEAP__REFS
@@ -263,12 +265,16 @@ struct neap_vm {
   uint8_t suspending;        /* an await is on its way to the loop */
   uint8_t debug;             /* debug mode */
   uint8_t async_used;        /* a script has made an async function */
+  uint8_t ending;            /* run cancels all tasks, each once */
+  uint8_t main_interrupted;  /* Ctrl-C has cancelled the main task */
   uint8_t stopping;          /* the loop ends after this turn */
   uint8_t keyboard;          /* a step raised KeyboardInterrupt */
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
   uint32_t close_depth;      /* nested coroutine.close calls */
-  uint32_t bare_yields;      /* sleep(0) objects given out, not awaited */
-  neap__coroutine *bare_yield; /* the shared object of sleep(0) */
+  uint32_t xpcalls;          /* running ones (protect.c) */
+  lua_CFunction catch;       /* Lua's own pcall */
+  neap__coroutine *bare_yield; /* the shared object of sleep(0), */
+  uint8_t bare_yield_out;    /* given out and not yet awaited */
   neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
 
   neap__queue ready;         /* jobs of the next turn */
@@ -354,18 +360,12 @@ neap__coroutine *neap__coroutine_at(lua_State *L, int index);
 neap__future *neap__future_at(lua_State *L, int index);
 neap__task *neap__task_at(lua_State *L, int index);
 
-/*
-** The metatable of a type; `watched` gives the one with the finalizer
-** `gc` of the type. The objects that need a finalizer get it when the
-** need arises, since each finalizer costs the collector a second visit.
-*/
+/* Makes the metatable of a type, and pushes it. */
 void neap__metatable_new(lua_State *L, const neap__type *type,
-                         const luaL_Reg *methods, const luaL_Reg *metamethods,
-                         lua_CFunction gc);
+                         const luaL_Reg *methods, const luaL_Reg *metamethods);
 static inline void neap__metatable_push(lua_State *L, const neap__type *type) {
   neap__ref_push(L, NEAP__METATABLES + (int)type->kind);
 }
-void neap__watch(lua_State *L, int index, const neap__type *type);
 
 /*
 ** Raises a usage error with the position of the Lua function `level`
@@ -481,8 +481,7 @@ void neap__creator_push(lua_State *L, int index);
 
 /* Reports the error of a failed future under a title. */
 void neap__future_report(lua_State *L, int index, const char *title);
-/* The finalizer, and the methods that tasks and gathers have, too. */
-int neap__future_gc(lua_State *L);
+/* The methods that tasks and gathers have, too. */
 extern const luaL_Reg neap__future_methods[];
 /* Fills in a new one; makes and pushes a plain one; Lua: Future(). */
 void neap__future_prepare(neap__future *f, const neap__type *type);
@@ -575,10 +574,13 @@ void neap__ready_drop(neap_vm *vm, lua_State *L);
 /* Lua: run(coro [, {debug=}]) */
 int neap__run(lua_State *L);
 
-/* Debug mode: times a step of the task, and reports a slow one. */
-uint64_t neap__step_begin(neap_vm *vm, neap__task *task);
+/* Debug mode: reports the step of the task or handle at the top, which is
+   popped, when it took long. `begin`: of uv_hrtime. */
 void neap__step_end(neap_vm *vm, uint64_t begin);
 
+/* A step has ended with the KeyboardInterrupt at the top, which is popped:
+   stops the loop. */
+void neap__keyboard(lua_State *L);
 /* Takes the interrupt's hook, if it is there, off a Lua thread. */
 void neap__interrupt_clear(lua_State *L);
 /* Handles a pending interrupt between two jobs; may stop the loop. */
@@ -611,6 +613,19 @@ int neap__error_is_class(lua_State *L, int index);
 void neap__error_as_value(lua_State *L, int index);
 void neap__error_init(lua_State *L);
 
+/* Raises the error at the top; all errors that pcall lets pass are raised
+   by it. Lua: the protected calls, and error. protect.c */
+int neap__throw(lua_State *L);
+int neap__error(lua_State *L);
+int neap__pcall(lua_State *L);
+int neap__xpcall(lua_State *L);
+int neap__load(lua_State *L);
+
+/* generator.c: replaces functions of the coroutine table at the top */
+void neap__generator_init(lua_State *L);
+/* The generator in which a suspended Lua thread awaits, or NULL. */
+lua_State *neap__generator_of(lua_State *L);
+
 /* Hands a text to the host, or to stderr. Runs no Lua. */
 void neap__report_text(neap_vm *vm, const char *text, size_t len);
 /* Hands the text at the top of the stack to the host and pops it. */
@@ -634,6 +649,9 @@ void neap__raising_replace(lua_State *L, int old);
 void neap__raised_traceback(lua_State *L);
 /* Forgets error and traceback. */
 void neap__raising_clear(lua_State *L);
+/* Pushes the name of the C function at the top by which a module has it;
+   pushes nothing and returns NULL when none does. */
+const char *neap__library_name(lua_State *L);
 /* How many levels the stack of a thread has. */
 int neap__count_levels(lua_State *L);
 /* Pushes "file:line" of the function at `level`, or nil. */

@@ -74,8 +74,8 @@ err:
   return NEAP_ENOMEM;
 }
 
-/* Lua: tells of sleep(0) objects that nobody awaited. */
-static int report_bare_yields(lua_State *L) {
+/* Lua: tells of a sleep(0) that nobody awaited. */
+static int report_bare_yield(lua_State *L) {
   lua_pushliteral(L, "RuntimeWarning: coroutine 'sleep' was never awaited");
   neap__report(L);
   return 0;
@@ -89,8 +89,8 @@ NEAP_API int neap_close(neap_vm *vm) {
   if (vm->L != NULL)
     return NEAP_EBUSY;
   alloc = lua_getallocf(vm->main, &ud);
-  if (vm->bare_yields > 0) {
-    lua_pushcfunction(vm->main, report_bare_yields);
+  if (vm->bare_yield_out) {
+    lua_pushcfunction(vm->main, report_bare_yield);
     if (lua_pcall(vm->main, 0, 0, 0) != LUA_OK)
       lua_pop(vm->main, 1); /* no memory for the report */
   }

@@ -36,8 +36,7 @@ static void open_await(lua_State *L) {
   lua_pushcfunction(L, neap__await_enter);
   lua_pushcfunction(L, neap__await_arguments);
   lua_pushcfunction(L, neap__await_result);
-  lua_call(L, 3, 2);
-  neap__ref_set(L, NEAP__WRAP_HANDLER);
+  lua_call(L, 3, 1);
   lua_pushvalue(L, -1);
   neap__ref_set(L, NEAP__AWAIT);
   lua_setfield(L, -2, "await");
@@ -73,12 +72,17 @@ static void open_errors(lua_State *L) {
 
 /* asyncio.catch is Lua's pcall; the global ones let cancellation pass. */
 static void open_protected_calls(lua_State *L) {
+  static const luaL_Reg replaced[] = {{"error", neap__error},
+                                      {"pcall", neap__pcall},
+                                      {"xpcall", neap__xpcall},
+                                      {"load", neap__load},
+                                      {NULL, NULL}};
   lua_getglobal(L, "pcall");
+  neap__vm(L)->catch = lua_tocfunction(L, -1);
   lua_setfield(L, -2, "catch");
-  lua_pushcfunction(L, neap__pcall);
-  lua_setglobal(L, "pcall");
-  lua_pushcfunction(L, neap__xpcall);
-  lua_setglobal(L, "xpcall");
+  lua_pushglobaltable(L);
+  luaL_setfuncs(L, replaced, 0);
+  lua_pop(L, 1);
   lua_getglobal(L, LUA_COLIBNAME);
   neap__generator_init(L);
   lua_pop(L, 1);

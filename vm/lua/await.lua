@@ -1,5 +1,5 @@
 --
--- await.lua - the Lua half of await, and of xpcall.
+-- await.lua - the Lua half of await.
 --
 -- await calls the body of a coroutine object by a tail call: the body runs
 -- in the frame of await, in the same Lua thread, at no C stack level.
@@ -18,13 +18,4 @@ local function await(awaitable)
   if object then return result(object) end
 end
 
--- A message handler that leaves errors alone which pcall lets pass. The
--- tail call leaves no frame between the error and the user's handler.
-local function wrap_handler(handler, passes)
-  return function(err)
-    if passes(err) then return err end
-    return handler(err)
-  end
-end
-
-return await, wrap_handler
+return await

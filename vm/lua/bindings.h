@@ -6,13 +6,6 @@
 
 #include "../core/vm.h"
 
-/* protect.c */
-int neap__pcall(lua_State *L);
-int neap__xpcall(lua_State *L);
-
-/* generator.c: replaces functions of the coroutine table at the top */
-void neap__generator_init(lua_State *L);
-
 /* The Lua files of this folder, embedded at build. */
 extern const char neap__lua_await[];
 extern const size_t neap__lua_await_size;

@@ -9,7 +9,7 @@
 **
 ** Outside tasks everything behaves exactly as in stock Lua.
 */
-#include "bindings.h"
+#include "vm.h"
 
 #define DEEPEST_CLOSE 190 /* nested coroutine.close; the C stack is finite */
 
@@ -23,7 +23,7 @@ enum { FAILED = -1, SUSPENDED = -2 };
 static int generator_finish(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status != LUA_OK && status != LUA_YIELD)
-    return lua_error(L);
+    return neap__throw(L);
   return lua_gettop(L) - 1;
 }
 
@@ -130,7 +130,7 @@ static int resume_results(lua_State *L, int n) {
     return lua_yieldk(L, 0, 0, resume_continue);
   if (n == FAILED) {
     if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
-      return lua_error(L);
+      return neap__throw(L);
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;
@@ -180,7 +180,7 @@ static int wrap_results(lua_State *L, lua_State *co, int n) {
     if (neap__vm(L)->current != NULL)
       neap__raising_replace(L, -2);
   }
-  return lua_error(L);
+  return neap__throw(L);
 }
 
 static int wrap_continue(lua_State *L, int status, lua_KContext ctx) {
@@ -268,13 +268,33 @@ static int generator_close(lua_State *L) {
   }
   lua_xmove(co, L, 1);
   if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
-    return lua_error(L);
+    return neap__throw(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;
 }
 
 /* ====================================================== } */
+
+lua_State *neap__generator_of(lua_State *L) {
+  lua_Debug ar;
+  lua_CFunction f;
+  lua_State *co = NULL;
+  if (!lua_checkstack(L, 2) || !lua_getstack(L, 0, &ar) ||
+      !lua_getinfo(L, "f", &ar))
+    return NULL;
+  f = lua_tocfunction(L, -1);
+  if (f == wrap_call && lua_getupvalue(L, -1, 1) != NULL) {
+    co = lua_tothread(L, -1);
+    lua_pop(L, 1);
+  }
+  else if (f == generator_resume && lua_getlocal(L, &ar, 1) != NULL) {
+    co = lua_tothread(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return co;
+}
 
 void neap__generator_init(lua_State *L) {
   static const luaL_Reg functions[] = {

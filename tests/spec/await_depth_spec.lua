@@ -1,0 +1,209 @@
+-- await_depth_spec.lua: chains of awaits, to 100,000 levels (SC-01, SC-02,
+-- LX-01 of the behaviours).
+
+local asyncio = require "asyncio"
+local program = require "program"
+
+-- Runs fn(...) as the main task.
+local function in_task(fn, ...)
+  return run(async(fn)(...))
+end
+
+-- The message of the error that fn(...) must raise.
+local function message(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  return err
+end
+
+-- A value whose closing calls fn(value, error).
+local function closing(fn)
+  return setmetatable({}, {__close = fn})
+end
+
+-- An async function that calls fn through n levels of await.
+local function nested(n, fn)
+  local level
+  level = async(function(i, ...)
+    if i == 0 then
+      return fn(...)
+    end
+    return await(level(i - 1, ...))
+  end)
+  return function(...)
+    return level(n, ...)
+  end
+end
+
+describe("a chain of awaits", function()
+  local DEPTH = 100000
+
+  it("SC-01 of 500 levels gives values and errors", function()
+    in_task(function()
+      local f = nested(500, function(x) await(sleep(0)) return x, nil end)
+      assert.are.same({7, n = 2}, table.pack(await(f(7))))
+      local err = {}
+      local g = nested(500, function() await(sleep(0)) error(err) end)
+      assert.are.equal(err, message(await, g()))
+    end)
+  end)
+
+  it("SC-02 of 500 levels is cancelled with each cleanup run once", function()
+    local order = {}
+    local level
+    level = async(function(n)
+      local guard <close> = closing(function() -- luacheck: ignore
+        order[#order + 1] = n
+      end)
+      if n == 0 then
+        await(asyncio.Future())
+      end
+      await(level(n - 1))
+    end)
+    in_task(function()
+      local task = create_task(level(500))
+      await(sleep(0))
+      task:cancel()
+      assert.is_true(asyncio.isinstance(select(2, asyncio.catch(await, task)),
+        asyncio.CancelledError))
+      assert.is_true(task:cancelled())
+    end)
+    assert.are.equal(501, #order)
+    for i = 0, 500 do
+      assert.are.equal(i, order[i + 1])
+    end
+  end)
+
+  it("LX-01 of 100,000 levels gives its value", function()
+    local sum
+    sum = async(function(n)
+      if n == 0 then
+        return 0
+      end
+      return 1 + await(sum(n - 1))
+    end)
+    assert.are.equal(DEPTH, run(sum(DEPTH)))
+  end)
+
+  it("LX-01 of 100,000 levels suspends at its end", function()
+    local sum, task
+    sum = async(function(n)
+      if n == 0 then
+        assert.are.equal(task, asyncio.current_task())
+        return await(sleep(0, 0))
+      end
+      return 1 + await(sum(n - 1))
+    end)
+    in_task(function()
+      task = create_task(sum(DEPTH))
+      await(sleep(0))
+      assert.matches("\n\t%.%.%.\t%(skipping %d+ levels%)", task:get_stack())
+      assert.are.equal(DEPTH, (await(task)))
+    end)
+  end)
+
+  it("LX-01 of 20,000 levels shows its outer end as the task's place",
+  function()
+    local sum = nested(20000, function() await(sleep(0)) end)
+    in_task(function()
+      local task = create_task(async(function() await(sum()) end)())
+      await(sleep(0))
+      local line = debug.getinfo(1, "l").currentline - 2
+      assert.matches("running at [^\n]*await_depth_spec%.lua:" .. line .. ">",
+        tostring(task))
+      await(task)
+    end)
+  end)
+
+  it("LX-01 of 100,000 levels gives its error", function()
+    local down
+    down = async(function(n)
+      if n == 0 then
+        await(sleep(0))
+        error("at the end", 0)
+      end
+      return 1, await(down(n - 1))
+    end)
+    local ok, err = pcall(run, down(DEPTH))
+    assert.is_false(ok)
+    assert.are.equal("at the end", err)
+  end)
+
+  it("LX-01 of 100,000 levels can be cancelled", function()
+    local down
+    down = async(function(n)
+      if n == 0 then
+        await(asyncio.Future())
+      end
+      return 1, await(down(n - 1))
+    end)
+    in_task(function()
+      local task = create_task(down(DEPTH))
+      await(sleep(0))
+      task:cancel()
+      asyncio.catch(await, task)
+      assert.is_true(task:cancelled())
+    end)
+  end)
+
+  it("LX-01 without end is a stack overflow; the task goes on", function()
+    -- in a child: the last coroutine object made is never awaited, in truth
+    local result = program.run_script [[
+      local down
+      down = async(function() return 1, await(down()) end)
+      run(async(function()
+        print(pcall(await, down()))
+        print(await(sleep(0, "alive")))
+      end)())
+    ]]
+    assert.matches("^false\t[^\n]*stack overflow\nalive\n$", result.stdout)
+    assert.is_nil(result.stdout:find("[neap]", 1, true))
+    assert.are.equal(0, result.code)
+  end)
+end)
+
+describe("a recursion without end in a task", function()
+  it("is a stack overflow with its position; the task goes on", function()
+    local function deep()
+      return 1 + deep()
+    end
+    in_task(function()
+      assert.matches("^[^\n]*await_depth_spec%.lua:%d+: stack overflow$",
+        message(deep))
+      await(sleep(0))
+      local task = create_task(async(deep)())
+      assert.matches("await_depth_spec%.lua:%d+: stack overflow$",
+        message(await, task))
+      assert.are.equal("alive", (await(sleep(0, "alive"))))
+    end)
+  end)
+
+  it("through C is a C stack overflow; the task goes on", function()
+    local function deep()
+      return (string.gsub("x", "x", deep))
+    end
+    in_task(function()
+      for _ = 1, 3 do
+        assert.matches("C stack overflow", message(deep), 1, true)
+        await(sleep(0))
+      end
+      assert.matches("C stack overflow",
+        message(await, create_task(async(deep)())), 1, true)
+      assert.are.equal("alive", (await(sleep(0, "alive"))))
+    end)
+  end)
+
+  it("in its cleanup ends it", function()
+    local function deep()
+      return 1 + deep()
+    end
+    in_task(function()
+      local task = create_task(async(function()
+        local x <close> = closing(deep) -- luacheck: ignore
+        await(sleep(0))
+      end)())
+      assert.matches("stack overflow", message(await, task), 1, true)
+      assert.are.equal("alive", (await(sleep(0, "alive"))))
+    end)
+  end)
+end)

@@ -1,0 +1,398 @@
+-- diagnostics_spec.lua: what Neap tells on stderr: errors nobody retrieved,
+-- tasks destroyed while pending, deadlocks, slow steps in debug mode.
+-- traceback_spec.lua has the tracebacks, coroutine_spec.lua what was never
+-- awaited, interrupt_spec.lua Ctrl-C.
+
+local program = require "program"
+
+-- Runs a script that ends well; gives its stderr and stdout.
+local function stderr_of(code, options)
+  local result = program.run_script(code, options)
+  assert.are.equal(0, result.code)
+  return result.stderr, result.stdout
+end
+
+describe("an error that nobody retrieves", function()
+  local NEVER = "Task exception was never retrieved\n"
+
+  it("TA-12 is reported once the task is collected; nothing stops",
+  function()
+    local stderr, stdout = stderr_of [[
+      function async.bad() error("boom") end
+      function async.main()
+        create_task(bad())
+        await(sleep(0))
+        await(sleep(0))
+        collectgarbage() collectgarbage()
+        io.stderr:write("collected\n")
+        return "value"
+      end
+      print(run(main()))
+    ]]
+    assert.are.equal("value\n", stdout)
+    assert.are.equal(NEVER .. [[
+future: <Task finished name='Task-2' coro=<bad() done, defined at script.lua:1> exception='script.lua:1: boom'>
+script.lua:1: boom
+stack traceback:
+	[C]: in function 'error'
+	script.lua:1: in async function 'bad'
+	(task 'Task-2', created at script.lua:3)
+collected
+]], stderr)
+  end)
+
+  it("TA-12 is reported at the end of the program at the latest", function()
+    local stderr, stdout = stderr_of [[
+      function async.bad(text) error(text, 0) end
+      function async.main()
+        kept = create_task(bad("boom"), {name = "kept"})
+      end
+      run(main())
+      print("end")
+    ]]
+    assert.are.equal("end\n", stdout)
+    assert.matches("^" .. NEVER .. "future: <Task finished name='kept' "
+      .. "coro=<bad%(%) done[^\n]*> exception='boom'>\nboom\n", stderr)
+    assert.are.equal(1, select(2, stderr:gsub(NEVER, "")))
+  end)
+
+  it("TA-12 is reported for each task once", function()
+    local stderr = stderr_of [[
+      function async.bad(i) error("boom " .. i, 0) end
+      run(async(function()
+        for i = 1, 3 do
+          create_task(bad(i))
+        end
+        await(sleep(0))
+      end)())
+      for _ = 1, 3 do
+        collectgarbage()
+      end
+    ]]
+    assert.are.equal(3, select(2, stderr:gsub(NEVER, "")))
+    for i = 1, 3 do
+      assert.are.equal(1, select(2, stderr:gsub("\nboom " .. i .. "\n", "")))
+    end
+  end)
+
+  it("TA-12 in a future is reported as that", function()
+    assert.are.equal([[
+Future exception was never retrieved
+future: <Future finished exception='boom'>
+boom
+]], (stderr_of [[
+      run(async(function()
+        require "asyncio".Future():set_exception("boom")
+      end)())
+      collectgarbage()
+    ]]))
+  end)
+
+  it("TA-14 is not reported when somebody looked", function()
+    for _, look in ipairs {
+      "task:exception()", "pcall(task.result, task)", "pcall(await, task)",
+      "pcall(await, gather(task))",
+      "await(gather {task, return_exceptions = true})",
+      "create_task(async(function(t) pcall(await, t) end)(task))",
+    } do
+      assert.are.equal("", (stderr_of([[
+        run(async(function()
+          local task = create_task(async(error)("boom"))
+          await(sleep(0))
+          ]] .. look .. [[
+          task = nil
+          await(sleep(0))
+          await(sleep(0))
+        end)())
+      ]])))
+    end
+  end)
+
+  it("TA-14 is not reported for later failures in a gather", function()
+    assert.are.equal("", (stderr_of [[
+      run(async(function()
+        local fail = async(function(turns)
+          for _ = 1, turns do await(sleep(0)) end
+          error("boom", 0)
+        end)
+        print(pcall(await, gather(fail(0), fail(1), fail(2))))
+        await(sleep(0.001))
+      end)())
+    ]]))
+  end)
+
+  it("TA-15 is not reported after cancel()", function()
+    assert.are.equal("", (stderr_of [[
+      run(async(function()
+        local task = create_task(async(error)("boom"))
+        await(sleep(0))
+        print(task:cancel())
+      end)())
+    ]]))
+  end)
+
+  it("is not reported for a cancellation", function()
+    assert.are.equal("", (stderr_of [[
+      run(async(function()
+        create_task(sleep(1000)):cancel()
+        local task = create_task(sleep(1000))
+        await(sleep(0))
+        task:cancel()
+        await(sleep(0))
+        create_task(sleep(1000))
+      end)())
+    ]]))
+  end)
+
+  it("RU-06 of a leftover's cleanup is reported as such", function()
+    local stderr, stdout = stderr_of [[
+      print(run(async(function()
+        create_task(async(function()
+          local x <close> = setmetatable({}, {__close = function()
+            await(sleep(0))
+            error("in cleanup", 0)
+          end})
+          await(sleep(1000))
+        end)(), {name = "left"})
+        await(sleep(0))
+        return "value"
+      end)()))
+    ]]
+    assert.are.equal("value\n", stdout)
+    assert.matches("^unhandled exception during shutdown\nfuture: <Task "
+      .. "finished name='left' [^\n]*exception='in cleanup'>\nin cleanup\n"
+      .. "stack traceback:\n", stderr)
+    assert.are.equal(1, select(2, stderr:gsub("stack traceback", "")))
+  end)
+
+  it("of the main task is not reported beside what run raises", function()
+    local stderr = stderr_of [[
+      print(pcall(run, async(error)("boom", 0)))
+      local coro = async(error)("boom", 0)
+      print(pcall(run, coro))
+    ]]
+    assert.are.equal("", stderr)
+  end)
+end)
+
+describe("tasks that wait for what never comes", function()
+  -- Runs a script that must end with a deadlock at `line`; gives the list.
+  local function deadlock(line, code)
+    local result = program.run_script(code, {timeout = 10})
+    assert.are.equal(1, result.code)
+    local first = ("%s: script.lua:%d: deadlock: every task waits, and "
+      .. "nothing is pending that could wake one\n"):format(program.neap, line)
+    assert.are.equal(first, result.stderr:sub(1, #first))
+    return result.stderr:sub(#first + 1), result.stdout
+  end
+
+  it("AW-10 are a deadlock: each is listed with what it awaits", function()
+    local list, stdout = deadlock(12, [[
+      local asyncio = require "asyncio"
+      function async.waits(f)
+        await(f)
+      end
+      function async.main()
+        local f = asyncio.Future()
+        local task = create_task(waits(f), {name = "waiter"})
+        create_task(async(function() await(gather(f, task)) end)())
+        await(task)
+        print("not reached")
+      end
+      run(main())
+    ]])
+    assert.are.equal("", stdout)
+    assert.are.equal([[
+	<Task pending name='Task-1' coro=<main() running at script.lua:9> ]]
+      .. [[wait_for=<Task pending name='waiter' coro=<waits() running at script.lua:3>>>
+	<Task pending name='waiter' coro=<waits() running at script.lua:3> wait_for=<Future pending>>
+	<Task pending name='Task-3' coro=<<script.lua:8>() running at script.lua:8> wait_for=<Future pending>>
+stack traceback:
+	[C]: in function 'run'
+	script.lua:12: in main chunk
+]], list)
+  end)
+
+  it("AW-10 are cancelled then, so that their cleanup runs", function()
+    local _, stdout = deadlock(4, [[
+      local asyncio = require "asyncio"
+      local closing = setmetatable({}, {__close = function(_, err)
+        await(sleep(0)) print("cleanup", err) end})
+      run(async(function()
+        create_task(async(function()
+          local x <close> = closing
+          await(asyncio.Future())
+        end)())
+        local x <close> = closing
+        await(asyncio.Future())
+      end)())
+    ]])
+    assert.are.equal(("cleanup\tCancelledError\n"):rep(2), stdout)
+  end)
+
+  it("AW-10 raise an error that pcall catches; run works again", function()
+    local stderr, stdout = stderr_of [[
+      local asyncio = require "asyncio"
+      local ok, err = pcall(run, async(function() await(asyncio.Future()) end)())
+      print(ok, err:match("deadlock"))
+      print(run(async(function() return await(sleep(0.001, "again")) end)()))
+    ]]
+    assert.are.equal("", stderr)
+    assert.are.equal("false\tdeadlock\nagain\n", stdout)
+  end)
+
+  it("AW-10 are listed to the 20th, the others counted", function()
+    local list = deadlock(2, [[
+      local asyncio = require "asyncio"
+      run(async(function()
+        for _ = 1, 99 do
+          create_task(async(await)(asyncio.Future()))
+        end
+        await(asyncio.Future())
+      end)())
+    ]])
+    assert.are.equal(20, select(2, list:gsub("\n?\t<Task pending", "")))
+    assert.matches("\n\t... and 80 tasks more\n", list, 1, true)
+  end)
+
+  it("are no deadlock while anything can wake them", function()
+    local stderr, stdout = stderr_of [[
+      local asyncio = require "asyncio"
+      print(run(async(function()
+        local f = asyncio.Future()
+        asyncio.call_later(0.02, f.set_result, f, "woken")
+        return await(f)
+      end)()))
+      print(run(async(function()
+        local f = asyncio.Future()
+        create_task(async(function() await(sleep(0.02)) f:set_result(1) end)())
+        return await(f)
+      end)()))
+    ]]
+    assert.are.equal("", stderr)
+    assert.are.equal("woken\n1\n", stdout)
+  end)
+end)
+
+describe("a task that never ends", function()
+  it("is reported when it is destroyed", function()
+    -- it catches each cancellation, and then waits for what never comes
+    local stderr, stdout = stderr_of([[
+      local asyncio = require "asyncio"
+      run(async(function()
+        create_task(async(function()
+          while true do
+            asyncio.catch(await, asyncio.Future())
+          end
+        end)(), {name = "stubborn"})
+        await(sleep(0))
+      end)())
+      print("end")
+    ]], {timeout = 10})
+    assert.are.equal("Task was destroyed but it is pending!\n"
+      .. "task: <Task cancelling name='stubborn' coro=<<script.lua:3>() "
+      .. "running at script.lua:5> wait_for=<Future pending>>\n", stderr)
+    assert.are.equal("end\n", stdout)
+  end)
+end)
+
+describe("debug mode", function()
+  local SLOW = [[
+    local asyncio = require "asyncio"
+    local time = require "time"
+    function async.slow()
+      await(sleep(0))
+      time.sleep(0.15)
+      await(sleep(0))
+    end
+    function async.main()
+      await(create_task(slow(), {name = "S"}))
+    end
+  ]]
+
+  it("SC-08 names a step of more than 100 ms with task and line", function()
+    local wanted = "^Executing <Task pending name='S' coro=<slow%(%) running "
+      .. "at script.lua:6>> took 0%.%d+ seconds\n$"
+    assert.matches(wanted, (stderr_of(SLOW .. "run(main(), {debug = true})")))
+    assert.matches(wanted, (stderr_of(SLOW .. "run(main())",
+      {env = {NEAP_DEBUG = "1"}})))
+    assert.matches(wanted, (stderr_of(SLOW .. "run(main())",
+      {options = {"--debug"}})))
+  end)
+
+  it("SC-08 names nothing when it is off", function()
+    assert.are.equal("", (stderr_of(SLOW .. "run(main())")))
+    assert.are.equal("", (stderr_of(SLOW .. "run(main(), {debug = false})")))
+    assert.are.equal("", (stderr_of(SLOW .. "run(main(), {})",
+      {env = {NEAP_DEBUG = "0"}})))
+  end)
+
+  it("of one run ends with it", function()
+    local stderr = stderr_of(SLOW .. [[
+      run(main(), {debug = true})
+      io.stderr:write("off\n")
+      run(main())
+    ]])
+    assert.matches("seconds\noff\n$", stderr)
+  end)
+
+  it("SC-08 obeys asyncio.slow_callback_duration", function()
+    assert.are.equal("", (stderr_of(
+      "require 'asyncio'.slow_callback_duration = 10\n" .. SLOW
+      .. "run(main(), {debug = true})")))
+    local stderr = stderr_of [[
+      require "asyncio".slow_callback_duration = 0
+      run(async(function() await(sleep(0)) end)(), {debug = true})
+    ]]
+    assert.are.equal(2, select(2, stderr:gsub("Executing <Task ", "")))
+  end)
+
+  it("SC-08 names a slow callback", function()
+    local stderr = stderr_of([[
+      local asyncio = require "asyncio"
+      local time = require "time"
+      run(async(function()
+        asyncio.call_soon(function(x) time.sleep(0.15) print(x) end, "ran")
+        await(sleep(0))
+        await(sleep(0))
+      end)(), {debug = true})
+    ]])
+    assert.matches("^Executing <Handle function at script.lua:4> took "
+      .. "0%.%d+ seconds\n$", stderr)
+  end)
+
+  it("runs callbacks of each kind as without it", function()
+    local stderr, stdout = stderr_of([[
+      local asyncio = require "asyncio"
+      run(async(function()
+        asyncio.call_soon(print, "soon", nil, 1)
+        asyncio.call_later(0, print, "later")
+        local task = create_task(async(function() end)())
+        task:add_done_callback(function(t) print("done", t == task) end)
+        await(task)
+        await(sleep(0.001))
+        await(sleep(0))
+      end)(), {debug = true})
+    ]])
+    assert.are.equal("", stderr)
+    local lines = {}
+    for line in stdout:gmatch "[^\n]+" do
+      lines[#lines + 1] = line
+    end
+    table.sort(lines)
+    assert.are.same({"done\ttrue", "later", "soon\tnil\t1"}, lines)
+  end)
+end)
+
+describe("a report", function()
+  it("comes after what the script has printed before", function()
+    local result = program.run("exec 2>&1; exec \"$LUA\" -e '" .. [[
+      io.write("first ")
+      async(function() end)()
+      collectgarbage() collectgarbage()
+      io.write("last")
+    ]] .. "'", {env = {LUA = program.neap}})
+    assert.matches("^first RuntimeWarning: [^\n]*\n[^\n]*\nlast$",
+      result.stdout)
+  end)
+end)

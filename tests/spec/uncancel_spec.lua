@@ -1,0 +1,269 @@
+-- uncancel_spec.lua: the count of cancellation requests; cancellation in
+-- places that are easily forgotten; what waits for later modules.
+
+local asyncio = require "asyncio"
+
+local function co(fn, ...)
+  return async(fn)(...)
+end
+
+local function main(fn, ...)
+  return run(co(fn, ...))
+end
+
+local function is_a(class, value)
+  assert.is_true(asyncio.isinstance(value, asyncio[class]),
+    ("%s expected, got %s"):format(class, tostring(value)))
+end
+
+local function caught(...)
+  local result = table.pack(asyncio.catch(...))
+  assert.is_false(result[1])
+  return result[2]
+end
+
+local function turns(n)
+  for _ = 1, n do await(sleep(0)) end
+end
+
+describe("cancelling and uncancel", function()
+  it("CA-20 count the requests, and take them back", function()
+    main(function()
+      local task = create_task(co(function()
+        local this = asyncio.current_task()
+        is_a("CancelledError", caught(await, sleep(1000)))
+        assert.equal(2, this:cancelling())
+        assert.equal(1, this:uncancel())
+        assert.equal(0, this:uncancel())
+        assert.equal(0, this:uncancel())
+        assert.equal(0, this:cancelling())
+        await(sleep(0))
+        return "clean"
+      end))
+      turns(1)
+      assert.equal(0, task:cancelling())
+      task:cancel()
+      assert.equal(1, task:cancelling())
+      task:cancel()
+      assert.equal(2, task:cancelling())
+      assert.equal("clean", await(task))
+      assert.equal(0, task:cancelling())
+    end)
+  end)
+
+  it("CA-20 count a request to a finished task not at all", function()
+    main(function()
+      local task = create_task(co(function() end))
+      await(task)
+      task:cancel()
+      assert.equal(0, task:cancelling())
+    end)
+  end)
+
+  it("CA-21 before the request was delivered nothing is delivered", function()
+    main(function()
+      local task = create_task(co(function()
+        local this = asyncio.current_task()
+        this:cancel()
+        assert.equal(0, this:uncancel())
+        await(sleep(0))
+        await(sleep(0.0001))
+        return "undisturbed"
+      end))
+      assert.equal("undisturbed", await(task))
+      -- before the first step, too
+      task = create_task(co(function() return "started" end))
+      task:cancel()
+      task:uncancel()
+      assert.equal("started", await(task))
+    end)
+  end)
+
+  it("CA-21 one of two requests taken back: it is delivered", function()
+    main(function()
+      local task = create_task(co(function()
+        local this = asyncio.current_task()
+        this:cancel()
+        this:cancel()
+        assert.equal(1, this:uncancel())
+        await(sleep(0))
+      end))
+      is_a("CancelledError", caught(await, task))
+    end)
+  end)
+
+  it("CA-21 uncancel of a sleeper that was struck comes too late", function()
+    main(function()
+      local task = create_task(co(function() await(sleep(1000)) end))
+      turns(1)
+      task:cancel()
+      assert.equal(0, task:uncancel())
+      is_a("CancelledError", caught(await, task))
+      assert.is_true(task:cancelled())
+    end)
+  end)
+
+  it("CA-22 during sleep(0) is delivered there", function()
+    main(function()
+      local rounds = 0
+      local task = create_task(co(function()
+        while true do
+          await(sleep(0))
+          rounds = rounds + 1
+        end
+      end))
+      turns(3)
+      local before = rounds
+      task:cancel()
+      is_a("CancelledError", caught(await, task))
+      assert.equal(before, rounds)
+    end)
+  end)
+
+  it("CA-23 a timeout that fired leaves no request behind", function()
+    if not asyncio.timeout then
+      return pending "timeout is not there yet"
+    end
+    main(function()
+      local ok, err = pcall(function()
+        local _ <close> = asyncio.timeout(0.001)
+        await(sleep(1000))
+      end)
+      assert.is_false(ok)
+      is_a("TimeoutError", err)
+      assert.equal(0, asyncio.current_task():cancelling())
+      await(sleep(0))
+    end)
+  end)
+
+  it("CA-24 a task in wait: wait ends, the waited tasks live", function()
+    if not asyncio.wait then
+      return pending "wait is not there yet"
+    end
+    main(function()
+      local waited = create_task(sleep(1000))
+      local task = create_task(co(function() await(asyncio.wait{waited}) end))
+      turns(2)
+      task:cancel()
+      is_a("CancelledError", caught(await, task))
+      assert.is_false(waited:done())
+      waited:cancel()
+      turns(1)
+    end)
+  end)
+end)
+
+describe("cancellation", function()
+  it("reaches a task inside a generator, whose variables are closed", function()
+    main(function()
+      local order = {}
+      local task = create_task(co(function()
+        for _ in coroutine.wrap(function()
+          local _ <close> = setmetatable({}, {__close = function()
+            order[#order + 1] = "generator"
+          end})
+          coroutine.yield(1)
+          await(sleep(1000))
+          coroutine.yield(2)
+        end) do
+          order[#order + 1] = "item"
+        end
+      end))
+      turns(2)
+      task:cancel()
+      is_a("CancelledError", caught(await, task))
+      assert.same({"item", "generator"}, order)
+    end)
+  end)
+
+  it("of one of many waiters leaves the others' order", function()
+    main(function()
+      local order, tasks = {}, {}
+      local inner = create_task(sleep(0.002, "value"))
+      -- each waits through a future of its own: cancel stops there
+      for i = 1, 5 do
+        local gate = asyncio.Future()
+        inner:add_done_callback(function()
+          if not gate:done() then gate:set_result() end
+        end)
+        tasks[i] = create_task(co(function()
+          await(gate)
+          order[#order + 1] = i
+        end))
+      end
+      turns(1)
+      tasks[2]:cancel()
+      tasks[4]:cancel()
+      await(inner)
+      for i = 1, 5 do asyncio.catch(await, tasks[i]) end
+      assert.same({1, 3, 5}, order)
+      assert.is_true(tasks[2]:cancelled() and tasks[4]:cancelled())
+    end)
+  end)
+
+  it("by a done callback, by a callback, by a timer", function()
+    main(function()
+      for _, by in ipairs{"done", "soon", "later"} do
+        local task = create_task(sleep(1000))
+        turns(1)
+        local function cancel() task:cancel(by) end
+        if by == "done" then
+          local future = asyncio.Future()
+          future:add_done_callback(cancel)
+          future:set_result()
+        elseif by == "soon" then
+          asyncio.call_soon(cancel)
+        else
+          asyncio.call_later(0.001, cancel)
+        end
+        assert.equal(by, caught(await, task).message)
+      end
+    end)
+  end)
+
+  it("of a task by one that is ready before it in the same turn", function()
+    main(function()
+      local ran = false
+      local victim
+      local killer = create_task(co(function() victim:cancel() end))
+      victim = create_task(co(function() ran = true end))
+      await(killer)
+      is_a("CancelledError", caught(await, victim))
+      assert.is_false(ran)
+    end)
+  end)
+
+  it("of a task by one that is ready after it comes too late", function()
+    main(function()
+      local victim = create_task(co(function() return "value" end))
+      local result
+      await(create_task(co(function() result = victim:cancel() end)))
+      assert.is_false(result)
+      assert.equal("value", await(victim))
+    end)
+  end)
+
+  it("of tasks that await each other ends both", function()
+    main(function()
+      local a, b
+      a = create_task(co(function() await(b) end))
+      b = create_task(co(function() await(a) end))
+      turns(2)
+      a:cancel()
+      is_a("CancelledError", caught(await, a))
+      is_a("CancelledError", caught(await, b))
+    end)
+  end)
+
+  it("of a gather that contains its own awaiter ends it", function()
+    main(function()
+      local task
+      task = create_task(co(function()
+        await(gather(task, sleep(1000)))
+      end))
+      turns(2)
+      task:cancel()
+      is_a("CancelledError", caught(await, task))
+    end)
+  end)
+end)

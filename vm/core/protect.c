@@ -1,0 +1,157 @@
+/*
+** protect.c - errors that pass: CancelledError and KeyboardInterrupt go
+** through pcall, xpcall and load, so that a program which catches all
+** errors can still be cancelled.
+**
+** The functions are Lua's but for that. Lua's own pcall, which catches
+** everything, is asyncio.catch.
+**
+** Lua calls the handler of an xpcall where the error is raised, before
+** anybody can look at the error. So whoever raises an error that passes
+** does it by neap__throw, which first takes the handlers out of the
+** xpcalls that the error will pass: they are values on the stack.
+*/
+#include "vm.h"
+
+#define DEEPEST 10000 /* levels searched for an xpcall */
+
+enum { HANDLER = 2 }; /* stack index in a running xpcall */
+
+/* The message handler of an xpcall that an error passes. */
+static int keep_error(lua_State *L) {
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* Takes the handlers out of the running xpcalls, up to a catch. */
+static void disarm(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  lua_Debug ar;
+  int level;
+  if (vm->xpcalls == 0 || !lua_checkstack(L, 4))
+    return;
+  for (level = 0; level < DEEPEST && lua_getstack(L, level, &ar); level++) {
+    lua_CFunction f;
+    lua_getinfo(L, "f", &ar);
+    f = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    if (f == vm->catch)
+      break;
+    if (f != neap__xpcall)
+      continue;
+    lua_pushcfunction(L, keep_error);
+    if (lua_setlocal(L, &ar, HANDLER) == NULL)
+      lua_pop(L, 1);
+  }
+}
+
+int neap__throw(lua_State *L) {
+  if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
+    disarm(L);
+  return lua_error(L);
+}
+
+/* Lua: error(message [, level]) */
+int neap__error(lua_State *L) {
+  int level = (int)luaL_optinteger(L, 2, 1);
+  lua_settop(L, 1);
+  if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
+    luaL_where(L, level);
+    lua_insert(L, 1);
+    lua_concat(L, 2);
+  }
+  return neap__throw(L);
+}
+
+/* The stack of the protected call is [..., error]. */
+static int finish(lua_State *L, int status, lua_KContext extra) {
+  if (status == LUA_OK || status == LUA_YIELD)
+    return lua_gettop(L) - (int)extra; /* all but what stands below */
+  if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
+    return neap__throw(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* Lua: pcall(f, ...) */
+int neap__pcall(lua_State *L) {
+  int status;
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1); /* the first result, if all goes well */
+  lua_insert(L, 1);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish);
+  return finish(L, status, 0);
+}
+
+static int xpcall_finish(lua_State *L, int status, lua_KContext extra) {
+  neap__vm(L)->xpcalls--;
+  return finish(L, status, extra);
+}
+
+/* Lua: xpcall(f, handler, ...) */
+int neap__xpcall(lua_State *L) {
+  int status, n = lua_gettop(L);
+  luaL_checktype(L, HANDLER, LUA_TFUNCTION);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2); /* f, handler, true, f, arguments */
+  neap__vm(L)->xpcalls++; /* one that never ends only costs time */
+  status = lua_pcallk(L, n - 2, LUA_MULTRET, HANDLER, 2, xpcall_finish);
+  return xpcall_finish(L, status, 2);
+}
+
+/* {======================================================
+** load
+** ======================================================= */
+
+enum { PIECE = 5 }; /* stack index of the string that the parser reads */
+
+static const char *read_piece(lua_State *L, void *ud, size_t *size) {
+  (void)ud;
+  luaL_checkstack(L, 2, "too many nested functions");
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 1);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    *size = 0;
+    return NULL;
+  }
+  if (!lua_isstring(L, -1))
+    luaL_error(L, "reader function must return a string");
+  lua_replace(L, PIECE);
+  return lua_tolstring(L, PIECE, size);
+}
+
+/* Lua: load(chunk [, name [, mode [, env]]]) */
+int neap__load(lua_State *L) {
+  size_t len;
+  const char *text = lua_tolstring(L, 1, &len);
+  const char *mode = luaL_optstring(L, 3, "bt");
+  int env = lua_isnone(L, 4) ? 0 : 4, status;
+  if (text != NULL) {
+    const char *name = luaL_optstring(L, 2, text);
+    status = luaL_loadbufferx(L, text, len, name, mode);
+  }
+  else {
+    const char *name = luaL_optstring(L, 2, "=(load)");
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, PIECE);
+    status = lua_load(L, read_piece, NULL, name, mode);
+  }
+  if (status == LUA_OK) {
+    if (env != 0) {
+      lua_pushvalue(L, env);
+      if (lua_setupvalue(L, -2, 1) == NULL)
+        lua_pop(L, 1); /* the chunk uses no globals */
+    }
+    return 1;
+  }
+  if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
+    return neap__throw(L);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* ====================================================== } */

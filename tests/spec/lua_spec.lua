@@ -373,6 +373,18 @@ describe("a finalizer that fails", function()
   end)
 end)
 
+describe("a finalizer", function()
+  it("may use run, while the program ends, too", function()
+    local result = program.run_script [[
+      global = setmetatable({}, {__gc = function()
+        print(run(async(function() return await(sleep(0.001, "ran")) end)()))
+      end})
+      print("end")
+    ]]
+    assert.are.same({code = 0, stdout = "end\nran\n", stderr = ""}, result)
+  end)
+end)
+
 describe("tasks and the collector", function()
   it("LX-06 a pending task that nobody refers to is kept and runs", function()
     local done = false

@@ -133,19 +133,27 @@ static void child_job(neap_vm *vm, neap__job *job) {
 ** Cancellation (called by neap__cancel)
 ** ======================================================= */
 
-int neap__gather_cancel(neap__gather *g) {
+#define DEEPEST 200 /* gathers in gathers that are looked into */
+
+/* Marks a gather that some child makes wait, and those on the way to that
+   child. A child that is marked, or too deep, is taken to wait. */
+static int request(neap__gather *g, int depth) {
   uint32_t i;
   for (i = 0; i < g->count; i++) {
     neap__future *f = g->children[i].future;
-    if (f->state == NEAP__PENDING &&
-        (f->type->kind != NEAP__GATHER ||
-         neap__gather_cancel((neap__gather *)f))) {
+    if (f->state != NEAP__PENDING)
+      continue;
+    if (f->type->kind != NEAP__GATHER || depth == DEEPEST ||
+        ((neap__gather *)f)->cancel_requested ||
+        request((neap__gather *)f, depth + 1)) {
       g->cancel_requested = 1;
       return 1;
     }
   }
   return 0;
 }
+
+int neap__gather_cancel(neap__gather *g) { return request(g, 0); }
 
 void neap__gather_push_pending(lua_State *L, int index) {
   neap__gather *g = (neap__gather *)neap__known(L, index);

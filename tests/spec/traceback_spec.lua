@@ -36,7 +36,7 @@ function async.inner()
   helper()
 end
 function async.outer()
-  await(inner()) -- luacheck: ignore
+  await(inner())
 end
 function async.main()
   await(outer())

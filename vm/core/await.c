@@ -188,6 +188,8 @@ int neap__await_enter(lua_State *L) {
   if (o == NULL || o->type->kind == NEAP__HANDLE) {
     resolve(L);
     o = neap__object_at(L, 1);
+    if ((void *)o == (void *)vm->bare_yield)
+      return await_bare_yield(vm, L);
   }
   if (o->type->kind == NEAP__COROUTINE)
     return await_coroutine(vm, L, (neap__coroutine *)o);

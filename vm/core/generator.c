@@ -131,6 +131,7 @@ static int resume_results(lua_State *L, int n) {
   if (n == FAILED) {
     if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
       return neap__throw(L);
+    neap__raising_clear(L);
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;

@@ -113,6 +113,7 @@ static void handle_run(neap_vm *vm, neap__job *job) {
       neap__step_end(vm, begin);
     }
   }
+  neap__raising_clear(L);
   lua_settop(L, top);
 }
 

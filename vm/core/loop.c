@@ -7,6 +7,8 @@
 ** something in libuv is active, else once in NEAP__SHARED_TURNS, since a
 ** poll is a system call. It sleeps only when nothing is ready.
 */
+#include <stdio.h>
+
 #include "vm.h"
 
 #define NEAP__SHARED_TURNS 64
@@ -107,6 +109,7 @@ int neap__loop_run(neap_vm *vm) {
 /* Lua: object, seconds */
 static int report_slow(lua_State *L) {
   double limit, took = lua_tonumber(L, 2);
+  char text[64];
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "asyncio") != LUA_TTABLE)
     return 0;
@@ -115,7 +118,8 @@ static int report_slow(lua_State *L) {
   if (took < limit)
     return 0;
   luaL_tolstring(L, 1, NULL);
-  lua_pushfstring(L, "Executing %s took %f seconds", lua_tostring(L, -1), took);
+  snprintf(text, sizeof text, "%.3f", took);
+  lua_pushfstring(L, "Executing %s took %s seconds", lua_tostring(L, -1), text);
   neap__report(L);
   return 0;
 }

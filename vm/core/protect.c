@@ -3,8 +3,8 @@
 ** through pcall, xpcall and load, so that a program which catches all
 ** errors can still be cancelled.
 **
-** The functions are Lua's but for that. Lua's own pcall, which catches
-** everything, is asyncio.catch.
+** The functions are Lua's but for that. asyncio.catch is the pcall that
+** catches everything.
 **
 ** Lua calls the handler of an xpcall where the error is raised, before
 ** anybody can look at the error. So whoever raises an error that passes
@@ -35,7 +35,7 @@ static void disarm(lua_State *L) {
     lua_getinfo(L, "f", &ar);
     f = lua_tocfunction(L, -1);
     lua_pop(L, 1);
-    if (f == vm->catch)
+    if (f == neap__catch)
       break;
     if (f != neap__xpcall)
       continue;
@@ -63,15 +63,22 @@ int neap__error(lua_State *L) {
   return neap__throw(L);
 }
 
-/* The stack of the protected call is [..., error]. */
-static int finish(lua_State *L, int status, lua_KContext extra) {
+/* The results of a protected call, all but the `extra` values below them;
+   or false and the error at the top. */
+static int catch_finish(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD)
-    return lua_gettop(L) - (int)extra; /* all but what stands below */
-  if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
-    return neap__throw(L);
+    return lua_gettop(L) - (int)extra;
+  neap__raising_clear(L); /* this error has come to its end */
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;
+}
+
+static int finish(lua_State *L, int status, lua_KContext extra) {
+  if (status != LUA_OK && status != LUA_YIELD &&
+      (neap__error_flags(L, -1) & NEAP__IS_PASSING))
+    return neap__throw(L);
+  return catch_finish(L, status, extra);
 }
 
 /* Lua: pcall(f, ...) */
@@ -81,7 +88,17 @@ int neap__pcall(lua_State *L) {
   lua_pushboolean(L, 1); /* the first result, if all goes well */
   lua_insert(L, 1);
   status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish);
-  return finish(L, status, 0);
+  return status == LUA_OK ? lua_gettop(L) : finish(L, status, 0);
+}
+
+/* Lua: asyncio.catch(f, ...) */
+int neap__catch(lua_State *L) {
+  int status;
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, catch_finish);
+  return catch_finish(L, status, 0);
 }
 
 static int xpcall_finish(lua_State *L, int status, lua_KContext extra) {

@@ -205,6 +205,8 @@ void neap__raising(lua_State *L) {
 }
 
 void neap__raising_clear(lua_State *L) {
+  if (!neap__vm(L)->raised)
+    return;
   lua_pushnil(L);
   lua_pushnil(L);
   neap__raising(L);
@@ -214,7 +216,7 @@ void neap__raising_clear(lua_State *L) {
 
 void neap__raised_traceback(lua_State *L) {
   neap__ref_push(L, NEAP__RAISED_ERROR);
-  if (!lua_isnil(L, -1) && lua_rawequal(L, -1, -2))
+  if (neap__vm(L)->raised && lua_rawequal(L, -1, -2))
     neap__ref_push(L, NEAP__RAISED_TRACEBACK);
   else
     lua_pushnil(L);

@@ -383,8 +383,7 @@ static void task_step(neap_vm *vm, neap__job *job) {
   vm->current = NULL;
   if (begin != 0)
     neap__step_end(vm, begin);
-  if (vm->raised) /* an error that was caught: keep nothing of it */
-    neap__raising_clear(vm->L);
+  neap__raising_clear(vm->L); /* keep nothing of an error that ended it */
   if (status == LUA_YIELD && vm->suspending)
     vm->suspending = 0;
   else

@@ -117,9 +117,9 @@ uint64_t neap__timers_next(const neap_vm *vm) {
   return vm->timers.count > 0 ? vm->timers.entries[0].deadline : UINT64_MAX;
 }
 
-void neap__timers_free(neap_vm *vm) {
+void neap__timers_free(neap_vm *vm, lua_Alloc alloc, void *ud) {
   if (vm->timers.entries != NULL)
-    (void)resize(vm, 0);
+    (void)alloc(ud, vm->timers.entries, vm->timers.capacity * sizeof(entry), 0);
 }
 
 uint64_t neap__deadline(double seconds) {

@@ -272,7 +272,6 @@ struct neap_vm {
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
   uint32_t close_depth;      /* nested coroutine.close calls */
   uint32_t xpcalls;          /* running ones (protect.c) */
-  lua_CFunction catch;       /* Lua's own pcall */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
   neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
@@ -410,7 +409,7 @@ void neap__timer_stop(neap_vm *vm, neap__timer *timer);
 void neap__timers_expire(neap_vm *vm, uint64_t now);
 /* The first deadline, or UINT64_MAX. */
 uint64_t neap__timers_next(const neap_vm *vm);
-void neap__timers_free(neap_vm *vm);
+void neap__timers_free(neap_vm *vm, lua_Alloc alloc, void *ud);
 /* Now + seconds (may be negative), rounded up to a ns; never wraps. seconds
    is no NaN. */
 uint64_t neap__deadline(double seconds);
@@ -618,6 +617,7 @@ void neap__error_init(lua_State *L);
 int neap__throw(lua_State *L);
 int neap__error(lua_State *L);
 int neap__pcall(lua_State *L);
+int neap__catch(lua_State *L);
 int neap__xpcall(lua_State *L);
 int neap__load(lua_State *L);
 
@@ -647,7 +647,7 @@ void neap__raising(lua_State *L);
 void neap__raising_replace(lua_State *L, int old);
 /* Pushes the traceback that belongs to the error at the top, or nil. */
 void neap__raised_traceback(lua_State *L);
-/* Forgets error and traceback. */
+/* Forgets error and traceback: the error was caught. */
 void neap__raising_clear(lua_State *L);
 /* Pushes the name of the C function at the top by which a module has it;
    pushes nothing and returns NULL when none does. */

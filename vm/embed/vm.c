@@ -94,11 +94,11 @@ NEAP_API int neap_close(neap_vm *vm) {
     if (lua_pcall(vm->main, 0, 0, 0) != LUA_OK)
       lua_pop(vm->main, 1); /* no memory for the report */
   }
-  neap__timers_free(vm); /* a timer is in its object, freed below */
+  lua_close(vm->main); /* finalizers may still report, warn, and even run */
+  neap__timers_free(vm, alloc, ud);
   if (vm->anchor_slots != NULL)
     (void)alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t),
                 0);
-  lua_close(vm->main); /* finalizers may still report and warn */
   if (vm->warning != NULL)
     (void)alloc(ud, vm->warning, vm->warning_size, 0);
   neap__loop_close(vm);

@@ -22,6 +22,7 @@ static const luaL_Reg functions[] = {
     {"current_task", neap__current_task},
     {"all_tasks", neap__all_tasks},
     {"time", asyncio_time},
+    {"catch", neap__catch},
     {NULL, NULL}};
 
 /* Pushes an embedded Lua file as a function. */
@@ -70,16 +71,13 @@ static void open_errors(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* asyncio.catch is Lua's pcall; the global ones let cancellation pass. */
+/* The protected calls and coroutine functions in Lua's own places. */
 static void open_protected_calls(lua_State *L) {
   static const luaL_Reg replaced[] = {{"error", neap__error},
                                       {"pcall", neap__pcall},
                                       {"xpcall", neap__xpcall},
                                       {"load", neap__load},
                                       {NULL, NULL}};
-  lua_getglobal(L, "pcall");
-  neap__vm(L)->catch = lua_tocfunction(L, -1);
-  lua_setfield(L, -2, "catch");
   lua_pushglobaltable(L);
   luaL_setfuncs(L, replaced, 0);
   lua_pop(L, 1);

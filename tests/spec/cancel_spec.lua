@@ -351,13 +351,13 @@ describe("cancel", function()
     main(function()
       local cancelled
       local task = create_task(co(function()
-        local err = caught(await, sleep(0.002))
+        local err = caught(await, sleep(0.05))
         is_a("CancelledError", err)
         return "struck"
       end))
       -- due in the same poll, and before it in the ready queue
       asyncio.call_later(0.001, function()
-        local late = asyncio.time() + 0.004
+        local late = asyncio.time() + 0.06
         while asyncio.time() < late do end
         asyncio.call_later(-1, function() cancelled = task:cancel() end)
       end)

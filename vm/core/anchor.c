@@ -91,29 +91,44 @@ neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L) {
   return thread;
 }
 
+static void pool_empty(neap_vm *vm, lua_State *L) {
+  while (vm->pool_count > 0)
+    neap__anchor_drop(vm, L, vm->pool[--vm->pool_count].anchor);
+}
+
 void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread) {
+  *neap__extra(thread.L) &= ~NEAP__XPCALL;
   if (lua_gethook(thread.L) != NULL) /* the next task starts without it */
     lua_sethook(thread.L, NULL, 0, 0);
-  if (vm->pool_count < NEAP__POOL_SIZE)
+  if (vm->pool_count < NEAP__POOL_SIZE && !vm->starved)
     vm->pool[vm->pool_count++] = thread;
   else
     neap__anchor_drop(vm, L, thread.anchor);
+  if (vm->starved) {
+    pool_empty(vm, L);
+    vm->starved = 0;
+  }
 }
 
-void neap__pool_trim(neap_vm *vm, lua_State *L) {
-  while (vm->pool_count > 0)
-    neap__anchor_drop(vm, L, vm->pool[--vm->pool_count].anchor);
-  if (vm->anchors_used > 0)
-    return; /* something is left that still needs its number */
-  slots_free(vm, L);
-  /* A table gives back its array part when a new key finds no room in
-     its hash part, which is empty here. */
+/* Lua: a table gives back its array part when a new key finds no room in
+   its hash part, which is empty here. May raise "not enough memory". */
+static int shrink(lua_State *L) {
   neap__ref_push(L, NEAP__ANCHORS);
   lua_pushboolean(L, 1);
   lua_rawsetp(L, -2, &shrink_key);
   lua_pushnil(L);
   lua_rawsetp(L, -2, &shrink_key);
-  lua_pop(L, 1);
+  return 0;
+}
+
+void neap__pool_trim(neap_vm *vm, lua_State *L) {
+  pool_empty(vm, L);
+  if (vm->anchors_used > 0)
+    return; /* something is left that still needs its number */
+  slots_free(vm, L);
+  lua_pushcfunction(L, shrink);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1); /* it stays large */
 }
 
 /* ====================================================== } */

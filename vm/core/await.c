@@ -37,8 +37,7 @@ static int raise_cancelled(lua_State *L, neap__task *task) {
   task->must_cancel = 0;
   task->interrupted = 0;
   neap__task_push(L, task);
-  neap__extra_get(L, -1, "cancel_message");
-  neap__error_new(L, "CancelledError");
+  neap__cancelled_push(L, -1);
   return neap__throw(L);
 }
 
@@ -165,15 +164,20 @@ static void resolve(lua_State *L) {
                                    : "");
 }
 
+int neap__await_turn(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  lua_settop(L, 0);
+  neap__queue_push(&vm->ready, &vm->current->timer.job);
+  return suspend(vm, L, NULL);
+}
+
 /* await(sleep(0)): the fastest way to let others run. */
 static int await_bare_yield(neap_vm *vm, lua_State *L) {
   check_suspend(vm, L);
   if (!vm->bare_yield_out)
     neap__coroutine_take(L, 1, NEAP__AWAITED, 2); /* raises */
   vm->bare_yield_out = 0;
-  lua_settop(L, 0);
-  neap__queue_push(&vm->ready, &vm->current->timer.job);
-  return suspend(vm, L, NULL);
+  return neap__await_turn(L);
 }
 
 int neap__await_enter(lua_State *L) {

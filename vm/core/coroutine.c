@@ -425,6 +425,24 @@ static int coroutine_gc(lua_State *L) {
   return 0;
 }
 
+/*
+** Lua: the finalizer of an object that lives as long as the VM: what is
+** still kept without a finalizer of its own is reported, too.
+*/
+static int last_gc(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  if (vm->fresh != NULL) {
+    lua_pushcfunction(L, coroutine_gc);
+    neap__ref_push(L, NEAP__FRESH);
+    lua_call(L, 1, 0);
+  }
+  if (vm->bare_yield_out) {
+    lua_pushliteral(L, "sleep");
+    report_never_awaited(L, "");
+  }
+  return 0;
+}
+
 void neap__coroutine_init(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", coroutine_close}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
@@ -444,9 +462,17 @@ void neap__coroutine_init(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   neap__ref_set(L, NEAP__WATCHED); /* the second one; the first stays */
   neap__ref_set(L, NEAP__METATABLES + NEAP__COROUTINE);
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, last_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  (void)luaL_ref(L, LUA_REGISTRYINDEX);
   vm->bare_yield = make(vm, L, NEAP__YIELD, 0);
   neap__metatable_push(L, &neap__coroutine_type);
-  lua_setmetatable(L, -2); /* on the stack: the upvalue of sleep */
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1); /* on the stack: the upvalue of sleep; */
+  (void)luaL_ref(L, LUA_REGISTRYINDEX); /* scripts may drop that one */
 }
 
 /* ====================================================== } */

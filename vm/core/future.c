@@ -55,6 +55,10 @@ void neap__result_set(lua_State *L, int index, int n) {
     for (i = n; i > 0; i--)
       lua_rawseti(L, first, i);
   }
+  if (f->state != NEAP__PENDING) { /* a finalizer was faster */
+    lua_pop(L, 1);
+    return;
+  }
   f->nresults = (uint32_t)n;
   lua_setiuservalue(L, index, NEAP__RESULT);
 }
@@ -84,11 +88,12 @@ void neap__future_settle(lua_State *L, int index, neap__state state) {
   index = lua_absindex(L, index);
   if (f->callbacks) /* first, as these can raise */
     neap__callbacks_anchor(L, index);
-  if (state == NEAP__FAILED) {
+  if (state == NEAP__FAILED)
     report_if_unseen(L, index);
-    f->observed = 0;
-  }
+  if (f->state != NEAP__PENDING)
+    return; /* a finalizer, run by what stands above, was faster */
   f->state = (uint8_t)state;
+  f->observed = 0;
   neap__queue_splice(&vm->ready, &f->waiters);
 }
 
@@ -96,12 +101,24 @@ void neap__future_settle(lua_State *L, int index, neap__state state) {
 ** Outcome
 ** ======================================================= */
 
+void neap__cancelled_push(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  neap__extra_get(L, index, "cancel_message");
+  if (!lua_isnil(L, -1)) { /* the next one has its own, or none */
+    lua_pushnil(L);
+    neap__extra_set(L, index, "cancel_message");
+  }
+  neap__error_new(L, "CancelledError");
+}
+
 int neap__outcome_raise(lua_State *L, int index) {
   neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
   f->observed = 1;
   neap__extra_get(L, index, "traceback");
-  lua_getiuservalue(L, index, NEAP__RESULT);
+  if (lua_getiuservalue(L, index, NEAP__RESULT) == LUA_TNIL &&
+      f->state == NEAP__CANCELLED) /* abandoned at the end of its run */
+    neap__error_new(L, "CancelledError");
   neap__raising(L);
   return neap__throw(L);
 }
@@ -140,20 +157,27 @@ int neap__await_result(lua_State *L) {
 ** Cancelling a task that waits cancels what it waits for, and so on to
 ** the innermost; the chain may be very long, so this is a loop over a
 ** work list on the Lua stack, above the message and a table of the tasks
-** asked so far. It runs no Lua.
+** asked so far. It runs no Lua but finalizers.
 ** ======================================================= */
 
 /* Cancels the pending plain future at `index`. */
 static void cancel_future(lua_State *L, int index, int message) {
   lua_pushvalue(L, message);
   neap__error_new(L, "CancelledError");
+  if (((neap__future *)neap__known(L, index))->state != NEAP__PENDING) {
+    lua_pop(L, 1); /* a finalizer was faster */
+    return;
+  }
   neap__error_set(L, index);
   neap__future_settle(L, index, NEAP__CANCELLED);
 }
 
-/* Keeps the message for the CancelledError to come. */
+/* Keeps the message for the CancelledError to come; one that is on its way
+   already keeps its own. */
 static void keep_message(lua_State *L, int index, int message) {
-  if (lua_isnil(L, message))
+  const neap__future *f = (neap__future *)neap__known(L, index);
+  if (lua_isnil(L, message) ||
+      (f->type->kind == NEAP__TASK && ((const neap__task *)f)->interrupted))
     return;
   lua_pushvalue(L, message);
   neap__extra_set(L, index, "cancel_message");
@@ -234,6 +258,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
 static void break_circle(neap_vm *vm, lua_State *L, int index, int message) {
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
+  task->waiting_on = NULL;
   interrupt(vm, L, index, message);
 }
 
@@ -253,8 +278,12 @@ int neap__cancel(lua_State *L, int index) {
   lua_pushvalue(L, index);
   while (lua_gettop(L) > floor) { /* for all on the work list */
     int top = lua_gettop(L);
-    f = (neap__future *)neap__known(L, top);
     luaL_checkstack(L, 8, "too many tasks to cancel");
+    if (lua_isinteger(L, top)) { /* a gather, and how far it has come */
+      neap__gather_push_next(L, top - 1);
+      continue;
+    }
+    f = (neap__future *)neap__known(L, top);
     if (f->state != NEAP__PENDING)
       effects++; /* it has been cancelled meanwhile */
     else if (f->type->kind == NEAP__TASK)
@@ -265,7 +294,8 @@ int neap__cancel(lua_State *L, int index) {
     }
     else if (neap__gather_cancel((neap__gather *)f)) {
       keep_message(L, top, message);
-      neap__gather_push_pending(L, top);
+      lua_pushinteger(L, 0);
+      continue;
     }
     lua_remove(L, top); /* what was pushed goes first, as in recursion */
   }

@@ -47,8 +47,7 @@ static void push_results(lua_State *L, int index) {
 static int finish(lua_State *L) {
   neap__gather *g = (neap__gather *)neap__known(L, 1);
   if (g->cancel_requested) { /* children may have refused; it counts */
-    neap__extra_get(L, 1, "cancel_message");
-    neap__error_new(L, "CancelledError");
+    neap__cancelled_push(L, 1);
     neap__error_set(L, 1);
     neap__future_settle(L, 1, NEAP__FAILED);
   }
@@ -120,6 +119,19 @@ static void child_done(neap_vm *vm, lua_State *L, int index,
   }
 }
 
+void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job) {
+  neap__gather *g = gather_of((neap__child *)job);
+  g->finished++;
+  if (g->future.state == NEAP__PENDING) {
+    g->future.state = NEAP__CANCELLED;
+    neap__queue_splice(&vm->ready, &g->future.waiters);
+  }
+  if (g->finished == g->count) {
+    neap__anchor_drop(vm, L, g->anchor);
+    g->anchor = 0;
+  }
+}
+
 static void child_job(neap_vm *vm, neap__job *job) {
   neap__child *child = (neap__child *)job;
   neap__anchor_push(vm->L, gather_of(child)->anchor);
@@ -128,6 +140,8 @@ static void child_job(neap_vm *vm, neap__job *job) {
 }
 
 /* ====================================================== } */
+
+int neap__is_gather_job(const neap__job *job) { return job->run == child_job; }
 
 /* {======================================================
 ** Cancellation (called by neap__cancel)
@@ -155,17 +169,21 @@ static int request(neap__gather *g, int depth) {
 
 int neap__gather_cancel(neap__gather *g) { return request(g, 0); }
 
-void neap__gather_push_pending(lua_State *L, int index) {
+void neap__gather_push_next(lua_State *L, int index) {
   neap__gather *g = (neap__gather *)neap__known(L, index);
-  uint32_t i;
-  lua_getiuservalue(L, index, NEAP__CORO);
-  luaL_checkstack(L, (int)g->count + 2, "too many children to cancel");
-  index = lua_gettop(L);
-  for (i = g->count; i > 0; i--) {
-    if (g->children[i - 1].future->state == NEAP__PENDING)
-      lua_rawgeti(L, index, i);
+  lua_Integer i = lua_tointeger(L, index + 1);
+  while (i < (lua_Integer)g->count &&
+         g->children[i].future->state != NEAP__PENDING)
+    i++;
+  if (i == (lua_Integer)g->count) {
+    lua_settop(L, index - 1);
+    return;
   }
-  lua_remove(L, index);
+  lua_pushinteger(L, i + 1);
+  lua_replace(L, index + 1);
+  lua_getiuservalue(L, index, NEAP__CORO);
+  lua_rawgeti(L, -1, i + 1);
+  lua_replace(L, -2);
 }
 
 /* ====================================================== } */
@@ -224,7 +242,6 @@ static void check_arguments(lua_State *L, int list, int n) {
 static void await_in_task(lua_State *L) {
   neap__ref_push(L, NEAP__AWAIT);
   neap__coroutine_of(L, -1, -2);
-  neap__coroutine_take(L, -1, NEAP__OWNED, 1);
   neap__task_new(L, -1, 1);
   lua_replace(L, -4);
   lua_pop(L, 2);
@@ -243,7 +260,8 @@ static void ensure_future(lua_State *L, int map, int children, int i,
       await_in_task(L);
     return;
   }
-  if (c->body != NEAP__YIELD && c->state == NEAP__OWNED) { /* given twice? */
+  if (c->body == NEAP__YIELD ? !neap__vm(L)->bare_yield_out
+                             : c->state == NEAP__OWNED) { /* given twice? */
     if (lua_isnil(L, map)) {
       int j;
       lua_newtable(L);
@@ -262,7 +280,6 @@ static void ensure_future(lua_State *L, int map, int children, int i,
     }
     lua_pop(L, 1);
   }
-  neap__coroutine_take(L, -1, NEAP__OWNED, 1);
   neap__task_new(L, -1, 1);
   if (!lua_isnil(L, map)) {
     lua_pushvalue(L, -2);
@@ -310,7 +327,6 @@ int neap__gather_make(lua_State *L) {
   for (i = 1; i <= n; i++) {
     push_argument(L, list, i);
     ensure_future(L, map, children, i, list);
-    g->children[i - 1].job.run = child_job;
     g->children[i - 1].future = neap__future_at(L, -1);
     g->children[i - 1].index = (uint32_t)i - 1;
     lua_rawseti(L, children, i);
@@ -320,12 +336,16 @@ int neap__gather_make(lua_State *L) {
   g->count = (uint32_t)n;
   lua_settop(L, self);
   g->anchor = neap__anchor(vm, L);
-  for (i = 0; i < n; i++) { /* nothing below can fail */
-    if (g->children[i].future->state == NEAP__PENDING)
-      neap__future_wait(g->children[i].future, &g->children[i].job);
-  }
   for (i = 0; i < n; i++) {
-    if (g->children[i].future->state != NEAP__PENDING)
+    neap__child *child = &g->children[i];
+    child->job.run = NULL; /* done already? */
+    if (child->future->state == NEAP__PENDING) {
+      child->job.run = child_job;
+      neap__future_wait(child->future, &child->job);
+    }
+  }
+  for (i = 0; i < n; i++) { /* only now: this may run finalizers */
+    if (g->children[i].job.run == NULL)
       child_done(vm, L, self, &g->children[i]);
   }
   if (n == 0) {

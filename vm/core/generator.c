@@ -42,7 +42,28 @@ static int generator_main(lua_State *L) {
 
 /* Whether only the loop may resume it now. */
 static int is_taken(lua_State *co) {
-  return (*neap__extra(co) & NEAP__MARKS) != 0;
+  return (*neap__extra(co) & (NEAP__TASK_THREAD | NEAP__AWAITING)) != 0;
+}
+
+/* Pushes the status that scripts see. */
+static const char *push_status(lua_State *L, lua_State *co) {
+  if (L == co)
+    return lua_pushliteral(L, "running");
+  if (is_taken(co) && lua_status(co) == LUA_YIELD)
+    return lua_pushliteral(L, "normal"); /* it waits: for the loop */
+  switch (lua_status(co)) {
+  case LUA_YIELD:
+    return lua_pushliteral(L, "suspended");
+  case LUA_OK: {
+    lua_Debug ar;
+    if (lua_getstack(co, 0, &ar))
+      return lua_pushliteral(L, "normal");
+    return lua_gettop(co) == 0 ? lua_pushliteral(L, "dead")
+                               : lua_pushliteral(L, "suspended");
+  }
+  default:
+    return lua_pushliteral(L, "dead");
+  }
 }
 
 static int is_fresh(lua_State *co) {
@@ -92,7 +113,9 @@ static int resume_with(lua_State *L, lua_State *co, int nargs) {
     return FAILED;
   }
   if (is_taken(co)) {
-    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    const char *name = push_status(L, co);
+    lua_pushfstring(L, "cannot resume %s coroutine",
+                    *name == 'd' ? name : "non-suspended");
     return FAILED;
   }
   if (neap__vm(L)->current != NULL && is_fresh(co)) {
@@ -223,27 +246,6 @@ static int generator_yield(lua_State *L) {
   return lua_yield(L, lua_gettop(L));
 }
 
-/* Pushes the status that scripts see. */
-static const char *push_status(lua_State *L, lua_State *co) {
-  if (L == co)
-    return lua_pushliteral(L, "running");
-  if (is_taken(co) && lua_status(co) == LUA_YIELD)
-    return lua_pushliteral(L, "normal"); /* it waits: for the loop */
-  switch (lua_status(co)) {
-  case LUA_YIELD:
-    return lua_pushliteral(L, "suspended");
-  case LUA_OK: {
-    lua_Debug ar;
-    if (lua_getstack(co, 0, &ar))
-      return lua_pushliteral(L, "normal");
-    return lua_gettop(co) == 0 ? lua_pushliteral(L, "dead")
-                               : lua_pushliteral(L, "suspended");
-  }
-  default:
-    return lua_pushliteral(L, "dead");
-  }
-}
-
 /* Lua: coroutine.status(co) */
 static int generator_status(lua_State *L) {
   push_status(L, check_thread(L));
@@ -256,8 +258,12 @@ static int generator_close(lua_State *L) {
   lua_State *co = check_thread(L);
   const char *name = push_status(L, co);
   int status;
-  if (*name == 'r' || *name == 'n' || *neap__extra(co) & NEAP__TASK_THREAD)
+  if (*name == 'r' || *name == 'n')
     return luaL_error(L, "cannot close a %s coroutine", name);
+  if (*neap__extra(co) & NEAP__TASK_THREAD) { /* a task's, which has ended */
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   if (vm->close_depth >= DEEPEST_CLOSE)
     return luaL_error(L, "C stack overflow");
   vm->close_depth++;

@@ -10,6 +10,8 @@
 
 #include "vm.h"
 
+#define MOST_ARGUMENTS 60000 /* user values a userdata can have, nearly */
+
 enum { HANDLE_FUNCTION = 1 }; /* user value; the arguments follow */
 
 static void handle_run(neap_vm *vm, neap__job *job);
@@ -29,7 +31,9 @@ static neap__handle *handle_at(lua_State *L, int index) {
 neap__handle *neap__handle_new(lua_State *L, int index, int n) {
   int i, first = lua_gettop(L) - n + 1;
   neap__handle *h;
-  luaL_argcheck(L, n < 250, index, "too many arguments for a callback");
+  if (n > MOST_ARGUMENTS)
+    luaL_error(L, "too many arguments for a callback (%d; at most %d)", n,
+               MOST_ARGUMENTS);
   h = (neap__handle *)lua_newuserdatauv(L, sizeof *h, n + 1);
   h->type = &neap__handle_type;
   h->timer.job.run = handle_run;

@@ -15,12 +15,13 @@ static void hook(lua_State *L, lua_Debug *ar) {
   neap_vm *vm = neap__vm(L);
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
+  if (vm->interrupts == vm->interrupts_seen)
+    return; /* it has been dealt with */
   if (vm->L == NULL) { /* synchronous code */
+    vm->interrupts_seen = vm->interrupts;
     luaL_error(L, "interrupted!");
     return;
   }
-  if (vm->interrupts == 0)
-    return; /* of an earlier run */
   if (vm->interrupts == 1) {
     uint64_t now = uv_hrtime();
     if (vm->interrupt_time == 0)
@@ -60,7 +61,7 @@ NEAP_API void neap_interrupt(neap_vm *vm) {
   vm->interrupt_time = 0;
   vm->interrupts = vm->interrupts + 1;
   if (vm->L != NULL)
-    (void)uv_async_send(&vm->wakeup); /* async-signal-safe */
+    (void)uv_async_send(&vm->pollers->wakeup); /* async-signal-safe */
   set_hook(vm->running);
   if (task != NULL && task->thread != vm->running)
     set_hook(task->thread);

@@ -16,35 +16,56 @@
 static void alarm_rings(uv_timer_t *timer) { (void)timer; }
 static void wakeup_comes(uv_async_t *async) { (void)async; }
 
-int neap__loop_open(neap_vm *vm) {
+static void poller_closed(uv_handle_t *handle) {
+  neap__pollers *p = (neap__pollers *)handle->data;
+  if (--p->open == 0)
+    (void)p->alloc(p->ud, p, sizeof *p, 0);
+}
+
+static int pollers_open(neap_vm *vm) {
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(vm->main, &ud);
+  neap__pollers *p = (neap__pollers *)alloc(ud, NULL, 0, sizeof *p);
   int status;
-  if (vm->handles_open)
+  if (p == NULL)
+    return UV_ENOMEM;
+  status = uv_async_init(vm->loop, &p->wakeup, wakeup_comes);
+  if (status != 0) {
+    (void)alloc(ud, p, sizeof *p, 0);
+    return status;
+  }
+  (void)uv_timer_init(vm->loop, &p->alarm); /* cannot fail */
+  uv_unref((uv_handle_t *)&p->wakeup); /* alone, it is nothing to wait for */
+  p->alarm.data = p->wakeup.data = p;
+  p->alloc = alloc;
+  p->ud = ud;
+  p->open = 2;
+  vm->pollers = p;
+  return 0;
+}
+
+int neap__loop_open(neap_vm *vm) {
+  if (vm->pollers != NULL)
     return 0;
   if (vm->loop == NULL) {
-    status = uv_loop_init(&vm->own_loop);
+    int status = uv_loop_init(&vm->own_loop);
     if (status != 0)
       return status;
     vm->loop = &vm->own_loop;
     vm->owns_loop = 1;
   }
-  status = uv_async_init(vm->loop, &vm->wakeup, wakeup_comes);
-  if (status != 0)
-    return status; /* the loop stays, for the next try */
-  status = uv_timer_init(vm->loop, &vm->alarm);
-  uv_unref((uv_handle_t *)&vm->wakeup); /* alone, it is nothing to wait for */
-  vm->handles_open = 1;
-  return status;
+  return pollers_open(vm); /* after an error the loop stays for a next try */
 }
 
 void neap__loop_close(neap_vm *vm) {
-  if (vm->handles_open) {
-    uv_close((uv_handle_t *)&vm->wakeup, NULL);
-    uv_close((uv_handle_t *)&vm->alarm, NULL);
-    vm->handles_open = 0;
+  if (vm->pollers != NULL) {
+    uv_close((uv_handle_t *)&vm->pollers->wakeup, poller_closed);
+    uv_close((uv_handle_t *)&vm->pollers->alarm, poller_closed);
+    vm->pollers = NULL;
   }
   if (vm->owns_loop) {
     uv_run(vm->loop, UV_RUN_NOWAIT); /* completes the closing */
-    (void)uv_loop_close(vm->loop); /* busy: a module left its own handles */
+    (void)uv_loop_close(vm->loop);   /* busy: a module left its own handles */
     vm->owns_loop = 0;
   }
   vm->loop = NULL;
@@ -71,10 +92,10 @@ static void wait(neap_vm *vm) {
     if (deadline > now)
       ms = (deadline - now + 999999) / 1000000; /* never wakes too early */
     uv_update_time(vm->loop);
-    (void)uv_timer_start(&vm->alarm, alarm_rings, ms, 0); /* cannot fail */
+    (void)uv_timer_start(&vm->pollers->alarm, alarm_rings, ms, 0); /* cannot fail */
   }
   uv_run(vm->loop, UV_RUN_ONCE);
-  (void)uv_timer_stop(&vm->alarm);
+  (void)uv_timer_stop(&vm->pollers->alarm);
   vm->unpolled = 0;
 }
 

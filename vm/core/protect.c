@@ -25,10 +25,9 @@ static int keep_error(lua_State *L) {
 
 /* Takes the handlers out of the running xpcalls, up to a catch. */
 static void disarm(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
   lua_Debug ar;
   int level;
-  if (vm->xpcalls == 0 || !lua_checkstack(L, 4))
+  if (!(*neap__extra(L) & NEAP__XPCALL) || !lua_checkstack(L, 4))
     return;
   for (level = 0; level < DEEPEST && lua_getstack(L, level, &ar); level++) {
     lua_CFunction f;
@@ -61,6 +60,17 @@ int neap__error(lua_State *L) {
     lua_concat(L, 2);
   }
   return neap__throw(L);
+}
+
+/* Lua: assert(v [, message, ...]) */
+int neap__assert(lua_State *L) {
+  if (lua_toboolean(L, 1))
+    return lua_gettop(L);
+  luaL_checkany(L, 1);
+  lua_remove(L, 1);
+  lua_pushliteral(L, "assertion failed!"); /* unless there is a message */
+  lua_settop(L, 1);
+  return neap__error(L);
 }
 
 /* The results of a protected call, all but the `extra` values below them;
@@ -101,11 +111,6 @@ int neap__catch(lua_State *L) {
   return catch_finish(L, status, 0);
 }
 
-static int xpcall_finish(lua_State *L, int status, lua_KContext extra) {
-  neap__vm(L)->xpcalls--;
-  return finish(L, status, extra);
-}
-
 /* Lua: xpcall(f, handler, ...) */
 int neap__xpcall(lua_State *L) {
   int status, n = lua_gettop(L);
@@ -113,9 +118,9 @@ int neap__xpcall(lua_State *L) {
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2); /* f, handler, true, f, arguments */
-  neap__vm(L)->xpcalls++; /* one that never ends only costs time */
-  status = lua_pcallk(L, n - 2, LUA_MULTRET, HANDLER, 2, xpcall_finish);
-  return xpcall_finish(L, status, 2);
+  *neap__extra(L) |= NEAP__XPCALL;
+  status = lua_pcallk(L, n - 2, LUA_MULTRET, HANDLER, 2, finish);
+  return finish(L, status, 2);
 }
 
 /* {======================================================

@@ -125,7 +125,7 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
     lua_pop(L, 1);
     return;
   }
-  name = neap__function_name(L, function);
+  name = f == NULL ? neap__function_name(L, function) : NULL;
   if (name == NULL) {
     name = neap__library_name(L);
     what = "function ";

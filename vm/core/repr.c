@@ -2,7 +2,11 @@
 ** repr.c - what tostring gives for coroutine objects, futures and handles:
 ** Python's words.
 */
+#include <stdio.h>
+
 #include "vm.h"
+
+#define LONGEST_STRING 60 /* shown of a string in a result or an error */
 
 /* Pushes "file:line" of the Lua function at the top, which is popped. */
 static void push_definition(lua_State *L) {
@@ -79,22 +83,52 @@ static void push_coroutine(lua_State *L, int index) {
 ** Results, errors, callbacks
 ** ======================================================= */
 
+/* The state of a future in Python's words. */
+static const char *state_name(neap__future *f) {
+  switch (f->state) {
+  case NEAP__PENDING:
+    return f->type->kind == NEAP__TASK && ((neap__task *)f)->cancel_requests > 0
+               ? "cancelling"
+               : "pending";
+  case NEAP__CANCELLED:
+    return "cancelled";
+  default:
+    return "finished";
+  }
+}
+
+/* Pushes the string at `index` in quotes, on one line, cut when long. */
+static void push_quoted(lua_State *L, int index) {
+  size_t len, i;
+  const char *s = lua_tolstring(L, index, &len);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addchar(&b, '\'');
+  for (i = 0; i < len && i < LONGEST_STRING; i++) {
+    unsigned char c = (unsigned char)s[i];
+    if (c == '\n')
+      luaL_addstring(&b, "\\n");
+    else if (c < ' ' || c == 127) {
+      char hex[8];
+      snprintf(hex, sizeof hex, "\\x%02x", c);
+      luaL_addstring(&b, hex);
+    }
+    else
+      luaL_addchar(&b, (char)c);
+  }
+  luaL_addstring(&b, i < len ? "...'" : "'");
+  luaL_pushresult(&b);
+}
+
 /* Pushes a short text for a value, as a Lua programmer would write it;
    runs no metamethod of scripts. */
 static void push_value(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  if (lua_type(L, index) == LUA_TSTRING) {
-    size_t len;
-    const char *s = lua_tolstring(L, index, &len);
-    if (len > 40)
-      lua_pushfstring(L, "'%s...'", lua_pushlstring(L, s, 37));
-    else
-      lua_pushfstring(L, "'%s'", s);
-    if (len > 40)
-      lua_remove(L, -2);
-  }
-  else if (neap__object_at(L, index) != NULL)
-    luaL_tolstring(L, index, NULL);
+  if (lua_type(L, index) == LUA_TSTRING)
+    push_quoted(L, index);
+  else if (neap__future_at(L, index) != NULL) /* without its own result */
+    lua_pushfstring(L, "<%s %s>", neap__future_at(L, index)->type->name,
+                    state_name(neap__future_at(L, index)));
   else if (lua_type(L, index) == LUA_TTABLE ||
            lua_type(L, index) == LUA_TUSERDATA)
     lua_pushfstring(L, "%s: %p", luaL_typename(L, index),
@@ -138,20 +172,6 @@ int neap__handle_tostring(lua_State *L) {
 }
 
 /* ====================================================== } */
-
-/* The state of the future at index 1, in Python's words. */
-static const char *state_name(neap__future *f) {
-  switch (f->state) {
-  case NEAP__PENDING:
-    return f->type->kind == NEAP__TASK && ((neap__task *)f)->cancel_requests > 0
-               ? "cancelling"
-               : "pending";
-  case NEAP__CANCELLED:
-    return "cancelled";
-  default:
-    return "finished";
-  }
-}
 
 /* Appends the string at the top to the one below it. */
 static void append(lua_State *L) { lua_concat(L, 2); }
@@ -203,16 +223,20 @@ int neap__future_tostring(lua_State *L) {
     return 1;
   }
   neap__task_name(L, 1);
+  push_quoted(L, 2);
+  lua_replace(L, 2);
   push_coroutine(L, 1);
-  lua_pushfstring(L, "<Task %s name='%s' coro=%s", state_name(f),
+  lua_pushfstring(L, "<Task %s name=%s coro=%s", state_name(f),
                   lua_tostring(L, 2), lua_tostring(L, 3));
   neap__task_push_awaited(L, 1);
   if (!lua_isnil(L, -1)) {
     neap__future *awaited = neap__future_at(L, -1);
     if (awaited->type->kind == NEAP__TASK) {
       neap__task_name(L, -1);
+      push_quoted(L, -1);
+      lua_replace(L, -2);
       push_coroutine(L, lua_gettop(L) - 1);
-      lua_pushfstring(L, " wait_for=<Task %s name='%s' coro=%s>",
+      lua_pushfstring(L, " wait_for=<Task %s name=%s coro=%s>",
                       state_name(awaited), lua_tostring(L, -2),
                       lua_tostring(L, -1));
     }

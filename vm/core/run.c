@@ -25,7 +25,10 @@ static int describe_deadlock(lua_State *L) {
   neap__task *task;
   int shown = 0, left = 0;
   luaL_Buffer b;
+  luaL_where(L, 2); /* who called run */
   luaL_buffinit(L, &b);
+  lua_pushvalue(L, 1);
+  luaL_addvalue(&b);
   luaL_addstring(&b, "deadlock: every task waits, and nothing is pending that "
                      "could wake one");
   for (task = vm->tasks; task != NULL; task = task->next) {
@@ -90,8 +93,8 @@ void neap__ready_drop(neap_vm *vm, lua_State *L) {
     neap__job *job = neap__queue_pop(&vm->ready);
     if (neap__is_handle_job(job))
       neap__handle_drop(vm, L, neap__handle_of(job));
-    else if (!neap__is_task_job(job) && job != &vm->stop)
-      job->run(vm, job); /* a gather counts its children */
+    else if (neap__is_gather_job(job))
+      neap__gather_drop_child(vm, L, job);
   }
 }
 
@@ -117,7 +120,6 @@ enum { CORO = 1, OPTIONS, TASK };
 /* Lua: the coroutine object -> main task; protected */
 static int make_main(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  neap__coroutine_take(L, 1, NEAP__OWNED, 2);
   vm->main_task = neap__task_new(L, 1, 2);
   vm->stop.run = stop_job;
   neap__future_wait(&vm->main_task->future, &vm->stop);
@@ -127,11 +129,11 @@ static int make_main(lua_State *L) {
 /* Lua: protected; the whole run. -> deadlock report or nil */
 static int run_protected(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  if (!neap__loop_run(vm)) {
-    describe_deadlock(L);
-    return 1;
-  }
-  return 0;
+  if (neap__loop_run(vm))
+    return 0;
+  lua_settop(L, 0);
+  describe_deadlock(L);
+  return 1;
 }
 
 /* Whether the options ask for debug mode. */
@@ -208,18 +210,15 @@ int neap__run(lua_State *L) {
       if (lua_pcall(L, 0, 0, 0) != LUA_OK)
         lua_replace(L, -2);
     }
-    if (status == LUA_OK && !lua_isnil(L, -1)) {
-      luaL_where(L, 1);
-      lua_insert(L, -2);
-      lua_concat(L, 2);
-      status = LUA_ERRRUN;
-    }
+    if (status == LUA_OK && !lua_isnil(L, -1))
+      status = LUA_ERRRUN; /* a deadlock */
   }
   task = vm->main_task;
   drop_rest(vm, L);
   vm->main_task = NULL;
   vm->L = NULL;
   vm->running = outside;
+  vm->interrupts_seen = vm->interrupts;
   neap__interrupt_clear(L);
   vm->debug = (uint8_t)debug;
   if (status != LUA_OK) {

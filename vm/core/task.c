@@ -71,6 +71,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
   index = lua_absindex(L, index);
+  neap__coroutine_take(L, index, NEAP__OWNED, level);
   task = (neap__task *)lua_newuserdatauv(L, sizeof *task, NEAP__CORO);
   neap__future_prepare(&task->future, &neap__task_type);
   task->timer.job.run = task_step;
@@ -135,7 +136,6 @@ int neap__create_task(lua_State *L) {
     return neap__usage(L, 1, "create_task: no running event loop: call it in "
                              "an async function that run() started");
   neap__check_coroutine(L, 1, "create_task");
-  neap__coroutine_take(L, 1, NEAP__OWNED, 1);
   neap__task_new(L, 1, 1);
   if (lua_gettop(L) > 2 && !lua_isnil(L, 2)) {
     lua_pushvalue(L, 2);
@@ -154,8 +154,9 @@ int neap__create_task(lua_State *L) {
 static void settle(lua_State *L, int index, neap__state state) {
   neap_vm *vm = neap__vm(L);
   neap__task *task = (neap__task *)neap__known(L, index);
+  index = lua_absindex(L, index);
+  neap__future_settle(L, index, state); /* first, as it can raise */
   list_remove(vm, task);
-  neap__future_settle(L, index, state);
   neap__anchor_drop(vm, L, task->anchor);
   if (task->leftover) {
     if (--vm->leftovers == 0)
@@ -172,8 +173,8 @@ static void settle(lua_State *L, int index, neap__state state) {
 
 /* The task at `index` ends as cancelled, by its own must_cancel. */
 static void settle_cancelled(lua_State *L, int index) {
-  neap__extra_get(L, index, "cancel_message");
-  neap__error_new(L, "CancelledError");
+  index = lua_absindex(L, index);
+  neap__cancelled_push(L, index);
   neap__error_set(L, index);
   settle(L, index, NEAP__CANCELLED);
 }
@@ -195,16 +196,18 @@ static void settle_error(lua_State *L, int index) {
     ((neap__future *)neap__known(L, index))->observed = 1;
 }
 
-/* The task at the top is destroyed: tells so. */
-static void report_destroyed(lua_State *L) {
-  lua_pushcfunction(L, neap__future_tostring);
-  lua_pushvalue(L, -2);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
-    lua_pushfstring(L, "Task was destroyed but it is pending!\ntask: %s",
-                    lua_tostring(L, -1));
-    neap__report(L);
-  }
-  lua_pop(L, 1);
+#define MOST_REPORTS 20
+
+/* Lua: the task, and whether it is the last one reported of more; tells
+   that it is destroyed. */
+static int report_destroyed(lua_State *L) {
+  int more = lua_toboolean(L, 2);
+  neap__future_tostring(L);
+  lua_pushfstring(L, "Task was destroyed but it is pending!\ntask: %s%s",
+                  lua_tostring(L, -1),
+                  more ? "\n(and so were more tasks)" : "");
+  neap__report(L);
+  return 0;
 }
 
 /*
@@ -213,10 +216,19 @@ static void report_destroyed(lua_State *L) {
 */
 void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
   neap__task *task;
+  /* who is in a hurry need not be told */
+  int reports = vm->interrupts > 1 ? 0 : MOST_REPORTS;
   for (task = vm->tasks; task != NULL; task = task->next) {
     neap__task_push(L, task);
-    if (vm->interrupts <= 1) /* who is in a hurry need not be told */
-      report_destroyed(L);
+    if (reports > 0) {
+      lua_pushcfunction(L, report_destroyed);
+      lua_pushvalue(L, -2);
+      lua_pushboolean(L, --reports == 0 && task->next != NULL);
+      if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        reports = 0; /* no memory for a report */
+      }
+    }
     if (task->waiting_on != NULL) {
       neap__task_push_awaited(L, -1);
       if (!lua_isnil(L, -1))
@@ -257,10 +269,14 @@ enum { TASK = 1, HANDLER, BODY }; /* stack of task_main */
 static int task_finish(lua_State *L, int status, lua_KContext ctx) {
   neap__task *task = (neap__task *)neap__known(L, TASK);
   (void)ctx;
+  if (status == LUA_ERRMEM)
+    neap__vm(L)->starved = 1;
   if (status != LUA_OK && status != LUA_YIELD)
     settle_error(L, TASK);
-  else if (task->must_cancel) /* cancelled after its last await */
+  else if (task->must_cancel) { /* cancelled after its last await */
+    lua_settop(L, HANDLER);
     settle_cancelled(L, TASK);
+  }
   else {
     neap__result_set(L, TASK, lua_gettop(L) - HANDLER);
     settle(L, TASK, NEAP__FINISHED);
@@ -281,14 +297,14 @@ static int task_main(lua_State *L) {
   if (c->body == NEAP__LUA) {
     n = neap__coroutine_open(L, BODY);
   }
+  else if (c->body == NEAP__YIELD)
+    lua_pushcfunction(L, neap__await_turn); /* its argument is ignored */
   else { /* await(coroutine) */
-    if (c->body == NEAP__YIELD)
-      neap__vm(L)->bare_yield_out = 1;
-    else
-      c->state = NEAP__NEW;
+    c->state = NEAP__NEW;
     neap__ref_push(L, NEAP__AWAIT);
-    lua_insert(L, BODY);
   }
+  if (c->body != NEAP__LUA)
+    lua_insert(L, BODY);
   status = lua_pcallk(L, n, LUA_MULTRET, HANDLER, 0, task_finish);
   return task_finish(L, status, 0);
 }
@@ -341,6 +357,8 @@ static int start(neap_vm *vm, neap__task *task) {
 static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
                   int status) {
   lua_State *L = vm->L;
+  if (status == LUA_ERRMEM)
+    vm->starved = 1;
   if (status == LUA_OK) { /* task_main has settled the task */
     lua_settop(thread.L, 0);
     neap__thread_release(vm, L, thread);
@@ -359,8 +377,7 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
     lua_pop(L, 1);
   }
   (void)lua_resetthread(thread.L); /* closes what the task left open */
-  lua_settop(thread.L, 0);
-  neap__thread_release(vm, L, thread);
+  neap__anchor_drop(vm, L, thread.anchor); /* hooks may be off on it */
 }
 
 static void task_step(neap_vm *vm, neap__job *job) {

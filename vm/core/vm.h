@@ -236,6 +236,16 @@ typedef struct neap__thread {
 
 #define NEAP__POOL_SIZE 1024
 
+/* The VM's handles in libuv. A block of their own: a host's loop closes
+   them after the VM has gone. */
+typedef struct neap__pollers {
+  uv_timer_t alarm;  /* ends a poll when the first timer is due */
+  uv_async_t wakeup; /* ends a poll when a signal has come */
+  lua_Alloc alloc;   /* frees the block when both are closed */
+  void *ud;
+  int open;
+} neap__pollers;
+
 /*
 ** Lua values that the core needs at any time, each a reference in the
 ** registry: an integer key, since these are looked up for every task.
@@ -259,8 +269,8 @@ typedef enum neap__ref {
 struct neap_vm {
   int refs[NEAP__REFS];      /* see neap__ref */
   lua_State *main;           /* the VM's first Lua thread */
-  lua_State *L;              /* the one that is in `run`, or NULL */
-  neap__task *current;       /* the task whose step runs, or NULL */
+  lua_State *volatile L;     /* the one that is in `run`, or NULL */
+  neap__task *volatile current; /* the task whose step runs, or NULL */
   lua_State *volatile running; /* the Lua thread that runs, for hooks */
   uint8_t suspending;        /* an await is on its way to the loop */
   uint8_t debug;             /* debug mode */
@@ -271,7 +281,6 @@ struct neap_vm {
   uint8_t keyboard;          /* a step raised KeyboardInterrupt */
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
   uint32_t close_depth;      /* nested coroutine.close calls */
-  uint32_t xpcalls;          /* running ones (protect.c) */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
   neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
@@ -291,13 +300,12 @@ struct neap_vm {
   uint32_t *anchor_slots;
   neap__thread pool[NEAP__POOL_SIZE];
   uint32_t pool_count;
+  uint8_t starved;           /* memory ended: keep no idle threads */
 
   uv_loop_t *loop;           /* NULL before the first `run` */
   uv_loop_t own_loop;        /* `loop` points here unless the host gave one */
-  uv_timer_t alarm;          /* ends a poll when the first timer is due */
-  uv_async_t wakeup;         /* ends a poll when a signal has come */
+  neap__pollers *pollers;    /* NULL before the first `run` */
   uint8_t owns_loop;
-  uint8_t handles_open;      /* alarm and wakeup are initialised */
   uint32_t unpolled;         /* turns since the last poll */
 
   neap__task *main_task;     /* of `run`, or NULL */
@@ -316,11 +324,11 @@ struct neap_vm {
 
 /*
 ** The VM of a Lua thread, from the thread's extra space, which new
-** threads copy from the main one. Low bits mark threads that only the
-** loop may resume.
+** threads copy from the main one. Its low bits are marks of the thread.
 */
 #define NEAP__TASK_THREAD ((uintptr_t)1)  /* runs a task */
 #define NEAP__AWAITING ((uintptr_t)2)     /* a generator inside an await */
+#define NEAP__XPCALL ((uintptr_t)4)       /* has called xpcall (protect.c) */
 #define NEAP__MARKS ((uintptr_t)7)
 
 static inline uintptr_t *neap__extra(lua_State *L) {
@@ -393,7 +401,8 @@ void neap__anchor_drop(neap_vm *vm, lua_State *L, uint32_t anchor);
 neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L);
 /* Takes back a thread that has ended, its stack empty. */
 void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread);
-/* Frees the idle threads and the room that a burst of tasks took. */
+/* Frees the idle threads and the room that a burst of tasks took. Cannot
+   fail. */
 void neap__pool_trim(neap_vm *vm, lua_State *L);
 
 /* ====================================================== } */
@@ -455,7 +464,7 @@ void neap__coroutine_init(lua_State *L);
 
 /*
 ** Settles the future at `index`: its outcome has been stored by one of
-** neap__result_set or neap__error_set. Runs no Lua.
+** neap__result_set or neap__error_set. Runs no Lua but finalizers.
 */
 void neap__future_settle(lua_State *L, int index, neap__state state);
 
@@ -465,6 +474,8 @@ void neap__error_set(lua_State *L, int index);
 
 /* Pushes the results and returns how many, or raises the error. */
 int neap__outcome(lua_State *L, int index);
+/* Pushes the CancelledError that the future's cancel() asked for. */
+void neap__cancelled_push(lua_State *L, int index);
 /* Raises the error of a FAILED or CANCELLED future. */
 int neap__outcome_raise(lua_State *L, int index);
 
@@ -498,8 +509,8 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 ** task.c, await.c, gather.c, handle.c
 ** ======================================================= */
 
-/* Makes a task of the coroutine object at `index`, ready to start, and
-   pushes it. `level`: where the creating Lua function stands. */
+/* Makes a task of the coroutine object at `index`, which it takes, ready to
+   start, and pushes it. `level`: where the creating Lua function stands. */
 neap__task *neap__task_new(lua_State *L, int index, int level);
 /* The task a job belongs to. */
 static inline neap__task *neap__task_of(neap__job *job) {
@@ -513,7 +524,7 @@ void neap__task_push(lua_State *L, const neap__task *task);
 void neap__task_push_awaited(lua_State *L, int index);
 /* Pushes its name. */
 const char *neap__task_name(lua_State *L, int index);
-/* Ends all tasks without running them again. */
+/* Ends all tasks without running them again. Cannot fail. */
 void neap__tasks_abandon(neap_vm *vm, lua_State *L);
 /* Lua: create_task(coro [, {name=}]) and the task's own methods. */
 int neap__create_task(lua_State *L);
@@ -527,6 +538,8 @@ void neap__check_coroutine(lua_State *L, int index, const char *function);
 int neap__await_enter(lua_State *L);
 int neap__await_arguments(lua_State *L);
 int neap__await_result(lua_State *L);
+/* Lua: gives up one turn; the body of a task of sleep(0). */
+int neap__await_turn(lua_State *L);
 /* Whether an await in this Lua thread could reach the loop. */
 int neap__can_suspend(const neap_vm *vm, lua_State *L);
 
@@ -535,8 +548,12 @@ int neap__gather_make(lua_State *L);
 /* Notes a cancellation; false when all children are done, so that it
    comes too late. */
 int neap__gather_cancel(neap__gather *g);
-/* Pushes the pending children of the gather at `index`, last one first. */
-void neap__gather_push_pending(lua_State *L, int index);
+/* On top of the gather at `index` stands how many children were looked at:
+   pushes the next pending one, or pops both. */
+void neap__gather_push_next(lua_State *L, int index);
+/* Counts a child whose job was dropped. Runs no Lua; cannot fail. */
+int neap__is_gather_job(const neap__job *job);
+void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job);
 
 /* Makes a handle of the function at `index` and the n values at the top,
    which are popped; pushes it. */
@@ -616,6 +633,7 @@ void neap__error_init(lua_State *L);
    by it. Lua: the protected calls, and error. protect.c */
 int neap__throw(lua_State *L);
 int neap__error(lua_State *L);
+int neap__assert(lua_State *L);
 int neap__pcall(lua_State *L);
 int neap__catch(lua_State *L);
 int neap__xpcall(lua_State *L);

@@ -10,6 +10,8 @@
 #include "modules.h"
 #include "warn.h"
 
+static const char vm_key = 0; /* the VM, in the registry */
+
 NEAP_API void neap_config_init(neap_config *config) {
   memset(config, 0, sizeof *config);
 }
@@ -27,6 +29,8 @@ static void *plain_alloc(void *ud, void *block, size_t old, size_t size) {
 /* Lua: the configuration, light userdata. Everything that can raise. */
 static int open_libraries(lua_State *L) {
   const neap_config *config = (const neap_config *)lua_touserdata(L, 1);
+  lua_pushlightuserdata(L, neap__vm(L));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_key);
   if (config->ignore_env) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
@@ -35,6 +39,20 @@ static int open_libraries(lua_State *L) {
   neap__open(L);
   neap__modules_open(L, config->module_path);
   return 0;
+}
+
+/* Frees a VM, also one that is not whole. */
+static void destroy(neap_vm *vm, lua_Alloc alloc, void *ud) {
+  if (vm->main != NULL)
+    lua_close(vm->main); /* finalizers may report, warn, and even run */
+  neap__timers_free(vm, alloc, ud);
+  if (vm->anchor_slots != NULL)
+    (void)alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t),
+                0);
+  if (vm->warning != NULL)
+    (void)alloc(ud, vm->warning, vm->warning_size, 0);
+  neap__loop_close(vm);
+  (void)alloc(ud, vm, sizeof *vm, 0);
 }
 
 NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
@@ -68,17 +86,8 @@ NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
   *out = vm;
   return 0;
 err:
-  if (vm->main != NULL)
-    lua_close(vm->main);
-  (void)alloc(config->alloc_ud, vm, sizeof *vm, 0);
+  destroy(vm, alloc, config->alloc_ud);
   return NEAP_ENOMEM;
-}
-
-/* Lua: tells of a sleep(0) that nobody awaited. */
-static int report_bare_yield(lua_State *L) {
-  lua_pushliteral(L, "RuntimeWarning: coroutine 'sleep' was never awaited");
-  neap__report(L);
-  return 0;
 }
 
 NEAP_API int neap_close(neap_vm *vm) {
@@ -89,26 +98,19 @@ NEAP_API int neap_close(neap_vm *vm) {
   if (vm->L != NULL)
     return NEAP_EBUSY;
   alloc = lua_getallocf(vm->main, &ud);
-  if (vm->bare_yield_out) {
-    lua_pushcfunction(vm->main, report_bare_yield);
-    if (lua_pcall(vm->main, 0, 0, 0) != LUA_OK)
-      lua_pop(vm->main, 1); /* no memory for the report */
-  }
-  lua_close(vm->main); /* finalizers may still report, warn, and even run */
-  neap__timers_free(vm, alloc, ud);
-  if (vm->anchor_slots != NULL)
-    (void)alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t),
-                0);
-  if (vm->warning != NULL)
-    (void)alloc(ud, vm->warning, vm->warning_size, 0);
-  neap__loop_close(vm);
-  (void)alloc(ud, vm, sizeof *vm, 0);
+  destroy(vm, alloc, ud);
   return 0;
 }
 
 NEAP_API lua_State *neap_lua(neap_vm *vm) { return vm->main; }
 
-NEAP_API neap_vm *neap_from_lua(lua_State *L) { return neap__vm(L); }
+NEAP_API neap_vm *neap_from_lua(lua_State *L) {
+  neap_vm *vm;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &vm_key);
+  vm = (neap_vm *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return vm;
+}
 
 NEAP_API const char *neap_strerror(int code) {
   switch (code) {

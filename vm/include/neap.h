@@ -87,8 +87,9 @@ NEAP_API int neap_new(neap_vm **vm, const neap_config *config);
 
 /*
 ** Frees a VM and everything in it. Pending tasks end without running
-** again; finalizers of Lua objects run. A loop of the VM's own is closed;
-** a host's loop only loses the VM's handles. NULL is allowed.
+** again; finalizers of Lua objects run. A loop of the VM's own is closed.
+** A host's loop frees the VM's two handles, by config.alloc, when it runs
+** next: run it once more before closing it. NULL is allowed.
 ** Errors: NEAP_EBUSY, called from inside the VM's own `run` (nothing
 ** was freed).
 */
@@ -97,7 +98,8 @@ NEAP_API int neap_close(neap_vm *vm);
 /* The VM's main Lua thread, for Lua's own API. Owned by the VM. */
 NEAP_API lua_State *neap_lua(neap_vm *vm);
 
-/* The VM a Lua thread belongs to; NULL for a state that is not Neap's. */
+/* The VM a Lua thread belongs to; NULL for a state that is not Neap's. Needs
+   one free slot on the stack of L. */
 NEAP_API neap_vm *neap_from_lua(lua_State *L);
 
 /*

@@ -73,7 +73,8 @@ static void open_errors(lua_State *L) {
 
 /* The protected calls and coroutine functions in Lua's own places. */
 static void open_protected_calls(lua_State *L) {
-  static const luaL_Reg replaced[] = {{"error", neap__error},
+  static const luaL_Reg replaced[] = {{"assert", neap__assert},
+                                      {"error", neap__error},
                                       {"pcall", neap__pcall},
                                       {"xpcall", neap__xpcall},
                                       {"load", neap__load},

@@ -15,13 +15,9 @@
 */
 #include "vm.h"
 
-int neap__can_suspend(const neap_vm *vm, lua_State *L) {
-  return vm->current != NULL && vm->noyield == 0 && vm->running == L &&
-         lua_isyieldable(L);
-}
-
+/* Raises an error when a yield of this Lua thread cannot reach the loop. */
 static void check_suspend(const neap_vm *vm, lua_State *L) {
-  if (neap__can_suspend(vm, L))
+  if (vm->noyield == 0 && vm->running == L && lua_isyieldable(L))
     return;
   if (vm->running != L && lua_isyieldable(L))
     neap__usage(L, 2, "await: this coroutine was not resumed by "

@@ -367,19 +367,15 @@ int neap__await_arguments(lua_State *L) {
   return (int)c->nargs;
 }
 
-void neap__coroutine_close(lua_State *L, int index) {
-  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
+/* Lua: coro:close(): no warning when it has not started; else nothing */
+static int coroutine_close(lua_State *L) {
+  neap__coroutine *c = neap__coroutine_at(L, 1);
+  if (c == NULL)
+    return luaL_typeerror(L, 1, neap__coroutine_type.name);
   if (c->body == NEAP__YIELD)
     neap__vm(L)->bare_yield_out = 0;
   else if (c->state == NEAP__NEW)
     c->state = NEAP__CLOSED;
-}
-
-/* Lua: coro:close() */
-static int coroutine_close(lua_State *L) {
-  if (neap__coroutine_at(L, 1) == NULL)
-    return luaL_typeerror(L, 1, neap__coroutine_type.name);
-  neap__coroutine_close(L, 1);
   return 0;
 }
 

@@ -311,7 +311,7 @@ int neap__cancel(lua_State *L, int index) {
 ** Methods of all futures
 ** ======================================================= */
 
-static neap__future *check_future(lua_State *L) {
+neap__future *neap__future_check(lua_State *L) {
   neap__future *f = neap__future_at(L, 1);
   if (f == NULL)
     luaL_typeerror(L, 1, neap__future_type.name);
@@ -320,13 +320,13 @@ static neap__future *check_future(lua_State *L) {
 
 /* Lua: f:done() */
 static int future_done(lua_State *L) {
-  lua_pushboolean(L, check_future(L)->state != NEAP__PENDING);
+  lua_pushboolean(L, neap__future_check(L)->state != NEAP__PENDING);
   return 1;
 }
 
 /* Lua: f:cancelled() */
 static int future_cancelled(lua_State *L) {
-  lua_pushboolean(L, check_future(L)->state == NEAP__CANCELLED);
+  lua_pushboolean(L, neap__future_check(L)->state == NEAP__CANCELLED);
   return 1;
 }
 
@@ -339,13 +339,13 @@ static void check_done(lua_State *L, const neap__future *f, const char *what) {
 
 /* Lua: f:result() -> results; raises the error */
 static int future_result(lua_State *L) {
-  check_done(L, check_future(L), "the result");
+  check_done(L, neap__future_check(L), "the result");
   return neap__outcome(L, 1);
 }
 
 /* Lua: f:exception() -> error object or nil */
 static int future_exception(lua_State *L) {
-  neap__future *f = check_future(L);
+  neap__future *f = neap__future_check(L);
   check_done(L, f, "the exception");
   if (f->state == NEAP__FINISHED) {
     lua_pushnil(L);
@@ -361,7 +361,7 @@ static int future_exception(lua_State *L) {
 
 /* Lua: f:cancel([msg]) -> whether the request was taken */
 static int future_cancel(lua_State *L) {
-  check_future(L);
+  neap__future_check(L);
   lua_settop(L, 2);
   lua_pushboolean(L, neap__cancel(L, 1));
   return 1;
@@ -369,7 +369,7 @@ static int future_cancel(lua_State *L) {
 
 /* Only plain futures are settled by scripts. */
 static neap__future *check_settable(lua_State *L, const char *method) {
-  neap__future *f = check_future(L);
+  neap__future *f = neap__future_check(L);
   if (f->type != &neap__future_type)
     neap__usage(L, 1, "%s: not possible on a %s: it settles by itself", method,
                 f->type == &neap__task_type ? "Task" : "gather's Future");
@@ -402,17 +402,12 @@ static int future_set_exception(lua_State *L) {
 
 /* Lua: asyncio.Future() */
 int neap__future_make(lua_State *L) {
-  neap__future_new(L);
-  return 1;
-}
-
-neap__future *neap__future_new(lua_State *L) {
   neap__future *f =
       (neap__future *)lua_newuserdatauv(L, sizeof *f, NEAP__EXTRA);
   neap__future_prepare(f, &neap__future_type);
   neap__metatable_push(L, &neap__future_type);
   lua_setmetatable(L, -2);
-  return f;
+  return 1;
 }
 
 void neap__future_prepare(neap__future *f, const neap__type *type) {

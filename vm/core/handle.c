@@ -28,7 +28,9 @@ static neap__handle *handle_at(lua_State *L, int index) {
                                                       : NULL;
 }
 
-neap__handle *neap__handle_new(lua_State *L, int index, int n) {
+/* Makes a handle of the function at `index` and the n values at the top,
+   which are popped; pushes it. */
+static neap__handle *handle_new(lua_State *L, int index, int n) {
   int i, first = lua_gettop(L) - n + 1;
   neap__handle *h;
   if (n > MOST_ARGUMENTS)
@@ -168,7 +170,7 @@ int neap__call_soon(lua_State *L) {
   neap__handle *h;
   check_callback(L, 1, "call_soon");
   check_running(L, "call_soon");
-  h = neap__handle_new(L, 1, lua_gettop(L) - 1);
+  h = handle_new(L, 1, lua_gettop(L) - 1);
   anchor(vm, L, h);
   neap__queue_push(&vm->ready, &h->timer.job);
   return 1;
@@ -182,7 +184,7 @@ int neap__call_later(lua_State *L) {
     return neap__usage(L, 1, "call_later: the delay is not a number (NaN)");
   check_callback(L, 2, "call_later");
   check_running(L, "call_later");
-  h = neap__handle_new(L, 2, lua_gettop(L) - 2);
+  h = handle_new(L, 2, lua_gettop(L) - 2);
   anchor(vm, L, h);
   if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
     neap__handle_drop(vm, L, h);
@@ -200,16 +202,14 @@ int neap__call_later(lua_State *L) {
 /* Lua: f:add_done_callback(fn) */
 int neap__add_done_callback(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  neap__future *f = neap__future_at(L, 1);
+  neap__future *f = neap__future_check(L);
   neap__handle *h;
-  if (f == NULL)
-    return luaL_typeerror(L, 1, neap__future_type.name);
   lua_settop(L, 2);
   check_callback(L, 2, "add_done_callback");
   if (f->state != NEAP__PENDING)
     check_running(L, "add_done_callback");
   lua_pushvalue(L, 1);
-  h = neap__handle_new(L, 2, 1); /* called with the future */
+  h = handle_new(L, 2, 1); /* called with the future */
   if (f->state != NEAP__PENDING) {
     anchor(vm, L, h);
     neap__queue_push(&vm->ready, &h->timer.job);
@@ -247,10 +247,8 @@ void neap__queue_remove(neap__queue *q, const neap__job *job) {
 
 /* Lua: f:remove_done_callback(fn) -> how many were removed */
 int neap__remove_done_callback(lua_State *L) {
-  neap__future *f = neap__future_at(L, 1);
+  neap__future *f = neap__future_check(L);
   lua_Integer i, kept = 0, n, removed = 0;
-  if (f == NULL)
-    return luaL_typeerror(L, 1, neap__future_type.name);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   neap__extra_get(L, 1, "callbacks");

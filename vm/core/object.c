@@ -15,8 +15,8 @@ const neap__type neap__handle_type = {NEAP__HANDLE, "Handle"};
 /*
 ** Looks at the type's address inside the userdata rather than at the
 ** metatable: half the calls, and scripts cannot forge it (they cannot
-** write into a userdata). A foreign userdata large enough to be read
-** cannot hold the address of one of our static objects.
+** write into a userdata). A foreign userdata that its owner has filled in
+** cannot begin with the address of one of our static objects.
 */
 neap__object *neap__object_at(lua_State *L, int index) {
   neap__object *o = (neap__object *)lua_touserdata(L, index);

@@ -9,6 +9,12 @@
 */
 #include "vm.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#define BURST 100000 /* tasks at once that make the end of a run tidy up */
+
 /* The main task is done: the turn in which waiters look at it is the last. */
 static void stop_job(neap_vm *vm, neap__job *job) {
   (void)job;
@@ -109,6 +115,20 @@ static void drop_rest(neap_vm *vm, lua_State *L) {
   neap__pool_trim(vm, L);
 }
 
+/*
+** After a burst of tasks: collects them, and lets the C library give its
+** heap back to the system, which it does not do by itself.
+*/
+static void return_memory(neap_vm *vm, lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+#if defined(__GLIBC__)
+  if (vm->plain_memory)
+    malloc_trim(0);
+#else
+  (void)vm;
+#endif
+}
+
 /* ====================================================== } */
 
 /* {======================================================
@@ -175,7 +195,7 @@ static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task) {
 int neap__run(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
-  int debug = vm->debug, status;
+  int debug = vm->debug, status, burst;
   lua_State *outside = vm->running;
   lua_settop(L, 2);
   if (vm->L != NULL)
@@ -214,6 +234,7 @@ int neap__run(lua_State *L) {
       status = LUA_ERRRUN; /* a deadlock */
   }
   task = vm->main_task;
+  burst = vm->anchors_total > BURST;
   drop_rest(vm, L);
   vm->main_task = NULL;
   vm->L = NULL;
@@ -221,6 +242,8 @@ int neap__run(lua_State *L) {
   vm->interrupts_seen = vm->interrupts;
   neap__interrupt_clear(L);
   vm->debug = (uint8_t)debug;
+  if (burst)
+    return_memory(vm, L);
   if (status != LUA_OK) {
     if (task != NULL)
       check_keyboard(vm, L, task);

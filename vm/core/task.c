@@ -381,7 +381,8 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
 }
 
 static void task_step(neap_vm *vm, neap__job *job) {
-  neap__task *task = neap__task_of(job);
+  neap__task *task =
+      (neap__task *)((char *)job - offsetof(neap__task, timer));
   int first = task->thread == NULL, n, status;
   neap__thread thread;
   uint64_t begin = 0;

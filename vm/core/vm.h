@@ -274,6 +274,7 @@ struct neap_vm {
   lua_State *volatile running; /* the Lua thread that runs, for hooks */
   uint8_t suspending;        /* an await is on its way to the loop */
   uint8_t debug;             /* debug mode */
+  uint8_t plain_memory;      /* from malloc, not from the host's allocator */
   uint8_t async_used;        /* a script has made an async function */
   uint8_t ending;            /* run cancels all tasks, each once */
   uint8_t main_interrupted;  /* Ctrl-C has cancelled the main task */
@@ -452,8 +453,6 @@ void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
 int neap__coroutine_open(lua_State *L, int index);
 /* Lets go of the newest coroutine object; one nobody took is watched. */
 void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
-/* Closes it without a warning when it has not started. */
-void neap__coroutine_close(lua_State *L, int index);
 void neap__coroutine_init(lua_State *L);
 
 /* ====================================================== } */
@@ -493,10 +492,11 @@ void neap__creator_push(lua_State *L, int index);
 void neap__future_report(lua_State *L, int index, const char *title);
 /* The methods that tasks and gathers have, too. */
 extern const luaL_Reg neap__future_methods[];
-/* Fills in a new one; makes and pushes a plain one; Lua: Future(). */
+/* Fills in a new one; Lua: Future(). */
 void neap__future_prepare(neap__future *f, const neap__type *type);
-neap__future *neap__future_new(lua_State *L);
 int neap__future_make(lua_State *L);
+/* The future at index 1; raises when it is none. */
+neap__future *neap__future_check(lua_State *L);
 void neap__future_init(lua_State *L);
 /* Appends a job to what waits for a pending future. */
 static inline void neap__future_wait(neap__future *f, neap__job *job) {
@@ -512,10 +512,6 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
    start, and pushes it. `level`: where the creating Lua function stands. */
 neap__task *neap__task_new(lua_State *L, int index, int level);
-/* The task a job belongs to. */
-static inline neap__task *neap__task_of(neap__job *job) {
-  return (neap__task *)((char *)job - offsetof(neap__task, timer));
-}
 /* Whether `job` is the next step of a task. */
 int neap__is_task_job(const neap__job *job);
 /* Pushes the task (any unfinished one). */
@@ -540,8 +536,6 @@ int neap__await_arguments(lua_State *L);
 int neap__await_result(lua_State *L);
 /* Lua: gives up one turn; the body of a task of sleep(0). */
 int neap__await_turn(lua_State *L);
-/* Whether an await in this Lua thread could reach the loop. */
-int neap__can_suspend(const neap_vm *vm, lua_State *L);
 
 /* Lua: gather(...) */
 int neap__gather_make(lua_State *L);
@@ -555,9 +549,6 @@ void neap__gather_push_next(lua_State *L, int index);
 int neap__is_gather_job(const neap__job *job);
 void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job);
 
-/* Makes a handle of the function at `index` and the n values at the top,
-   which are popped; pushes it. */
-neap__handle *neap__handle_new(lua_State *L, int index, int n);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);

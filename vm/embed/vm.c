@@ -79,6 +79,7 @@ NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
   vm->report = config->report;
   vm->report_ud = config->report_ud;
   vm->debug = config->debug != 0;
+  vm->plain_memory = config->alloc == NULL;
   lua_pushcfunction(vm->main, open_libraries);
   lua_pushlightuserdata(vm->main, (void *)(uintptr_t)config);
   if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK)

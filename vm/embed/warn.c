@@ -47,7 +47,8 @@ static void warn(void *ud, const char *piece, int to_be_continued) {
     add(vm, "Lua warning: ");
   add(vm, piece);
   if (!to_be_continued) {
-    neap__report_text(vm, vm->warning, vm->warning_len);
+    neap__report_text(vm, vm->warning != NULL ? vm->warning : "",
+                      vm->warning_len);
     vm->warning_len = 0;
   }
 }

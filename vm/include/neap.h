@@ -91,7 +91,8 @@ NEAP_API int neap_new(neap_vm **vm, const neap_config *config);
 ** A host's loop frees the VM's two handles, by config.alloc, when it runs
 ** next: run it once more before closing it. NULL is allowed.
 ** Errors: NEAP_EBUSY, called from inside the VM's own `run` (nothing
-** was freed).
+** was freed). Must not be called by a function that a script of the VM
+** has called.
 */
 NEAP_API int neap_close(neap_vm *vm);
 

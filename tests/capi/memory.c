@@ -112,6 +112,66 @@ static const char others[] =
   "  assert(lost:cancelled())\n"
   "end)())";
 
+/* Tasks that await each other. */
+static const char deadlock[] =
+  "local asyncio = require 'asyncio'\n"
+  "local ok, err = asyncio.catch(run, async(function()\n"
+  "  local a, b\n"
+  "  a = create_task(async(function() await(b) end)())\n"
+  "  b = create_task(async(function() await(a) end)())\n"
+  "  await(a)\n"
+  "end)())\n"
+  "if not tostring(err):find '^deadlock' then error(err, 0) end";
+
+/* Tasks that are left over at the end of run; one cleanup fails. */
+static const char leftovers[] =
+  "local asyncio = require 'asyncio'\n"
+  "run(async(function()\n"
+  "  for i = 1, 3 do create_task(async(function()\n"
+  "    local guard <close> = setmetatable({}, {__close = function()\n"
+  "      await(sleep(0)) if i == 2 then error('boom') end\n"
+  "    end})\n"
+  "    await(sleep(100))\n"
+  "  end)()) end\n"
+  "  create_task(async(function() await(asyncio.Future()) end)())\n"
+  "  await(sleep(0))\n"
+  "end)())";
+
+/* Leftovers that cannot be ended, children of a gather among them. */
+static const char stuck[] =
+  "local asyncio = require 'asyncio'\n"
+  "local work = async(function()\n"
+  "  local guard <close> = setmetatable({}, {__close = function()\n"
+  "    await(asyncio.Future())\n"
+  "  end})\n"
+  "  await(sleep(100))\n"
+  "end)\n"
+  "run(async(function()\n"
+  "  for i = 1, 3 do create_task(work()) end\n"
+  "  local all = gather(create_task(work()))\n"
+  "  await(sleep(0))\n"
+  "end)())";
+
+/* Errors, cancellation, and a generator that awaits. */
+static const char errors[] =
+  "local asyncio = require 'asyncio'\n"
+  "run(async(function()\n"
+  "  local t = {return_exceptions = true}\n"
+  "  for i = 1, 3 do\n"
+  "    t[i] = create_task(async(function() await(sleep(0)) error({}) end)())\n"
+  "    t[i]:add_done_callback(function() error('callback') end)\n"
+  "  end\n"
+  "  await(gather(t))\n"
+  "  local u = create_task(async(function() await(sleep(100)) end)())\n"
+  "  await(sleep(0)) u:cancel('message') asyncio.catch(await, u)\n"
+  "  local v = gather(sleep(100), sleep(100))\n"
+  "  await(sleep(0)) v:cancel('message') asyncio.catch(await, v)\n"
+  "  local w = coroutine.wrap(function()\n"
+  "    await(sleep(0)) coroutine.yield(1) await(sleep(0))\n"
+  "  end)\n"
+  "  w() w()\n"
+  "end)())";
+
 static void tasks_fail_at_every_request(void **state) {
   (void)state;
   fail_in_turn(tasks, 0);
@@ -133,6 +193,46 @@ static void futures_callbacks_and_gather_survive_a_single_failure(
   fail_in_turn(others, 1);
 }
 
+static void a_deadlock_fails_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(deadlock, 0);
+}
+
+static void a_deadlock_survives_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(deadlock, 1);
+}
+
+static void leftover_tasks_fail_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(leftovers, 0);
+}
+
+static void leftover_tasks_survive_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(leftovers, 1);
+}
+
+static void tasks_that_cannot_end_fail_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(stuck, 0);
+}
+
+static void tasks_that_cannot_end_survive_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(stuck, 1);
+}
+
+static void errors_and_cancellation_fail_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(errors, 0);
+}
+
+static void errors_and_cancellation_survive_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(errors, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(creation_fails_at_every_request),
@@ -140,6 +240,14 @@ int main(void) {
     cmocka_unit_test(tasks_survive_a_single_failure),
     cmocka_unit_test(futures_callbacks_and_gather_fail_at_every_request),
     cmocka_unit_test(futures_callbacks_and_gather_survive_a_single_failure),
+    cmocka_unit_test(a_deadlock_fails_at_every_request),
+    cmocka_unit_test(a_deadlock_survives_a_single_failure),
+    cmocka_unit_test(leftover_tasks_fail_at_every_request),
+    cmocka_unit_test(leftover_tasks_survive_a_single_failure),
+    cmocka_unit_test(tasks_that_cannot_end_fail_at_every_request),
+    cmocka_unit_test(tasks_that_cannot_end_survive_a_single_failure),
+    cmocka_unit_test(errors_and_cancellation_fail_at_every_request),
+    cmocka_unit_test(errors_and_cancellation_survive_a_single_failure),
   };
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -329,9 +329,10 @@ describe("a handle", function()
     main(function()
       local order, handles = {}, {}
       for i = 1, 50 do
-        -- 7 and 50 have no common factor: every place once
+        -- 7 and 50 have no common factor: every place once; apart by more
+        -- than the loop that sets them takes
         local at = i * 7 % 50
-        handles[at] = asyncio.call_later(0.001 + at / 1e5, function()
+        handles[at] = asyncio.call_later(0.001 + at / 1e3, function()
           order[#order + 1] = at
         end)
       end

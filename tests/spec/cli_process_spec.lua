@@ -69,10 +69,19 @@ describe("Ctrl-C", function()
     assert.equal("true\n", result.stdout)
   end)
 
-  it("the third one ends the program", function()
-    local result = neap{"-e", "for i = 1, 4 do pcall(function() " ..
+  it("a second time ends synchronous code, as in lua5.4", function()
+    local result = same{"-e", "for i = 1, 4 do pcall(function() " ..
       INTERRUPT .. " end) io.write(i, ' ') io.flush() end"}
-    assert.same({signal = 2, stdout = "1 2 ", stderr = ""}, result)
+    assert.equal(2, result.signal)
+    assert.equal("1 ", result.stdout)
+  end)
+
+  it("a third time ends a run that does not react", function()
+    local result = neap{"-e", "run(async(function() for i = 1, 4 do " ..
+      "pcall(string.rep, 'x', 10) io.write(i, ' ') io.flush() " ..
+      "debug.sethook() require'asyncio'.catch(function() " .. INTERRUPT ..
+      " end) end end)())"}
+    assert.equal(2, result.signal)
   end)
 
   it("counts for each chunk anew", function()

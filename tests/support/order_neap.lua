@@ -93,7 +93,10 @@ local function run_program(program)
   local callbacks = {}
   local run_block, func
 
+  local over = false -- main has ended: what goes on is not compared
+
   local function say(context, ...)
+    if over then return end
     local line = table.concat({context.label, ...}, " ")
     if asyncio.current_task() ~= context.task then
       line = line .. " in the wrong task"
@@ -286,6 +289,7 @@ local function run_program(program)
         and outcome_text(object.future) or "pending")
     end
     say(context, #asyncio.all_tasks())
+    over = true
   end)
   run(main())
   return trace

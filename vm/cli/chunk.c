@@ -28,8 +28,9 @@ static void set_handler(void (*handler)(int)) {
 }
 
 /*
-** Two interrupts ask the VM: to cancel, then to end at once. The third
-** finds the default disposition, in case the VM cannot answer.
+** In a run, two interrupts ask the VM: to cancel, then to end at once; the
+** third finds the default disposition, in case the VM cannot answer. In
+** synchronous code the second one does, as in lua.
 */
 static void on_interrupt(int sig) {
   int saved_errno = errno; /* of the code that was interrupted */
@@ -38,9 +39,8 @@ static void on_interrupt(int sig) {
     return;
   }
   interrupts = interrupts + 1;
-  if (interrupts >= 2)
+  if (!neap_interrupt(running) || interrupts >= 2)
     set_handler(SIG_DFL);
-  neap_interrupt(running);
   errno = saved_errno;
 }
 

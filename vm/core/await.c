@@ -91,7 +91,10 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   neap__task *task = vm->current;
   double delay;
   if (c->body == NEAP__LUA) {
-    neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
+    if (c->state == NEAP__NEW)
+      c->state = NEAP__AWAITED;
+    else
+      neap__coroutine_take(L, 1, NEAP__AWAITED, 2); /* raises */
     lua_getiuservalue(L, 1, 1);
     if (c->nargs == 0)
       return 1;

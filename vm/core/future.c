@@ -241,7 +241,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
   }
   if (f == NULL || f->state != NEAP__PENDING || /* runs, or is ready? */
       (f->type->kind == NEAP__GATHER &&
-       !neap__gather_cancel((neap__gather *)f))) { /* too late for it? */
+       !neap__gather_cancel(vm, (neap__gather *)f))) { /* too late for it? */
     keep_message(L, index, message);
     task->must_cancel = 1;
     return 1;
@@ -268,9 +268,10 @@ int neap__cancel(lua_State *L, int index) {
   int message = lua_gettop(L), floor = message + CIRCLE, effects = 0;
   index = lua_absindex(L, index);
   f->observed = 1; /* who cancels it does not ask for its error */
+  vm->cancel_calls++;
   if (f->state != NEAP__PENDING ||
       (f->type->kind == NEAP__GATHER &&
-       !neap__gather_cancel((neap__gather *)f))) {
+       !neap__gather_cancel(vm, (neap__gather *)f))) {
     lua_pop(L, 1);
     return 0;
   }
@@ -292,7 +293,7 @@ int neap__cancel(lua_State *L, int index) {
       cancel_future(L, top, message);
       effects++;
     }
-    else if (neap__gather_cancel((neap__gather *)f)) {
+    else if (neap__gather_cancel(vm, (neap__gather *)f)) {
       keep_message(L, top, message);
       lua_pushinteger(L, 0);
       continue;

@@ -13,6 +13,28 @@ static neap__gather *gather_of(neap__child *child) {
   return (neap__gather *)(first - offsetof(neap__gather, children));
 }
 
+/* Keeps the gather at the top, which stays, alive: it has children. */
+static void anchor(neap_vm *vm, lua_State *L, neap__gather *g) {
+  g->anchor = neap__anchor(vm, L);
+  g->previous = NULL;
+  g->next = vm->gathers;
+  if (vm->gathers != NULL)
+    vm->gathers->previous = g;
+  vm->gathers = g;
+}
+
+static void release(neap_vm *vm, lua_State *L, neap__gather *g) {
+  uint32_t number = g->anchor;
+  if (g->previous != NULL)
+    g->previous->next = g->next;
+  else
+    vm->gathers = g->next;
+  if (g->next != NULL)
+    g->next->previous = g->previous;
+  g->anchor = 0;
+  neap__anchor_drop(vm, L, number); /* may be collected from now on */
+}
+
 /* {======================================================
 ** Outcome
 ** ======================================================= */
@@ -113,10 +135,8 @@ static void child_done(neap_vm *vm, lua_State *L, int index,
         lua_pop(L, 1);
     }
   }
-  if (g->finished == g->count && g->anchor != 0) {
-    neap__anchor_drop(vm, L, g->anchor);
-    g->anchor = 0;
-  }
+  if (g->finished == g->count && g->anchor != 0)
+    release(vm, L, g);
 }
 
 void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job) {
@@ -126,9 +146,26 @@ void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job) {
     g->future.state = NEAP__CANCELLED;
     neap__queue_splice(&vm->ready, &g->future.waiters);
   }
-  if (g->finished == g->count) {
-    neap__anchor_drop(vm, L, g->anchor);
-    g->anchor = 0;
+  if (g->finished == g->count)
+    release(vm, L, g);
+}
+
+void neap__gathers_abandon(neap_vm *vm, lua_State *L) {
+  while (vm->gathers != NULL) {
+    neap__gather *g = vm->gathers;
+    uint32_t i;
+    for (i = 0; i < g->count; i++) {
+      neap__child *child = &g->children[i];
+      if (child->future->state == NEAP__PENDING)
+        neap__queue_remove(&child->future->waiters, &child->job);
+    }
+    if (g->future.state == NEAP__PENDING) {
+      g->future.state = NEAP__CANCELLED;
+      neap__queue_splice(&vm->ready, &g->future.waiters);
+    }
+    neap__ready_drop(vm, L); /* of gathers around this one */
+    if (g == vm->gathers)
+      release(vm, L, g);
   }
 }
 
@@ -150,24 +187,27 @@ int neap__is_gather_job(const neap__job *job) { return job->run == child_job; }
 #define DEEPEST 200 /* gathers in gathers that are looked into */
 
 /* Marks a gather that some child makes wait, and those on the way to that
-   child. A child that is marked, or too deep, is taken to wait. */
-static int request(neap__gather *g, int depth) {
+   child. One marked by this very call, or too deep, is taken to wait. */
+static int request(neap__gather *g, uint32_t call, int depth) {
   uint32_t i;
   for (i = 0; i < g->count; i++) {
     neap__future *f = g->children[i].future;
     if (f->state != NEAP__PENDING)
       continue;
     if (f->type->kind != NEAP__GATHER || depth == DEEPEST ||
-        ((neap__gather *)f)->cancel_requested ||
-        request((neap__gather *)f, depth + 1)) {
+        ((neap__gather *)f)->cancel_call == call ||
+        request((neap__gather *)f, call, depth + 1)) {
       g->cancel_requested = 1;
+      g->cancel_call = call;
       return 1;
     }
   }
   return 0;
 }
 
-int neap__gather_cancel(neap__gather *g) { return request(g, 0); }
+int neap__gather_cancel(neap_vm *vm, neap__gather *g) {
+  return request(g, vm->cancel_calls, 0);
+}
 
 void neap__gather_push_next(lua_State *L, int index) {
   neap__gather *g = (neap__gather *)neap__known(L, index);
@@ -299,6 +339,7 @@ static neap__gather *gather_new(lua_State *L, int n) {
   g->finished = 0;
   g->return_exceptions = 0;
   g->cancel_requested = 0;
+  g->cancel_call = 0;
   neap__metatable_push(L, &neap__gather_type);
   lua_setmetatable(L, -2);
   return g;
@@ -335,7 +376,7 @@ int neap__gather_make(lua_State *L) {
   lua_setiuservalue(L, self, NEAP__CORO);
   g->count = (uint32_t)n;
   lua_settop(L, self);
-  g->anchor = neap__anchor(vm, L);
+  anchor(vm, L, g);
   for (i = 0; i < n; i++) {
     neap__child *child = &g->children[i];
     child->job.run = NULL; /* done already? */
@@ -349,8 +390,7 @@ int neap__gather_make(lua_State *L) {
       child_done(vm, L, self, &g->children[i]);
   }
   if (n == 0) {
-    neap__anchor_drop(vm, L, g->anchor);
-    g->anchor = 0;
+    release(vm, L, g);
     lua_settop(L, self);
     lua_replace(L, 1);
     lua_settop(L, 1);

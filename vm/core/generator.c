@@ -257,7 +257,7 @@ static int generator_close(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   lua_State *co = check_thread(L);
   const char *name = push_status(L, co);
-  int status;
+  int status, dead;
   if (*name == 'r' || *name == 'n')
     return luaL_error(L, "cannot close a %s coroutine", name);
   if (*neap__extra(co) & NEAP__TASK_THREAD) { /* a task's, which has ended */
@@ -266,6 +266,7 @@ static int generator_close(lua_State *L) {
   }
   if (vm->close_depth >= DEEPEST_CLOSE)
     return luaL_error(L, "C stack overflow");
+  dead = *name == 'd';
   vm->close_depth++;
   status = lua_resetthread(co); /* raises nothing */
   vm->close_depth--;
@@ -274,8 +275,8 @@ static int generator_close(lua_State *L) {
     return 1;
   }
   lua_xmove(co, L, 1);
-  if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
-    return neap__throw(L);
+  if (!dead && (neap__error_flags(L, -1) & NEAP__IS_PASSING))
+    return neap__throw(L); /* a new one: an old one has passed already */
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;

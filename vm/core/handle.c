@@ -155,7 +155,10 @@ static void check_callback(lua_State *L, int index, const char *function) {
     neap__usage(L, 1, "%s: a plain function expected, got %s: for async code "
                       "write create_task(f())",
                 function, neap__describe(L, index));
-  luaL_checktype(L, index, LUA_TFUNCTION);
+  if (luaL_getmetafield(L, index, "__call") != LUA_TNIL)
+    lua_pop(L, 1); /* a callable object */
+  else
+    luaL_checktype(L, index, LUA_TFUNCTION);
 }
 
 static void check_running(lua_State *L, const char *function) {
@@ -249,7 +252,7 @@ void neap__queue_remove(neap__queue *q, const neap__job *job) {
 int neap__remove_done_callback(lua_State *L) {
   neap__future *f = neap__future_check(L);
   lua_Integer i, kept = 0, n, removed = 0;
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  luaL_checkany(L, 2);
   lua_settop(L, 2);
   neap__extra_get(L, 1, "callbacks");
   if (f->state != NEAP__PENDING || lua_isnil(L, 3)) {

@@ -56,7 +56,7 @@ static void set_hook(lua_State *L) {
     lua_sethook(L, hook, mask, 1);
 }
 
-NEAP_API void neap_interrupt(neap_vm *vm) {
+NEAP_API int neap_interrupt(neap_vm *vm) {
   neap__task *task = vm->current;
   vm->interrupt_time = 0;
   vm->interrupts = vm->interrupts + 1;
@@ -65,6 +65,7 @@ NEAP_API void neap_interrupt(neap_vm *vm) {
   set_hook(vm->running);
   if (task != NULL && task->thread != vm->running)
     set_hook(task->thread);
+  return vm->L != NULL;
 }
 
 void neap__interrupt_check(neap_vm *vm) {

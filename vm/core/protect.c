@@ -23,11 +23,27 @@ static int keep_error(lua_State *L) {
   return 1;
 }
 
+/*
+** Whether the thread has ever called xpcall: a mark in its extra space, but
+** for the main thread, whose extra space every new thread copies.
+*/
+static int has_xpcall(neap_vm *vm, lua_State *L) {
+  return L == vm->main ? vm->main_xpcall
+                       : (*neap__extra(L) & NEAP__XPCALL) != 0;
+}
+
+static void mark_xpcall(neap_vm *vm, lua_State *L) {
+  if (L == vm->main)
+    vm->main_xpcall = 1;
+  else
+    *neap__extra(L) |= NEAP__XPCALL;
+}
+
 /* Takes the handlers out of the running xpcalls, up to a catch. */
 static void disarm(lua_State *L) {
   lua_Debug ar;
   int level;
-  if (!(*neap__extra(L) & NEAP__XPCALL) || !lua_checkstack(L, 4))
+  if (!has_xpcall(neap__vm(L), L) || !lua_checkstack(L, 4))
     return;
   for (level = 0; level < DEEPEST && lua_getstack(L, level, &ar); level++) {
     lua_CFunction f;
@@ -118,7 +134,7 @@ int neap__xpcall(lua_State *L) {
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2); /* f, handler, true, f, arguments */
-  *neap__extra(L) |= NEAP__XPCALL;
+  mark_xpcall(neap__vm(L), L);
   status = lua_pcallk(L, n - 2, LUA_MULTRET, HANDLER, 2, finish);
   return finish(L, status, 2);
 }

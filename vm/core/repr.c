@@ -11,6 +11,11 @@
 /* Pushes "file:line" of the Lua function at the top, which is popped. */
 static void push_definition(lua_State *L) {
   lua_Debug ar;
+  if (!lua_isfunction(L, -1)) { /* a callable object */
+    lua_pushfstring(L, "%p", lua_topointer(L, -1));
+    lua_replace(L, -2);
+    return;
+  }
   lua_getinfo(L, ">S", &ar);
   if (*ar.what == 'C')
     lua_pushstring(L, ar.short_src);

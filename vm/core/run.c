@@ -109,6 +109,7 @@ static void drop_rest(neap_vm *vm, lua_State *L) {
   neap__timers_expire(vm, UINT64_MAX);
   neap__ready_drop(vm, L);
   neap__tasks_abandon(vm, L);
+  neap__gathers_abandon(vm, L);
   vm->ending = 0;
   vm->leftovers = 0;
   neap__coroutine_settle_fresh(vm, L);

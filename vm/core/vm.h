@@ -218,9 +218,12 @@ typedef struct neap__child {
 
 typedef struct neap__gather {
   neap__future future;
+  struct neap__gather *previous; /* in vm->gathers, while anchored */
+  struct neap__gather *next;
   uint32_t anchor;   /* while a child is unfinished */
   uint32_t count;    /* of children */
   uint32_t finished; /* of these */
+  uint32_t cancel_call; /* the call of neap__cancel that marked it */
   uint8_t return_exceptions;
   uint8_t cancel_requested;
   neap__child children[];
@@ -277,10 +280,12 @@ struct neap_vm {
   uint8_t plain_memory;      /* from malloc, not from the host's allocator */
   uint8_t async_used;        /* a script has made an async function */
   uint8_t ending;            /* run cancels all tasks, each once */
+  uint8_t main_xpcall;       /* the main thread has called xpcall */
   uint8_t main_interrupted;  /* Ctrl-C has cancelled the main task */
   uint8_t stopping;          /* the loop ends after this turn */
   uint8_t keyboard;          /* a step raised KeyboardInterrupt */
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
+  uint32_t cancel_calls;     /* of neap__cancel, so far */
   uint32_t close_depth;      /* nested coroutine.close calls */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
@@ -288,6 +293,7 @@ struct neap_vm {
 
   neap__queue ready;         /* jobs of the next turn */
   neap__heap timers;
+  neap__gather *gathers;     /* with unfinished children */
   neap__task *tasks;         /* unfinished ones, oldest first */
   neap__task *last_task;
   uint64_t task_count;       /* for names */
@@ -541,13 +547,15 @@ int neap__await_turn(lua_State *L);
 int neap__gather_make(lua_State *L);
 /* Notes a cancellation; false when all children are done, so that it
    comes too late. */
-int neap__gather_cancel(neap__gather *g);
+int neap__gather_cancel(neap_vm *vm, neap__gather *g);
 /* On top of the gather at `index` stands how many children were looked at:
    pushes the next pending one, or pops both. */
 void neap__gather_push_next(lua_State *L, int index);
 /* Counts a child whose job was dropped. Runs no Lua; cannot fail. */
 int neap__is_gather_job(const neap__job *job);
 void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job);
+/* Cancels the gathers that wait for what outlives the run. Cannot fail. */
+void neap__gathers_abandon(neap_vm *vm, lua_State *L);
 
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);

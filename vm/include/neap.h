@@ -108,10 +108,11 @@ NEAP_API neap_vm *neap_from_lua(lua_State *L);
 ** call cancels the main task, and stops a step that goes on spinning; the
 ** second makes `run` raise KeyboardInterrupt at once. Outside `run`:
 ** raises the error "interrupted!" in the Lua code that runs.
-** Async-signal-safe; from a signal handler on the VM's thread, or called
-** plainly on it.
+** Returns whether the VM is in `run`: outside, nothing but Lua code can
+** react. Async-signal-safe; from a signal handler on the VM's thread, or
+** called plainly on it.
 */
-NEAP_API void neap_interrupt(neap_vm *vm);
+NEAP_API int neap_interrupt(neap_vm *vm);
 
 /*
 ** Whether the value at `index` is an error that asks the program to stop

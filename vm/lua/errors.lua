@@ -7,6 +7,11 @@
 --
 local flags_key, EXCEPTION, PASSING, CANCELLED, KEYBOARD = ...
 
+-- Scripts may replace or remove globals.
+local error, getmetatable, setmetatable = error, getmetatable, setmetatable
+local pairs, rawequal, rawget = pairs, rawequal, rawget
+local tostring, type = tostring, type
+
 local classes = {}
 
 local BaseException = {}

@@ -1,0 +1,402 @@
+-- regression_spec.lua: what once went wrong, a test for each bug: circles,
+-- sleep(0), messages of cancellation, finalizers that interfere, ends of run.
+
+local asyncio = require "asyncio"
+local program = require "program"
+
+local sanitized = (os.getenv "SAN" or "") ~= ""
+
+local function co(fn, ...)
+  return async(fn)(...)
+end
+
+local function main(fn, ...)
+  return run(co(fn, ...))
+end
+
+local function turns(n)
+  for _ = 1, n do await(sleep(0)) end
+end
+
+local function caught(...)
+  local result = table.pack(asyncio.catch(...))
+  assert.is_false(result[1])
+  return result[2]
+end
+
+-- What is raised by an await of something that is cancelled, as text.
+local function reason(...)
+  return tostring(caught(await, ...))
+end
+
+-- Runs a script; asserts what it prints, and that it ends well.
+local function prints(stdout, code, options)
+  local result = program.run_script("local asyncio = require 'asyncio'\n"
+    .. code, options)
+  assert.equal("", result.stderr)
+  assert.equal(stdout, result.stdout)
+  assert.equal(0, result.code)
+end
+
+describe("cancellation", function()
+  it("of a circle, asked for twice, loses no job", function()
+    local calls, a, b = 0
+    local function call()
+      calls = calls + 1
+    end
+    main(function()
+      a = create_task(co(function() await(b) end))
+      b = create_task(co(function() await(a) end))
+      turns(2)
+      for _ = 1, 3 do asyncio.call_soon(call) end
+      a:cancel()
+      a:cancel()
+      for _ = 1, 3 do asyncio.call_soon(call) end
+      turns(5)
+    end)
+    assert.equal(6, calls)
+    assert.is_true(a:cancelled())
+    assert.is_true(b:cancelled())
+  end)
+
+  it("delivers a message once", function()
+    local reasons = {}
+    main(function()
+      local task = create_task(co(function()
+        for i = 1, 2 do reasons[i] = reason(sleep(1000)) end
+      end))
+      turns(1)
+      task:cancel("first")
+      turns(2)
+      task:cancel()
+      await(task)
+    end)
+    assert.same({"CancelledError: first", "CancelledError"}, reasons)
+  end)
+
+  it("delivers the first of two messages to a task that waits", function()
+    local text
+    main(function()
+      local task = create_task(co(function() text = reason(sleep(1000)) end))
+      turns(1)
+      task:cancel("x")
+      task:cancel("y")
+      await(task)
+    end)
+    assert.equal("CancelledError: x", text)
+  end)
+
+  it("reaches all children of a large gather", function()
+    prints("true\nCancelledError\ntrue\ttrue\n", ([[
+      run(async(function()
+        local list = {}
+        for i = 1, %d do list[i] = asyncio.Future() end
+        local all = gather(list)
+        print(all:cancel())
+        print(select(2, asyncio.catch(await, all)))
+        print(list[1]:cancelled(), list[#list]:cancelled())
+      end)())
+    ]]):format(sanitized and 100000 or 1000000))
+  end)
+
+  it("of deep chains is linear in their depth when an xpcall was left",
+  function()
+    prints("done\n", ([[
+      local left = coroutine.create(function()
+        xpcall(coroutine.yield, print)
+      end)
+      coroutine.resume(left)
+      local down
+      down = async(function(n)
+        local x = await(n == 0 and sleep(1000) or down(n - 1))
+        return x
+      end)
+      run(async(function()
+        for _ = 1, %d do
+          local task = create_task(down(12000))
+          await(sleep(0))
+          task:cancel()
+          asyncio.catch(await, task)
+        end
+        print("done")
+      end)())
+    ]]):format(sanitized and 40 or 150), {timeout = 15})
+  end)
+
+  it("passes the xpcall around an assert that raises it", function()
+    prints("false\ttrue\n", [[
+      local err = asyncio.CancelledError("x")
+      local ok, got = asyncio.catch(xpcall, function()
+        assert(false, err)
+      end, function(text)
+        print("handler")
+        return text
+      end)
+      print(ok, rawequal(got, err))
+    ]])
+  end)
+end)
+
+describe("Ctrl-C", function()
+  it("leaves the main task time for a long cleanup", function()
+    local result = program.run_script([[
+      run(async(function()
+        local x <close> = setmetatable({}, {__close = function()
+          await(sleep(0.3))
+          print("cleanup")
+        end})
+        ]] .. program.INTERRUPT .. [[
+
+        await(sleep(1000))
+      end)())
+    ]], {timeout = 30})
+    assert.equal("cleanup\n", result.stdout)
+    assert.equal("KeyboardInterrupt\n", result.stderr)
+    assert.equal(130, result.code)
+  end)
+end)
+
+describe("sleep(0)", function()
+  it("can come out of __await", function()
+    prints("awaited\n", [[
+      local object = setmetatable({}, {__await = function()
+        return sleep(0)
+      end})
+      run(async(function()
+        await(object)
+        await(gather(object, object))
+        print("awaited")
+      end)())
+    ]])
+  end)
+
+  it("can be collected with the function that made it", function()
+    prints("the body ran\n", [[
+      -- an object made where the shared one was must not pass for it
+      local weak = setmetatable({}, {__mode = "v"})
+      local where = (function()
+        local pause = sleep(0)
+        pause:close()
+        weak[1] = pause
+        return string.format("%p", pause)
+      end)()
+      ;(function() sleep, asyncio.sleep = nil, nil end)()
+      ;(function(...) return select("#", ...) end)(table.unpack({}, 1, 30))
+      collectgarbage()
+      collectgarbage()
+      local ran = weak[1] ~= nil -- or it was collected
+      local f = async(function() ran = true end)
+      run(async(function()
+        local keep = {}
+        for i = 1, ran and 0 or 100000 do
+          local object = f()
+          if string.format("%p", object) == where then
+            await(object)
+            break
+          end
+          object:close()
+          keep[i] = object
+        end
+      end)())
+      print(ran and "the body ran" or "the body did not run")
+    ]])
+  end)
+
+  it("in a task leaves other ones to their owners", function()
+    main(function()
+      local task = create_task(sleep(0))
+      local other = sleep(0)
+      await(task)
+      await(other)
+    end)
+  end)
+
+  it("can be given to gather twice", function()
+    main(function()
+      local pause = sleep(0)
+      assert.equal(2, await(gather(pause, pause)).n)
+    end)
+  end)
+end)
+
+describe("a finalizer", function()
+  it("may settle a child while its gather is being made", function()
+    prints("done\n", ([[
+      collectgarbage("incremental", 150, 400, 5)
+      run(async(function()
+        local last = {}
+        for i = 1, %d do
+          local bad, good = asyncio.Future(), asyncio.Future()
+          bad:set_exception("x")
+          bad:exception()
+          do
+            local _ = setmetatable({}, {__gc = function()
+              if not good:done() then good:set_result(1) end
+            end})
+          end
+          local junk = {}
+          for j = 1, i %% 37 do junk[j] = {} end
+          last[#last + 1] = asyncio.Future()
+          gather(bad, good, last[#last]):exception()
+          await(sleep(0))
+          if #last == 1000 then
+            -- a child that is counted twice would have let go of the gather
+            collectgarbage()
+            await(sleep(0))
+            collectgarbage()
+            for j = 1, #last do last[j]:set_result(j) end
+            await(sleep(0))
+            last = {}
+          end
+        end
+        print("done")
+      end)())
+    ]]):format(sanitized and 5000 or 20000))
+  end)
+
+  it("that settles a future that is being cancelled does it first",
+  function()
+    prints("0\n", ([[
+      local twice = 0
+      run(async(function()
+        for i = 1, %d do
+          local future, set = asyncio.Future(), false
+          do
+            local _ = setmetatable({}, {__gc = function()
+              if not future:done() then
+                future:set_result(1)
+                set = true
+              end
+            end})
+          end
+          future:cancel()
+          if set and future:cancelled() then twice = twice + 1 end
+        end
+      end)())
+      print(twice)
+    ]]):format(sanitized and 5000 or 20000))
+  end)
+
+  it("may call run when the program ends", function()
+    prints("ran\n", [[
+      run(async(function() gather(asyncio.Future()) await(sleep(0)) end)())
+      keep = setmetatable({}, {__gc = function()
+        run(async(function() await(create_task(sleep(0.001))) end)())
+        print("ran")
+      end})
+    ]])
+  end)
+end)
+
+describe("the end of run", function()
+  -- a task that cannot be ended: its cleanup waits for ever
+  local STUCK = [[
+    local stuck = async(function()
+      local x <close> = setmetatable({}, {__close = function()
+        await(asyncio.Future())
+      end})
+      await(sleep(1000))
+    end)
+  ]]
+
+  -- Runs a script; gives what it prints, and its standard error.
+  local function stuck(code)
+    local result = program.run_script("local asyncio = require 'asyncio'\n"
+      .. STUCK .. code)
+    assert.equal(0, result.code)
+    return result.stdout, result.stderr
+  end
+
+  it("reports no gather whose children were destroyed", function()
+    local _, stderr = stuck [[
+      run(async(function()
+        gather(create_task(stuck()))
+        await(sleep(0))
+      end)())
+      collectgarbage()
+    ]]
+    assert.matches("^Task was destroyed but it is pending!\n", stderr)
+    assert.is_nil(stderr:find("never retrieved", 1, true), stderr)
+  end)
+
+  it("leaves tasks that it destroyed cancelled", function()
+    local stdout = stuck [[
+      local task
+      run(async(function()
+        task = create_task(stuck())
+        await(sleep(0))
+      end)())
+      print(task:cancelled(), asyncio.catch(run, async(function()
+        return await(task)
+      end)()))
+    ]]
+    assert.equal("true\tfalse\tCancelledError\n", stdout)
+  end)
+
+  it("reports 20 tasks as destroyed at most", function()
+    local _, stderr = stuck [[
+      run(async(function()
+        for _ = 1, 50 do create_task(stuck()) end
+        await(sleep(0))
+      end)())
+    ]]
+    local _, count = stderr:gsub("Task was destroyed", "")
+    assert.equal(20, count)
+  end)
+end)
+
+describe("os.exit(code, true) in a task", function()
+  it("reports coroutines that were never awaited", function()
+    local result = program.run_script [[
+      local forgotten = async(function() end)
+      run(async(function()
+        forgotten()
+        os.exit(0, true)
+      end)())
+    ]]
+    assert.matches("^RuntimeWarning: coroutine '.-' was never awaited\n",
+      result.stderr)
+    assert.equal(0, result.code)
+  end)
+end)
+
+describe("the thread of a finished task", function()
+  local function finished_thread()
+    local thread
+    main(function()
+      await(create_task(co(function() thread = coroutine.running() end)))
+    end)
+    return thread
+  end
+
+  it("can be closed, as any dead coroutine", function()
+    local thread = finished_thread()
+    assert.equal("dead", coroutine.status(thread))
+    assert.is_true(coroutine.close(thread))
+  end)
+
+  it("cannot be resumed, as any dead coroutine", function()
+    local ok, err = coroutine.resume(finished_thread())
+    assert.is_false(ok)
+    assert.equal("cannot resume dead coroutine", err)
+  end)
+end)
+
+describe("callbacks", function()
+  it("take 10,000 arguments", function()
+    local arguments, soon, later = {}, nil, nil
+    for i = 1, 10000 do arguments[i] = i end
+    main(function()
+      asyncio.call_soon(function(...) soon = {...} end,
+        table.unpack(arguments))
+      local done = asyncio.Future()
+      asyncio.call_later(0, function(...)
+        later = {...}
+        done:set_result()
+      end, table.unpack(arguments))
+      await(done)
+    end)
+    assert.same(arguments, soon)
+    assert.same(arguments, later)
+  end)
+end)

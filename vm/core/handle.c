@@ -252,7 +252,7 @@ void neap__queue_remove(neap__queue *q, const neap__job *job) {
 int neap__remove_done_callback(lua_State *L) {
   neap__future *f = neap__future_check(L);
   lua_Integer i, kept = 0, n, removed = 0;
-  luaL_checkany(L, 2);
+  check_callback(L, 2, "remove_done_callback");
   lua_settop(L, 2);
   neap__extra_get(L, 1, "callbacks");
   if (f->state != NEAP__PENDING || lua_isnil(L, 3)) {

@@ -118,7 +118,7 @@ local function run_program(program)
 
   local function make_gather(op, context)
     local list, level = {return_exceptions = op.return_exceptions}, math.huge
-    for i, child in ipairs(op.children) do
+    for _, child in ipairs(op.children) do
       local number = tonumber(child:sub(2))
       local object = registers[number]
       if child:sub(1, 1) == "f" then

@@ -17,14 +17,14 @@ local COUNT = tonumber(os.getenv "ORDER_COUNT") or (sanitized and 100 or 400)
 
 -- The lines of each program: seed -> text
 local function traces(output)
-  local result, seed, lines = {}, nil, nil
+  local result, seed = {}, nil
   for line in output:gmatch("[^\n]*") do
     local begins = line:match("^program (%d+)$")
     if begins then
-      seed, lines = tonumber(begins), {}
-      result[seed] = lines
+      seed = tonumber(begins)
+      result[seed] = {}
     elseif seed then
-      lines[#lines + 1] = line
+      table.insert(result[seed], line)
     end
   end
   return result

@@ -11,6 +11,7 @@ EAGER = sys.argv[1] == "1"
 FUEL = 300    # operations that one program may do
 TICKS = 25    # turns after which all that is left is cancelled
 ROUNDS = 100  # of that
+DEPTH = 2     # of gathers in gathers: cancel costs 4 to its power
 
 
 class Boom(Exception):
@@ -108,9 +109,9 @@ class Context:
 
 
 class Object:
-    def __init__(self, kind, future, level, number):
+    def __init__(self, kind, future, level, depth, number):
         self.kind, self.future, self.level = kind, future, level
-        self.number = number
+        self.depth, self.number = depth, number
 
 
 class Program:
@@ -125,8 +126,8 @@ class Program:
         if not self.over:
             self.trace.append(" ".join(map(str, (context.label, *words))))
 
-    def keep(self, register, kind, future, level):
-        obj = Object(kind, future, level, len(self.objects) + 1)
+    def keep(self, register, kind, future, level, depth=0):
+        obj = Object(kind, future, level, depth, len(self.objects) + 1)
         self.registers[register] = obj
         self.objects.append(obj)
         return obj
@@ -136,21 +137,23 @@ class Program:
                          asyncio.create_task(self.func(f)), f)
 
     def gather(self, context, register, return_exceptions, children):
-        level = math.inf
+        level, depth = math.inf, 0
         for child in children:
             number = int(child[1:])
             obj = self.registers.get(number)
             if child[0] == "f":
                 level = min(level, number)
-            elif obj is None or (not EAGER and obj.future.done()):
+            elif obj is None or obj.depth == DEPTH \
+                    or (not EAGER and obj.future.done()):
                 return self.say(context, "gather", "skip")
             else:
                 level = min(level, obj.level)
+                depth = max(depth, obj.depth)
         children = [self.func(int(child[1:])) if child[0] == "f"
                     else self.registers[int(child[1:])].future
                     for child in children]
         future = asyncio.gather(*children, return_exceptions=return_exceptions)
-        self.keep(register, "gather", future, level)
+        self.keep(register, "gather", future, level, depth + 1)
         self.say(context, "gather", "made")
 
     def on(self, context, name, register, argument=None):
@@ -289,18 +292,19 @@ class Program:
         for tick in range(1, TICKS + 1):
             self.say(context, "tick", tick)
             await asyncio.sleep(0)
+        quiet = 0  # rounds without anything left
         for round in range(1, ROUNDS + 1):
-            if len(asyncio.all_tasks()) == 1:
-                break
             self.say(context, "round", round)
+            quiet += 1
             for obj in list(self.objects):
                 if not obj.future.done():
                     self.say(context, "cancels", obj.number,
                              truth(obj.future.cancel()))
+                    quiet = 0
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        for _ in range(4):
-            await asyncio.sleep(0)
+            if quiet > 3 and len(asyncio.all_tasks()) == 1:
+                break
         for obj in self.objects:
             self.say(context, obj.number, obj.kind, outcome_text(obj.future)
                      if obj.future.done() else "pending")

@@ -12,6 +12,7 @@ local EAGER = arg[1] == "1"
 local FUEL = 300   -- operations that one program may do
 local TICKS = 25   -- turns after which all that is left is cancelled
 local ROUNDS = 100 -- of that
+local DEPTH = 2    -- of gathers in gathers: cancel costs 4 to its power
 
 local Boom = asyncio.Exception:subclass("Boom")
 
@@ -104,8 +105,8 @@ local function run_program(program)
     trace[#trace + 1] = line
   end
 
-  local function keep(register, kind, future, level)
-    local object = {kind = kind, future = future, level = level}
+  local function keep(register, kind, future, level, depth)
+    local object = {kind = kind, future = future, level = level, depth = depth or 0}
     registers[register] = object
     objects[#objects + 1] = object
     object.number = #objects
@@ -118,15 +119,18 @@ local function run_program(program)
 
   local function make_gather(op, context)
     local list, level = {return_exceptions = op.return_exceptions}, math.huge
+    local depth = 0
     for _, child in ipairs(op.children) do
       local number = tonumber(child:sub(2))
       local object = registers[number]
       if child:sub(1, 1) == "f" then
         level = math.min(level, number)
-      elseif not object or (not EAGER and object.future:done()) then
+      elseif not object or object.depth == DEPTH
+        or (not EAGER and object.future:done()) then
         return say(context, "gather", "skip")
       else
         level = math.min(level, object.level)
+        depth = math.max(depth, object.depth)
       end
     end
     for i, child in ipairs(op.children) do
@@ -134,7 +138,7 @@ local function run_program(program)
       list[i] = child:sub(1, 1) == "f" and func(number)
         or registers[number].future
     end
-    keep(op[1], "gather", gather(list), level)
+    keep(op[1], "gather", gather(list), level, depth + 1)
     say(context, "gather", "made")
   end
 
@@ -272,18 +276,20 @@ local function run_program(program)
       say(context, "tick", tick)
       await(sleep(0))
     end
+    local quiet = 0 -- rounds without anything left
     for round = 1, ROUNDS do
-      if #asyncio.all_tasks() == 1 then break end
       say(context, "round", round)
+      quiet = quiet + 1
       for _, object in ipairs(objects) do
         if not object.future:done() then
           say(context, "cancels", object.number, tostring(object.future:cancel()))
+          quiet = 0
         end
       end
       await(sleep(0))
       await(sleep(0))
+      if quiet > 3 and #asyncio.all_tasks() == 1 then break end
     end
-    for _ = 1, 4 do await(sleep(0)) end
     for number, object in ipairs(objects) do
       say(context, number, object.kind, object.future:done()
         and outcome_text(object.future) or "pending")

@@ -82,6 +82,21 @@ int neap__usage(lua_State *L, int level, const char *format, ...) {
   return lua_error(L);
 }
 
+void neap__check_options(lua_State *L, int index, const char *function,
+                         const char *option, const char *example) {
+  if (lua_type(L, index) != LUA_TTABLE)
+    neap__usage(L, 1, "%s: a table of options such as {%s=%s} expected, got %s",
+                function, option, example, neap__describe(L, index));
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushstring(L, option);
+    if (!lua_rawequal(L, -1, -2))
+      neap__usage(L, 1, "%s: unknown option '%s' (there is '%s')", function,
+                  luaL_tolstring(L, -2, NULL), option);
+    lua_pop(L, 2);
+  }
+}
+
 const char *neap__describe(lua_State *L, int index) {
   neap__object *o = neap__object_at(L, index);
   if (o != NULL)

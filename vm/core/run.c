@@ -162,10 +162,7 @@ static int check_debug(lua_State *L) {
   int debug;
   if (lua_isnoneornil(L, OPTIONS))
     return 0;
-  if (lua_type(L, OPTIONS) != LUA_TTABLE)
-    neap__usage(L, 1, "run: a table of options such as {debug=true} expected, "
-                      "got %s",
-                neap__describe(L, OPTIONS));
+  neap__check_options(L, OPTIONS, "run", "debug", "true");
   lua_getfield(L, OPTIONS, "debug");
   debug = lua_toboolean(L, -1);
   lua_pop(L, 1);

@@ -100,10 +100,7 @@ static void check_name(lua_State *L) {
     lua_pushnil(L);
     return;
   }
-  if (lua_type(L, 2) != LUA_TTABLE)
-    neap__usage(L, 1, "create_task: a table of options such as {name=\"...\"} "
-                      "expected, got %s",
-                neap__describe(L, 2));
+  neap__check_options(L, 2, "create_task", "name", "\"...\"");
   lua_getfield(L, 2, "name");
   if (!lua_isnil(L, -1))
     luaL_tolstring(L, -1, NULL);

@@ -387,6 +387,10 @@ static inline void neap__metatable_push(lua_State *L, const neap__type *type) {
 */
 int neap__usage(lua_State *L, int level, const char *format, ...);
 
+/* Raises one when the value is no table, or has a field but `option`. */
+void neap__check_options(lua_State *L, int index, const char *function,
+                         const char *option, const char *example);
+
 /* Pushes a short description of the value at `index` for such messages. */
 const char *neap__describe(lua_State *L, int index);
 

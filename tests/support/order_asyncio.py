@@ -28,7 +28,7 @@ class Task(asyncio.tasks._PyTask):
         return left
 
 
-# {{{ Reading
+# Reading: from words to tuples.
 
 words = iter(sys.stdin.read().split())
 
@@ -65,10 +65,8 @@ def read_programs():
             (functions if word == "func" else callbacks).append(read_block())
         yield seed, functions, callbacks
 
-# }}}
 
-
-# {{{ Running
+# Running.
 
 def error_text(err):
     if isinstance(err, asyncio.CancelledError):
@@ -310,8 +308,6 @@ class Program:
                      if obj.future.done() else "pending")
         self.say(context, len(asyncio.all_tasks()))
         self.over = True  # what goes on from here is not compared
-
-# }}}
 
 
 for seed, functions, callbacks in read_programs():

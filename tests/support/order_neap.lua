@@ -16,7 +16,7 @@ local DEPTH = 2    -- of gathers in gathers: cancel costs 4 to its power
 
 local Boom = asyncio.Exception:subclass("Boom")
 
--- {{{ Reading
+-- Reading: from words to tables.
 
 local next_word = io.read("a"):gmatch("%S+")
 
@@ -59,9 +59,7 @@ local function read_program()
   end
 end
 
--- }}}
-
--- {{{ Running
+-- Running.
 
 local function error_text(err)
   if asyncio.isinstance(err, asyncio.CancelledError) then return "CancelledError" end
@@ -300,8 +298,6 @@ local function run_program(program)
   run(main())
   return trace
 end
-
--- }}}
 
 for program in read_program do
   print("program " .. program.seed)

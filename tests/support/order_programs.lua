@@ -30,7 +30,7 @@ local REGISTERS, HANDLES = 8, 3
 
 -- Operations that callbacks may do, with their weights.
 local PLAIN = {
-  {"spawn", 5}, {"future", 4}, {"gather", 5}, {"set", 5}, {"fail", 2},
+  {"spawn", 5}, {"future", 4}, {"gather", 5}, {"set", 8}, {"fail", 2},
   {"cancel", 6}, {"uncancel", 2}, {"cancelling", 1}, {"add", 4}, {"remove", 2},
   {"soon", 4}, {"later", 3}, {"drop", 2}, {"state", 2}, {"result", 1},
   {"exception", 1}, {"count", 1}, {"raise", 1}, {"pcall", 2}, {"catch", 1},

@@ -69,7 +69,6 @@ NEAP_API int neap_interrupt(neap_vm *vm) {
 }
 
 void neap__interrupt_check(neap_vm *vm) {
-  lua_State *L = vm->L;
   neap__task *task = vm->main_task;
   int first = vm->interrupts_seen == 0;
   vm->interrupts_seen = vm->interrupts;
@@ -79,8 +78,5 @@ void neap__interrupt_check(neap_vm *vm) {
     return;
   }
   vm->main_interrupted = 1;
-  neap__task_push(L, task);
-  lua_pushnil(L);
-  neap__cancel(L, -2);
-  lua_pop(L, 1);
+  neap__task_cancel(vm->L, task);
 }

@@ -107,25 +107,21 @@ static int finish(lua_State *L, int status, lua_KContext extra) {
   return catch_finish(L, status, extra);
 }
 
-/* Lua: pcall(f, ...) */
-int neap__pcall(lua_State *L) {
+/* Calls f, ... from the stack; `k` makes the results of it. */
+static int protected_call(lua_State *L, lua_KFunction k) {
   int status;
   luaL_checkany(L, 1);
   lua_pushboolean(L, 1); /* the first result, if all goes well */
   lua_insert(L, 1);
-  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish);
-  return status == LUA_OK ? lua_gettop(L) : finish(L, status, 0);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, k);
+  return status == LUA_OK ? lua_gettop(L) : k(L, status, 0);
 }
 
+/* Lua: pcall(f, ...) */
+int neap__pcall(lua_State *L) { return protected_call(L, finish); }
+
 /* Lua: asyncio.catch(f, ...) */
-int neap__catch(lua_State *L) {
-  int status;
-  luaL_checkany(L, 1);
-  lua_pushboolean(L, 1);
-  lua_insert(L, 1);
-  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, catch_finish);
-  return catch_finish(L, status, 0);
-}
+int neap__catch(lua_State *L) { return protected_call(L, catch_finish); }
 
 /* Lua: xpcall(f, handler, ...) */
 int neap__xpcall(lua_State *L) {

@@ -63,13 +63,6 @@ static int describe_deadlock(lua_State *L) {
 ** The end
 ** ======================================================= */
 
-static void cancel_one(lua_State *L, neap__task *task) {
-  neap__task_push(L, task);
-  lua_pushnil(L);
-  neap__cancel(L, -2);
-  lua_pop(L, 1);
-}
-
 /* Cancels all unfinished tasks and runs the loop until they have ended.
    Lua: no arguments; an error leaves tasks, which are abandoned then. */
 static int end_leftovers(lua_State *L) {
@@ -80,7 +73,7 @@ static int end_leftovers(lua_State *L) {
     vm->ending = 1;
     for (task = vm->tasks; task != NULL; task = task->next) {
       if (!task->leftover)
-        cancel_one(L, task);
+        neap__task_cancel(L, task);
     }
     vm->ending = 0;
     while (vm->leftovers > 0) { /* the last one stops the loop */

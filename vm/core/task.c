@@ -11,10 +11,15 @@
 
 static void task_step(neap_vm *vm, neap__job *job);
 
-int neap__is_task_job(const neap__job *job) { return job->run == task_step; }
-
 void neap__task_push(lua_State *L, const neap__task *task) {
   neap__anchor_push(L, task->anchor);
+}
+
+void neap__task_cancel(lua_State *L, const neap__task *task) {
+  neap__task_push(L, task);
+  lua_pushnil(L); /* without a message */
+  neap__cancel(L, -2);
+  lua_pop(L, 1);
 }
 
 void neap__task_push_awaited(lua_State *L, int index) {

@@ -522,10 +522,10 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
    start, and pushes it. `level`: where the creating Lua function stands. */
 neap__task *neap__task_new(lua_State *L, int index, int level);
-/* Whether `job` is the next step of a task. */
-int neap__is_task_job(const neap__job *job);
 /* Pushes the task (any unfinished one). */
 void neap__task_push(lua_State *L, const neap__task *task);
+/* Cancels it, on behalf of run or Ctrl-C. */
+void neap__task_cancel(lua_State *L, const neap__task *task);
 /* Pushes what the task at `index` waits for, or nil. */
 void neap__task_push_awaited(lua_State *L, int index);
 /* Pushes its name. */

@@ -308,7 +308,9 @@ describe("Neap's own options", function()
       assert.is_truthy(result.stdout:find("\n  " .. option .. "  ", 1, true)
         or result.stdout:find("\n  " .. option .. " ", 1, true), option)
     end
-    for line in result.stdout:gmatch("[^\n]+") do
+    -- wherever the program stands, its path in the first line is as long
+    local text = result.stdout:gsub(program.neap:gsub("%W", "%%%0"), "neap")
+    for line in text:gmatch("[^\n]+") do
       assert.is_true(#line < 80, line)
     end
   end)

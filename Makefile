@@ -103,8 +103,8 @@ STDLIB_SO := $(patsubst stdlib/%/,$(B)/stdlib/%.so,\
   $(sort $(dir $(wildcard stdlib/*/*.c))))
 STDLIB_LUA :=
 define copy_module
-STDLIB_LUA += $(B)/stdlib/$(2)
-$(B)/stdlib/$(2): $(1)
+STDLIB_LUA += $(B)/stdlib/$(strip $(2))
+$(B)/stdlib/$(strip $(2)): $(1)
 endef
 lua_place = $(patsubst $(1)/$(1).lua,$(1).lua,$(2))
 $(foreach file,$(wildcard stdlib/*/*.lua),$(eval $(call copy_module,$(file),\

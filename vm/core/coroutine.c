@@ -241,9 +241,14 @@ static void check_function(lua_State *L, int index, const char *example) {
 }
 
 int neap__async(lua_State *L) {
-  lua_settop(L, 2); /* the callable table, and the function */
+  lua_settop(L, 3); /* the callable table, the function, its name or nil */
   check_function(L, 2, "async(function() ... end)");
-  async_push(L, 2, 0);
+  if (!lua_isnil(L, 3)) {
+    luaL_checkstring(L, 3);
+    lua_pushvalue(L, 3);
+    name_set(L, 2);
+  }
+  async_push(L, 2, !lua_isnil(L, 3));
   return 1;
 }
 

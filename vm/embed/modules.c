@@ -5,6 +5,10 @@
 ** A module is NAME.so (luaopen_NAME) or NAME.lua in one of the folders.
 ** The searcher says nothing when it finds none: the message of a failed
 ** require stays Lua's.
+**
+** The library's half of asyncio is asyncio.lua in one of these folders. It
+** is loaded when a script first asks the core's table for a name that the
+** core has not: a program that needs none of it pays nothing.
 */
 #include "modules.h"
 
@@ -46,12 +50,10 @@ static void load_c(lua_State *L, const char *file, const char *name) {
   lua_pop(L, 1);
 }
 
-/* Lua: the searcher; upvalue: the folders */
-static int search(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1), *file;
-  const char *folder = lua_tostring(L, lua_upvalueindex(1));
-  if (strpbrk(name, "./") != NULL) /* ours have plain names */
-    return 0;
+/* Puts the loader of the module in the folders of upvalue 1, and its file,
+   on top of the stack, and gives 2; or 0 when there is none. */
+static int load(lua_State *L, const char *name) {
+  const char *folder = lua_tostring(L, lua_upvalueindex(1)), *file;
   for (;;) {
     size_t len = strcspn(folder, ";");
     if ((file = find(L, folder, len, name, "so")) != NULL) {
@@ -72,6 +74,39 @@ static int search(lua_State *L) {
   }
 }
 
+/* Lua: the searcher; upvalue: the folders */
+static int search(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  return strpbrk(name, "./") != NULL ? 0 : load(L, name); /* plain names */
+}
+
+/* Lua: the loader of a part of asyncio; upvalue: the folders */
+static int load_part(lua_State *L) {
+  const char *name = lua_pushfstring(L, "asyncio/%s", luaL_checkstring(L, 1));
+  if (load(L, name) == 0)
+    return luaL_error(L, "asyncio: the installation lacks '%s.lua'", name);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* Lua: asyncio's first __index(asyncio, name); upvalue: the folders.
+   asyncio.lua puts its own in this one's place. */
+static int complete(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushnil(L); /* whatever comes of it, once is enough */
+  lua_setmetatable(L, 1);
+  if (load(L, "asyncio") == 0)
+    return 0;
+  lua_pop(L, 1);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, load_part, 1);
+  lua_call(L, 2, 0);
+  lua_settop(L, 2);
+  lua_gettable(L, 1);
+  return 1;
+}
+
 void neap__modules_open(lua_State *L, const char *path) {
   if (path == NULL || *path == '\0')
     return;
@@ -81,5 +116,12 @@ void neap__modules_open(lua_State *L, const char *path) {
   lua_pushstring(L, path);
   lua_pushcclosure(L, search, 1);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 3);
+  lua_pop(L, 2);
+  lua_getfield(L, -1, "asyncio");
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, path);
+  lua_pushcclosure(L, complete, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 2);
 }

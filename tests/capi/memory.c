@@ -40,6 +40,12 @@ static void creation_fails_at_every_request(void **state) {
   }
 }
 
+/* Lua: asks for a dump of the VM that calls it. */
+static int ask_for_dump(lua_State *L) {
+  neap_dump(neap_from_lua(L));
+  return 0;
+}
+
 /*
 ** Runs `program` (a Lua function body) again and again in one VM, each
 ** time with the failure one request later, until there is none.
@@ -55,6 +61,7 @@ static void fail_in_turn(const char *program, int once) {
   L = neap_lua(vm);
   assert_int_equal(luaL_loadstring(L, program), LUA_OK);
   lua_setglobal(L, "program");
+  lua_register(L, "ask_for_dump", ask_for_dump);
   run_lua(vm, "run(async(function() await(sleep(0)) end)())");
   for (long n = 0;; n++) {
     int status;
@@ -135,6 +142,24 @@ static const char leftovers[] =
   "  end)()) end\n"
   "  create_task(async(function() await(asyncio.Future()) end)())\n"
   "  await(sleep(0))\n"
+  "end)())";
+
+/* Dumps of tasks in every state. */
+static const char dumps[] =
+  "local asyncio = require 'asyncio'\n"
+  "run(async(function()\n"
+  "  local future = asyncio.Future()\n"
+  "  local a = create_task(async(function() await(future) end)())\n"
+  "  local b = gather(a, future, sleep(0.0001))\n"
+  "  create_task(async(function() await(b) end)())\n"
+  "  create_task(async(function() await(a) end)())\n"
+  "  await(sleep(0))\n"
+  "  local done = false\n"
+  "  ask_for_dump() done = true\n"
+  "  asyncio.dump()\n"
+  "  asyncio.dump{write = function() end}\n"
+  "  future:set_result()\n"
+  "  await(b)\n"
   "end)())";
 
 /* Leftovers that cannot be ended, children of a gather among them. */
@@ -233,6 +258,16 @@ static void errors_and_cancellation_survive_a_single_failure(void **state) {
   fail_in_turn(errors, 1);
 }
 
+static void dumps_fail_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(dumps, 0);
+}
+
+static void dumps_survive_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(dumps, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(creation_fails_at_every_request),
@@ -248,6 +283,8 @@ int main(void) {
     cmocka_unit_test(tasks_that_cannot_end_survive_a_single_failure),
     cmocka_unit_test(errors_and_cancellation_fail_at_every_request),
     cmocka_unit_test(errors_and_cancellation_survive_a_single_failure),
+    cmocka_unit_test(dumps_fail_at_every_request),
+    cmocka_unit_test(dumps_survive_a_single_failure),
   };
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -213,6 +213,52 @@ static void an_error_has_the_traceback_of_its_await_chain(void **state) {
   close_vm(vm);
 }
 
+/* Lua: asks for a dump; gives whether the VM is in `run`. */
+static int dump_myself(lua_State *L) {
+  lua_pushboolean(L, neap_dump(neap_from_lua(L)));
+  return 1;
+}
+
+static void a_dump_goes_to_the_host(void **state) {
+  reports said = {0, ""};
+  neap_config config;
+  neap_vm *vm;
+  (void)state;
+  neap_config_init(&config);
+  config.report = reports_add;
+  config.report_ud = &said;
+  vm = new_vm(&config);
+  lua_register(neap_lua(vm), "dump_myself", dump_myself);
+  run_lua(vm, "run(async(function()\n"
+              "  create_task(sleep(0), {name = 'other'})\n"
+              "  asked = dump_myself()\n"
+              "  await(sleep(0))\n"
+              "end)())");
+  assert_true(global_is_true(vm, "asked"));
+  assert_int_equal(said.count, 1);
+  assert_contains(said.last, "2 unfinished tasks: 1 running, 1 not started\n"
+                             "task 'Task-1' running, created at ");
+  assert_contains(said.last, "task 'other' not started");
+  close_vm(vm);
+}
+
+static void a_dump_outside_run_is_refused(void **state) {
+  reports said = {0, ""};
+  neap_config config;
+  neap_vm *vm;
+  (void)state;
+  neap_config_init(&config);
+  config.report = reports_add;
+  config.report_ud = &said;
+  vm = new_vm(&config);
+  assert_int_equal(neap_dump(vm), 0);
+  run_lua(vm, "run(async(function() await(sleep(0)) end)())");
+  assert_int_equal(neap_dump(vm), 0);
+  run_lua(vm, "local x = 1");
+  assert_int_equal(said.count, 0);
+  close_vm(vm);
+}
+
 static void codes_have_texts(void **state) {
   (void)state;
 #define CHECK_TEXT(name, value, text) \
@@ -246,6 +292,8 @@ int main(void) {
     cmocka_unit_test(a_lua_thread_leads_to_its_vm),
     cmocka_unit_test(a_vm_cannot_be_closed_from_inside_its_run),
     cmocka_unit_test(an_error_has_the_traceback_of_its_await_chain),
+    cmocka_unit_test(a_dump_goes_to_the_host),
+    cmocka_unit_test(a_dump_outside_run_is_refused),
     cmocka_unit_test(codes_have_texts),
     cmocka_unit_test(the_library_tells_its_version),
   };

@@ -175,6 +175,150 @@ boom
   end)
 end)
 
+describe("a report", function()
+  it("TA-12 of a future tells where it was made, in debug mode", function()
+    assert.are.equal([[
+Future exception was never retrieved
+future: <Future finished exception='boom'>, created at script.lua:2
+boom
+]], (stderr_of [[
+      run(async(function()
+        require "asyncio".Future():set_exception("boom")
+      end)(), {debug = true})
+      collectgarbage()
+    ]]))
+  end)
+
+  it("RU-06 of a leftover tells who awaits it", function()
+    local stderr = stderr_of [[
+      run(async(function()
+        local left = create_task(async(function()
+          asyncio = require "asyncio"
+          asyncio.catch(await, sleep(1000))
+          error("in cleanup", 0)
+        end)(), {name = "left"})
+        create_task(async(function() await(gather(left)) end)(), {name = "other"})
+        await(sleep(0))
+        await(sleep(0))
+      end)())
+    ]]
+    assert.matches("unhandled exception during shutdown\nfuture: <Task finished name='left' "
+      .. "[^\n]*>, awaited by task 'other'\n", stderr)
+  end)
+
+  it("of a task destroyed tells who awaits it", function()
+    local stderr = stderr_of([[
+      local asyncio = require "asyncio"
+      local never = async(function()
+        while true do asyncio.catch(await, asyncio.Future()) end
+      end)
+      run(async(function()
+        local inner = create_task(never(), {name = "inner"})
+        create_task(async(function()
+          while true do asyncio.catch(await, inner) end
+        end)(), {name = "outer"})
+        await(sleep(0))
+      end)())
+    ]], {timeout = 10})
+    assert.matches("task: <Task cancelling name='inner' [^\n]*>, "
+      .. "created at script.lua:6, awaited by task 'outer'\n", stderr)
+    assert.matches("task: <Task cancelling name='outer' [^\n]*>, "
+      .. "created at script.lua:7\n", stderr)
+  end)
+
+  it("TA-09 of a failed done callback tells of which task", function()
+    assert.matches("^Exception in callback\nhandle: <Handle oncb%(%) at script.lua:1>, "
+      .. "called with <Task finished name='mine' [^\n]* result=7>, "
+      .. "created at script.lua:3, awaited by task 'Task%-1'\nboom\n", (stderr_of [[
+      function oncb() error("boom", 0) end
+      run(async(function()
+        local task = create_task(async(function() return 7 end)(), {name = "mine"})
+        task:add_done_callback(oncb)
+        await(task)
+      end)())
+    ]]))
+  end)
+end)
+
+describe("an ExceptionGroup", function()
+  -- Code of a script that makes a group with a group inside.
+  local GROUP = [[
+    local asyncio = require "asyncio"
+    local bad = async(function(err) await(sleep(0)) error(err, 0) end)
+    local function group()
+      local errors = await(gather {return_exceptions = true,
+        bad("one"), bad(asyncio.TimeoutError("two"))})
+      return asyncio.ExceptionGroup("outer", {errors[1], "plain",
+        asyncio.ExceptionGroup("inner", {errors[2]})})
+    end
+  ]]
+  local MEMBERS = ([[
+  sub-exception 1: Exception: one
+  stack traceback:
+  >[C]: in function 'error'
+  >script.lua:2: in async function 'bad'
+  >(task 'Task-2', created at script.lua:4)
+  sub-exception 2: plain
+  sub-exception 3: ExceptionGroup: inner (1 sub-exception)
+    sub-exception 1: TimeoutError: two
+    stack traceback:
+    >[C]: in function 'error'
+    >script.lua:2: in async function 'bad'
+    >(task 'Task-3', created at script.lua:4)
+]]):gsub("  >", "  \t")
+
+  it("that is not caught shows each exception with its traceback", function()
+    local result = program.run_script(GROUP .. [[
+      run(async(function() error(group()) end)())
+    ]])
+    assert.are.equal(1, result.code)
+    assert.are.equal(program.neap .. [[
+: ExceptionGroup: outer (3 sub-exceptions)
+stack traceback:
+	[C]: in function 'error'
+	script.lua:9: in async function '<script.lua:9>'
+	(task 'Task-1', created at script.lua:9)
+	[C]: in function 'run'
+	script.lua:9: in main chunk
+]] .. MEMBERS, (result.stderr:gsub("\t%[C%]: in %?\n", "")))
+  end)
+
+  it("TA-12 that nobody retrieves shows them, too", function()
+    local stderr = stderr_of(GROUP .. [[
+      run(async(function()
+        create_task(async(function() error(group()) end)())
+        await(sleep(0.01))
+      end)())
+      collectgarbage()
+    ]])
+    assert.matches("^Task exception was never retrieved\nfuture: <Task finished [^\n]* "
+      .. "exception=ExceptionGroup%('outer'%)>\nExceptionGroup: outer", stderr)
+    local members = stderr:match("\n(  sub%-exception 1.*)")
+    assert.are.equal(MEMBERS, (members:gsub("Task%-3", "Task-2", 1):gsub("Task%-4", "Task-3")))
+  end)
+
+  it("that holds itself, or very many, is shown in part", function()
+    local stderr = stderr_of [[
+      local asyncio = require "asyncio"
+      local many = {}
+      for i = 1, 1000 do many[i] = "error " .. i end
+      local group = asyncio.ExceptionGroup("many", many)
+      local circle = asyncio.ExceptionGroup("circle", {})
+      circle.exceptions[1] = circle
+      circle.exceptions[2] = circle
+      run(async(function()
+        create_task(async(error)(group))
+        create_task(async(error)(circle))
+        await(sleep(0))
+      end)())
+      collectgarbage()
+    ]]
+    assert.are.equal(50, select(2, stderr:gsub("sub%-exception %d+: error", "")))
+    assert.matches("\n  ... and 950 more\n", stderr, 1, true)
+    assert.are.equal(50, select(2, stderr:gsub("sub%-exception %d: Exc", "")))
+  end)
+end)
+
 describe("tasks that wait for what never comes", function()
   -- Runs a script that must end with a deadlock at `line`; gives the list.
   local function deadlock(line, code)
@@ -204,9 +348,12 @@ describe("tasks that wait for what never comes", function()
     assert.are.equal("", stdout)
     assert.are.equal([[
 	<Task pending name='Task-1' coro=<main() running at script.lua:9> ]]
-      .. [[wait_for=<Task pending name='waiter' coro=<waits() running at script.lua:3>>>
-	<Task pending name='waiter' coro=<waits() running at script.lua:3> wait_for=<Future pending>>
-	<Task pending name='Task-3' coro=<<script.lua:8>() running at script.lua:8> wait_for=<Future pending>>
+      .. [[wait_for=<Task pending name='waiter' coro=<waits() running at script.lua:3>>>, ]]
+      .. [[created at script.lua:12
+	<Task pending name='waiter' coro=<waits() running at script.lua:3> ]]
+      .. [[wait_for=<Future pending>>, created at script.lua:7, awaited by task 'Task-1'
+	<Task pending name='Task-3' coro=<<script.lua:8>() running at script.lua:8> ]]
+      .. [[wait_for=<_GatheringFuture pending>>, created at script.lua:8
 stack traceback:
 	[C]: in function 'run'
 	script.lua:12: in main chunk
@@ -291,7 +438,8 @@ describe("a task that never ends", function()
     ]], {timeout = 10})
     assert.are.equal("Task was destroyed but it is pending!\n"
       .. "task: <Task cancelling name='stubborn' coro=<<script.lua:3>() "
-      .. "running at script.lua:5> wait_for=<Future pending>>\n", stderr)
+      .. "running at script.lua:5> wait_for=<Future pending>>, "
+      .. "created at script.lua:3\n", stderr)
     assert.are.equal("end\n", stdout)
   end)
 end)
@@ -313,7 +461,8 @@ describe("debug mode", function()
   it("SC-08 names a step of more than 100 ms with task and line", function()
     -- others may be slow, too, on a busy machine
     local wanted = "%f[^\n\0]Executing <Task pending name='S' coro=<slow%(%) "
-      .. "running at script.lua:6>> took %d%.%d+ seconds\n"
+      .. "running at script.lua:6> created at script.lua:9> "
+      .. "took %d%.%d+ seconds, awaited by task 'Task%-1'\n"
     assert.matches(wanted, (stderr_of(SLOW .. "run(main(), {debug = true})")))
     assert.matches(wanted, (stderr_of(SLOW .. "run(main())",
       {env = {NEAP_DEBUG = "1"}})))
@@ -334,7 +483,7 @@ describe("debug mode", function()
       io.stderr:write("off\n")
       run(main())
     ]])
-    assert.matches("seconds\noff\n$", stderr)
+    assert.matches("seconds[^\n]*\noff\n$", stderr)
   end)
 
   it("SC-08 obeys asyncio.slow_callback_duration", function()

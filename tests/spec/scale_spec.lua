@@ -447,7 +447,7 @@ run(async(function()
 end)(), {debug = true})]])
     assert.equal(0, result.code)
     local task, handle = result.stderr:match(
-      "^Executing (%b<>) took [%d.]+ seconds\nExecuting (%b<>) took [%d.]+ seconds\n")
+      "^Executing (%b<>) took [%d.]+ seconds[^\n]*\nExecuting (%b<>) took [%d.]+ seconds\n")
     assert.is_string(task, result.stderr)
     assert.matches("name='the slow one'", task, 1, true)
     assert.matches("script.lua:8", task, 1, true)

@@ -1,5 +1,5 @@
 /*
-** chunk.c - runs one chunk: Ctrl-C, traceback, report of its error.
+** chunk.c - runs one chunk: Ctrl-C, Ctrl-\, traceback, report of its error.
 */
 #include "chunk.h"
 
@@ -12,19 +12,28 @@
 #include <lauxlib.h>
 
 /*
-** What the signal handler needs. A signal handler has no other way to
+** What the signal handlers need. A signal handler has no other way to
 ** find the VM; the program has one VM, on the thread of main.
 */
 static neap_vm *volatile running;
 static pthread_t running_thread;
 static volatile sig_atomic_t interrupts; /* in the chunk that runs */
+static struct sigaction quit_before; /* what SIGQUIT did before the chunk */
 
-static void set_handler(void (*handler)(int)) {
+static void set_handler(int sig, void (*handler)(int), int flags) {
   struct sigaction action;
   action.sa_handler = handler;
-  action.sa_flags = 0; /* no SA_RESTART: a read that blocks must end */
+  action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL); /* SIGINT is valid: cannot fail */
+  sigaction(sig, &action, NULL); /* a valid signal: cannot fail */
+}
+
+/* Whether a signal has come to another thread: passes it on, then. */
+static int is_elsewhere(int sig) {
+  if (pthread_equal(pthread_self(), running_thread))
+    return 0;
+  pthread_kill(running_thread, sig);
+  return 1;
 }
 
 /*
@@ -34,13 +43,26 @@ static void set_handler(void (*handler)(int)) {
 */
 static void on_interrupt(int sig) {
   int saved_errno = errno; /* of the code that was interrupted */
-  if (!pthread_equal(pthread_self(), running_thread)) {
-    pthread_kill(running_thread, sig); /* another thread got it: pass it on */
+  if (is_elsewhere(sig))
     return;
-  }
   interrupts = interrupts + 1;
   if (!neap_interrupt(running) || interrupts >= 2)
-    set_handler(SIG_DFL);
+    set_handler(SIGINT, SIG_DFL, 0);
+  errno = saved_errno;
+}
+
+/*
+** In a run, asks for a dump of its tasks; in synchronous code SIGQUIT does
+** what it does in lua.
+*/
+static void on_quit(int sig) {
+  int saved_errno = errno;
+  if (is_elsewhere(sig))
+    return;
+  if (!neap_dump(running) && quit_before.sa_handler != SIG_IGN) {
+    sigaction(SIGQUIT, &quit_before, NULL);
+    raise(sig); /* comes when this handler has returned */
+  }
   errno = saved_errno;
 }
 
@@ -52,9 +74,13 @@ int neap__chunk_call(neap__runner *runner, lua_State *L, int narg, int nres) {
   running = runner->vm;
   running_thread = pthread_self();
   interrupts = 0;
-  set_handler(on_interrupt);
+  /* only for Ctrl-C must a read that blocks end */
+  set_handler(SIGINT, on_interrupt, 0);
+  sigaction(SIGQUIT, NULL, &quit_before);
+  set_handler(SIGQUIT, on_quit, SA_RESTART);
   status = lua_pcall(L, narg, nres, base);
-  set_handler(SIG_DFL);
+  sigaction(SIGQUIT, &quit_before, NULL);
+  set_handler(SIGINT, SIG_DFL, 0);
   lua_remove(L, base);
   return status;
 }

@@ -22,7 +22,8 @@ typedef struct neap__runner {
 
 /*
 ** Calls a function with `narg` arguments, both on the stack, as lua_pcall
-** does. Ctrl-C stops it. An error comes with its traceback.
+** does. Ctrl-C stops it, and SIGQUIT makes a run tell of its tasks. An error
+** comes with its traceback.
 */
 int neap__chunk_call(neap__runner *runner, lua_State *L, int narg, int nres);
 

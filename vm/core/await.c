@@ -8,6 +8,7 @@
 **    nil, value, true    it is over, with one result
 **    nil, object         it is over; neap__await_result has the results
 **    fn                  call fn
+**    fn, value, true     call fn with the value
 **    fn, coroutine       call fn with neap__await_arguments(coroutine)
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task
@@ -53,12 +54,25 @@ static int answer(lua_State *L, neap__future *f) {
   return 3;
 }
 
+/* Whether the future at index 1 gives a CancelledError. */
+static int ends_cancelled(lua_State *L, const neap__future *f) {
+  int flags = 0;
+  if (f->state == NEAP__FAILED) { /* a gather's future may */
+    lua_getiuservalue(L, 1, NEAP__RESULT);
+    flags = neap__error_flags(L, -1);
+    lua_pop(L, 1);
+  }
+  return f->state == NEAP__CANCELLED || (flags & NEAP__IS_CANCELLED);
+}
+
 /* The loop runs the task on. ctx: the future it awaited, or 0. What it
    awaited is still at index 1, but for a sleep without a result. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   neap__task *task = neap__vm(L)->current;
   (void)status;
   task->waiting_on = NULL;
+  if (task->must_cancel && ctx != 0 && ends_cancelled(L, (neap__future *)ctx))
+    task->must_cancel = 0; /* this error will do */
   if (task->must_cancel || task->interrupted)
     return raise_cancelled(L, task);
   if (ctx != 0)
@@ -98,8 +112,17 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     lua_getiuservalue(L, 1, 1);
     if (c->nargs == 0)
       return 1;
-    lua_pushvalue(L, 1);
-    return 2;
+    if (c->nargs > 1) {
+      lua_pushvalue(L, 1);
+      return 2;
+    }
+    lua_getiuservalue(L, 1, 2);
+    if (c->reusable) {
+      lua_pushnil(L);
+      lua_setiuservalue(L, 1, 2);
+    }
+    lua_pushboolean(L, 1);
+    return 3;
   }
   check_suspend(vm, L);
   neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
@@ -152,15 +175,7 @@ static void resolve(lua_State *L) {
     if (++steps == 100)
       neap__usage(L, 2, "await: __await gives objects with __await endlessly");
   }
-  if (neap__is_async_function(L, 1))
-    neap__usage(L, 2, "await: an awaitable expected, got an async function: "
-                      "call it, as in await(f())");
-  neap__usage(L, 2, "await: an awaitable (coroutine object, Task or Future) "
-                    "expected, got %s%s",
-              neap__describe(L, 1),
-              lua_isfunction(L, 1) ? ": only async functions can be awaited, "
-                                     "as in await(f())"
-                                   : "");
+  neap__refuse_awaitable(L, 1, "await", 2);
 }
 
 int neap__await_turn(lua_State *L) {

@@ -20,10 +20,15 @@
 /* Upvalues of an async function. */
 enum { UP_FUNCTION = 1, UP_METATABLE, UP_NAMED };
 
+/* And of a method, which is named when it is made. */
+enum { UP_SPARE = UP_NAMED };
+
 static int async_call(lua_State *L);
+static int method_call(lua_State *L);
 
 int neap__is_async_function(lua_State *L, int index) {
-  return lua_tocfunction(L, index) == async_call;
+  lua_CFunction f = lua_tocfunction(L, index);
+  return f == async_call || f == method_call;
 }
 
 /* {======================================================
@@ -154,6 +159,7 @@ static neap__coroutine *make(neap_vm *vm, lua_State *L,
   c->body = (uint8_t)body;
   c->packed = 0;
   c->located = (uint8_t)located;
+  c->reusable = 0;
   c->nargs = 0;
   if (located) {
     neap__where(L, 1);
@@ -170,30 +176,70 @@ static void pack_arguments(lua_State *L, int n) {
     lua_rawseti(L, 1, i);
 }
 
-/* What an async function does when called. */
-static int async_call(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
-  int i, n = lua_gettop(L), values = n;
+/* Puts the n values at the bottom of the stack into the object at the top. */
+static void set_arguments(lua_State *L, int n) {
+  int i;
+  if (n == 0)
+    return;
+  lua_insert(L, 1);
+  for (i = n; i > 0; i--)
+    lua_setiuservalue(L, 1, 1 + i);
+}
+
+/* Makes an object of upvalue UP_FUNCTION with the arguments on the stack;
+   pushes it. */
+static neap__coroutine *new_call(neap_vm *vm, lua_State *L) {
+  int n = lua_gettop(L), values = n;
   neap__coroutine *c;
-  if (!lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
-    name_infer(L);
   if (n > MANY_ARGUMENTS) {
     pack_arguments(L, n);
     values = 1;
   }
   c = make(vm, L, NEAP__LUA, 1 + values);
-  c->packed = values != n;
+  c->packed = (values != n) & 1;
   c->nargs = (uint32_t)n;
   lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, lua_upvalueindex(UP_METATABLE));
   lua_setmetatable(L, -2);
-  if (values > 0) {
-    lua_insert(L, 1);
-    for (i = values; i > 0; i--)
-      lua_setiuservalue(L, 1, 1 + i);
+  set_arguments(L, values);
+  return c;
+}
+
+/* What an async function does when called. */
+static int async_call(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  if (!lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
+    name_infer(L);
+  announce(vm, L, new_call(vm, L));
+  return 1;
+}
+
+/*
+** What a method of the library does when called. These calls are many, and
+** nearly every object is awaited by the expression that made it: an await
+** takes function and arguments out at its start, and then the object can
+** be given out again, as the one of sleep(0) is.
+*/
+static int method_call(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__coroutine *c = neap__coroutine_at(L, lua_upvalueindex(UP_SPARE));
+  int n = lua_gettop(L);
+  if (c != NULL && c->state == NEAP__AWAITED && c->nargs == (uint32_t)n) {
+    c->state = NEAP__NEW;
+    lua_pushvalue(L, lua_upvalueindex(UP_SPARE));
+    set_arguments(L, n);
+    return 1;
   }
-  announce(vm, L, c);
+  if (c != NULL && c->state == NEAP__NEW) { /* waits to be awaited? */
+    announce(vm, L, new_call(vm, L));
+    return 1;
+  }
+  c = new_call(vm, L);
+  c->reusable = !c->packed & 1;
+  watch(L);
+  lua_pushvalue(L, -1);
+  lua_replace(L, lua_upvalueindex(UP_SPARE));
   return 1;
 }
 
@@ -230,6 +276,16 @@ static void async_push(lua_State *L, int index, int named) {
   neap__metatable_push(L, &neap__coroutine_type);
   lua_pushboolean(L, named);
   lua_pushcclosure(L, async_call, 3);
+}
+
+/* Lua: method(fn, name): an async function of the library */
+int neap__method(lua_State *L) {
+  lua_settop(L, 2);
+  name_set(L, 1);
+  neap__metatable_push(L, &neap__coroutine_type);
+  lua_pushnil(L);
+  lua_pushcclosure(L, method_call, 3);
+  return 1;
 }
 
 static void check_function(lua_State *L, int index, const char *example) {
@@ -346,7 +402,7 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c,
     for (i = 1; i <= n; i++)
       lua_getiuservalue(L, index, 1 + i);
   }
-  if (release) { /* a task lives longer than the need for them */
+  if (release) { /* the object lives longer than the need for them */
     for (i = 1; i <= (c->packed ? 1 : n); i++) {
       lua_pushnil(L);
       lua_setiuservalue(L, index, 1 + i);
@@ -368,8 +424,14 @@ int neap__coroutine_open(lua_State *L, int index) {
 
 int neap__await_arguments(lua_State *L) {
   neap__coroutine *c = (neap__coroutine *)neap__known(L, 1);
-  push_arguments(L, 1, c, 0);
+  push_arguments(L, 1, c, c->reusable);
   return (int)c->nargs;
+}
+
+/* Lua: asyncio.iscoroutine(value): whether it is a coroutine object */
+int neap__iscoroutine(lua_State *L) {
+  lua_pushboolean(L, neap__coroutine_at(L, 1) != NULL);
+  return 1;
 }
 
 /* Lua: coro:close(): no warning when it has not started; else nothing */

@@ -6,10 +6,11 @@
 ** as it is, several in a table, or the error.
 **
 ** What few futures have stands in a table made when needed, user value
-** NEAP__EXTRA, with the fields: name and creator (of a task),
-** cancel_message, callbacks (a list of handles), traceback (of the error),
-** exception (the error as an object, when it was raised as something
-** else), reporter (below). A task without that table has its creator, the function that
+** NEAP__EXTRA, with the fields: name and creator (of a task), created (of
+** a plain future in debug mode: where it was made), cancel_message,
+** callbacks (a list of handles), traceback (of the error), exception (the
+** error as an object, when it was raised as something else), reporter
+** (below). A task without that table has its creator, the function that
 ** made it, in its place.
 */
 #include "vm.h"
@@ -140,6 +141,35 @@ int neap__outcome(lua_State *L, int index) {
   return (int)f->nresults;
 }
 
+void neap__error_copy(lua_State *L, int from, int to) {
+  from = lua_absindex(L, from);
+  ((neap__future *)neap__known(L, from))->observed = 1;
+  neap__extra_get(L, from, "traceback");
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else
+    neap__extra_set(L, to, "traceback");
+  lua_getiuservalue(L, from, NEAP__RESULT);
+  neap__error_set(L, to);
+}
+
+/* Lua: copy_outcome(from, to): settles the pending Future `to` as `from`,
+   which is done, was settled. For the library; both are known to be so. */
+int neap__outcome_copy(lua_State *L) {
+  neap__future *from = (neap__future *)neap__known(L, 1);
+  neap__future *to = (neap__future *)neap__known(L, 2);
+  lua_settop(L, 2);
+  if (from->state == NEAP__FINISHED) {
+    to->nresults = from->nresults;
+    lua_getiuservalue(L, 1, NEAP__RESULT);
+    lua_setiuservalue(L, 2, NEAP__RESULT);
+  }
+  else
+    neap__error_copy(L, 1, 2);
+  neap__future_settle(L, 2, (neap__state)from->state);
+  return 0;
+}
+
 /* Lua: the second half of an await whose results are not plain. */
 int neap__await_result(lua_State *L) {
   if (neap__coroutine_at(L, 1) != NULL) { /* sleep(d, result) */
@@ -156,8 +186,8 @@ int neap__await_result(lua_State *L) {
 **
 ** Cancelling a task that waits cancels what it waits for, and so on to
 ** the innermost; the chain may be very long, so this is a loop over a
-** work list on the Lua stack, above the message and a table of the tasks
-** asked so far. It runs no Lua but finalizers.
+** work list on the Lua stack, above the message, the way (below) and a task
+** that was found to await itself. It runs no Lua but finalizers.
 ** ======================================================= */
 
 /* Cancels the pending plain future at `index`. */
@@ -172,13 +202,18 @@ static void cancel_future(lua_State *L, int index, int message) {
   neap__future_settle(L, index, NEAP__CANCELLED);
 }
 
-/* Keeps the message for the CancelledError to come; one that is on its way
-   already keeps its own. */
+/* Keeps the message, the last one, for the CancelledError to come; one that
+   is on its way already keeps its own. */
 static void keep_message(lua_State *L, int index, int message) {
   const neap__future *f = (neap__future *)neap__known(L, index);
-  if (lua_isnil(L, message) ||
-      (f->type->kind == NEAP__TASK && ((const neap__task *)f)->interrupted))
+  if (f->type->kind == NEAP__TASK && ((const neap__task *)f)->interrupted)
     return;
+  if (lua_isnil(L, message)) { /* without a table there is none to replace */
+    int type = lua_getiuservalue(L, index, NEAP__EXTRA);
+    lua_pop(L, 1);
+    if (type != LUA_TTABLE)
+      return;
+  }
   lua_pushvalue(L, message);
   neap__extra_set(L, index, "cancel_message");
 }
@@ -191,38 +226,67 @@ static void interrupt(neap_vm *vm, lua_State *L, int index, int message) {
   neap__queue_push(&vm->ready, &task->timer.job);
 }
 
-/* Whether the task at `index` is in the table of those asked. */
-static int was_asked(lua_State *L, int index, int asked) {
-  int was;
-  if (lua_isnil(L, asked))
-    return 0;
+/*
+** The way from what is cancelled to where the work has come: a table at
+** stack index `tasks`, made when needed. It has the tasks on the way by
+** number and their numbers by task; and false for a task that was on the
+** way before. Met again, a task on the way awaits itself, by way of
+** others. One that was on it before is shared by gathers: it is asked
+** again, as in asyncio, but not without end, as each gather on the way
+** can double the work.
+*/
+typedef struct neap__way {
+  int tasks;
+  lua_Integer length;
+  int repeats;
+} neap__way;
+
+#define MOST_REPEATS 1000
+
+/* The task's number, 0 for one that was on the way before, -1. */
+static lua_Integer way_number(lua_State *L, int index, const neap__way *way) {
+  lua_Integer number;
+  if (lua_isnil(L, way->tasks))
+    return -1;
   lua_pushvalue(L, index);
-  was = lua_rawget(L, asked) != LUA_TNIL;
+  number = lua_rawget(L, way->tasks) == LUA_TNIL ? -1 : lua_tointeger(L, -1);
   lua_pop(L, 1);
-  return was;
+  return number;
 }
 
-static void note_asked(lua_State *L, int index, int asked) {
-  if (lua_isnil(L, asked)) {
+static void way_on(lua_State *L, int index, neap__way *way) {
+  if (lua_isnil(L, way->tasks)) {
     lua_newtable(L);
-    lua_replace(L, asked);
+    lua_replace(L, way->tasks);
   }
   lua_pushvalue(L, index);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, asked);
+  lua_rawseti(L, way->tasks, ++way->length);
+  lua_pushvalue(L, index);
+  lua_pushinteger(L, way->length);
+  lua_rawset(L, way->tasks);
 }
 
-enum { ASKED = 1, CIRCLE }; /* stack slots behind the message */
+/* Goes back to where the way had `length` tasks. */
+static void way_back(lua_State *L, lua_Integer length, neap__way *way) {
+  for (; way->length > length; way->length--) {
+    lua_rawgeti(L, way->tasks, way->length);
+    lua_pushboolean(L, 0);
+    lua_rawset(L, way->tasks);
+  }
+}
+
+enum { TASKS = 1, CIRCLE }; /* stack slots behind the message */
 
 /*
 ** One task: wakes it up or marks it, which is an effect; or pushes what it
-** waits for, which is to be cancelled instead. One that was asked before
-** by this very call awaits itself, by way of others.
+** waits for, which is to be cancelled instead.
 */
-static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
+static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
+                       neap__way *way) {
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
-  if (was_asked(L, index, message + ASKED)) {
+  lua_Integer number = way_number(L, index, way);
+  if (number > 0) {
     lua_pushvalue(L, index);
     lua_replace(L, message + CIRCLE);
     return 0;
@@ -246,7 +310,9 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message) {
     task->must_cancel = 1;
     return 1;
   }
-  note_asked(L, index, message + ASKED);
+  if (number == 0 && ++way->repeats > MOST_REPEATS)
+    return 1;
+  way_on(L, index, way);
   neap__task_push_awaited(L, index);
   return 0;
 }
@@ -266,6 +332,7 @@ int neap__cancel(lua_State *L, int index) {
   neap_vm *vm = neap__vm(L);
   neap__future *f = (neap__future *)neap__known(L, index);
   int message = lua_gettop(L), floor = message + CIRCLE, effects = 0;
+  neap__way way = {message + TASKS, 0, 0};
   index = lua_absindex(L, index);
   f->observed = 1; /* who cancels it does not ask for its error */
   vm->cancel_calls++;
@@ -280,22 +347,24 @@ int neap__cancel(lua_State *L, int index) {
   while (lua_gettop(L) > floor) { /* for all on the work list */
     int top = lua_gettop(L);
     luaL_checkstack(L, 8, "too many tasks to cancel");
-    if (lua_isinteger(L, top)) { /* a gather, and how far it has come */
-      neap__gather_push_next(L, top - 1);
+    if (lua_isinteger(L, top)) { /* a gather, and how far that has come */
+      way_back(L, lua_tointeger(L, top), &way);
+      neap__gather_push_next(L, top - 2);
       continue;
     }
     f = (neap__future *)neap__known(L, top);
     if (f->state != NEAP__PENDING)
       effects++; /* it has been cancelled meanwhile */
     else if (f->type->kind == NEAP__TASK)
-      effects += cancel_task(vm, L, top, message);
+      effects += cancel_task(vm, L, top, message, &way);
     else if (f->type->kind == NEAP__FUTURE) {
       cancel_future(L, top, message);
       effects++;
     }
     else if (neap__gather_cancel(vm, (neap__gather *)f)) {
       keep_message(L, top, message);
-      lua_pushinteger(L, 0);
+      lua_pushinteger(L, 0); /* children looked at */
+      lua_pushinteger(L, way.length);
       continue;
     }
     lua_remove(L, top); /* what was pushed goes first, as in recursion */
@@ -344,19 +413,27 @@ static int future_result(lua_State *L) {
   return neap__outcome(L, 1);
 }
 
+/* Lua: failure(f) -> error object of a failed future, else nil. For the
+   library. */
+int neap__future_failure(lua_State *L) {
+  neap__future *f = (neap__future *)neap__known(L, 1);
+  if (f->state != NEAP__FAILED)
+    return 0;
+  f->observed = 1;
+  lua_getiuservalue(L, 1, NEAP__RESULT);
+  neap__error_as_value(L, 1);
+  return 1;
+}
+
 /* Lua: f:exception() -> error object or nil */
 static int future_exception(lua_State *L) {
   neap__future *f = neap__future_check(L);
   check_done(L, f, "the exception");
-  if (f->state == NEAP__FINISHED) {
-    lua_pushnil(L);
-    return 1;
-  }
   if (f->state == NEAP__CANCELLED)
     return neap__outcome_raise(L, 1);
-  f->observed = 1;
-  lua_getiuservalue(L, 1, NEAP__RESULT);
-  neap__error_as_value(L, 1);
+  lua_settop(L, 1);
+  if (neap__future_failure(L) == 0)
+    lua_pushnil(L);
   return 1;
 }
 
@@ -401,6 +478,12 @@ static int future_set_exception(lua_State *L) {
   return 0;
 }
 
+/* Lua: asyncio.isfuture(value): whether it is a Task or Future */
+int neap__isfuture(lua_State *L) {
+  lua_pushboolean(L, neap__future_at(L, 1) != NULL);
+  return 1;
+}
+
 /* Lua: asyncio.Future() */
 int neap__future_make(lua_State *L) {
   neap__future *f =
@@ -408,6 +491,10 @@ int neap__future_make(lua_State *L) {
   neap__future_prepare(f, &neap__future_type);
   neap__metatable_push(L, &neap__future_type);
   lua_setmetatable(L, -2);
+  if (neap__vm(L)->debug) {
+    neap__where(L, 1);
+    neap__extra_set(L, -2, "created");
+  }
   return 1;
 }
 
@@ -436,11 +523,10 @@ static int reporter_gc(lua_State *L) {
 
 void neap__future_report(lua_State *L, int index, const char *title) {
   index = lua_absindex(L, index);
-  lua_pushcfunction(L, neap__future_tostring);
-  lua_pushvalue(L, index);
-  lua_call(L, 1, 1);
+  neap__extra_get(L, index, "traceback"); /* tells where it was created */
+  neap__described_push(L, index, lua_isnil(L, -1));
   lua_getiuservalue(L, index, NEAP__RESULT);
-  neap__extra_get(L, index, "traceback");
+  lua_rotate(L, -3, -1);
   neap__error_text(L, -2);
   lua_pushfstring(L, "%s\nfuture: %s\n%s", title, lua_tostring(L, -3),
                   lua_tostring(L, -1));

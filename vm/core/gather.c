@@ -49,10 +49,8 @@ static void push_results(lua_State *L, int index) {
     neap__future *f = g->children[i].future;
     lua_rawgeti(L, -1, (lua_Integer)i + 1);
     lua_getiuservalue(L, -1, NEAP__RESULT);
-    if (f->state != NEAP__FINISHED) { /* only with return_exceptions */
-      f->observed = 1;
+    if (f->state != NEAP__FINISHED) /* only with return_exceptions */
       neap__error_as_value(L, -2);
-    }
     else if (f->nresults > 1) { /* keep the first of them */
       lua_rawgeti(L, -1, 1);
       lua_replace(L, -2);
@@ -68,6 +66,9 @@ static void push_results(lua_State *L, int index) {
 /* All children are done. Lua: gather at 1; may raise "not enough memory" */
 static int finish(lua_State *L) {
   neap__gather *g = (neap__gather *)neap__known(L, 1);
+  uint32_t i;
+  for (i = 0; i < g->count; i++) /* it answers for all of them */
+    g->children[i].future->observed = 1;
   if (g->cancel_requested) { /* children may have refused; it counts */
     neap__cancelled_push(L, 1);
     neap__error_set(L, 1);
@@ -83,17 +84,12 @@ static int finish(lua_State *L) {
 
 /* Gives the gather at the top the error of its child. May raise. */
 static void fail(lua_State *L, const neap__child *child) {
-  lua_getiuservalue(L, -1, NEAP__CORO);
+  int self = lua_gettop(L);
+  lua_getiuservalue(L, self, NEAP__CORO);
   lua_rawgeti(L, -1, (lua_Integer)child->index + 1);
-  neap__extra_get(L, -1, "traceback");
-  if (lua_isnil(L, -1))
-    lua_pop(L, 1);
-  else
-    neap__extra_set(L, -4, "traceback");
-  lua_getiuservalue(L, -1, NEAP__RESULT);
-  neap__error_set(L, -4);
-  neap__future_settle(L, -3, NEAP__FAILED);
-  lua_pop(L, 2);
+  neap__error_copy(L, -1, self);
+  neap__future_settle(L, self, NEAP__FAILED);
+  lua_settop(L, self);
 }
 
 /* Lua: gather at 1, child light userdata at 2 */
@@ -278,15 +274,6 @@ static void check_arguments(lua_State *L, int list, int n) {
   }
 }
 
-/* Replaces the object at the top, with __await, by a task that awaits. */
-static void await_in_task(lua_State *L) {
-  neap__ref_push(L, NEAP__AWAIT);
-  neap__coroutine_of(L, -1, -2);
-  neap__task_new(L, -1, 1);
-  lua_replace(L, -4);
-  lua_pop(L, 2);
-}
-
 /*
 ** Replaces the argument at the top by its future. `seen`, at index `map`,
 ** leads from the coroutine objects already wrapped to their tasks; it is
@@ -297,7 +284,7 @@ static void ensure_future(lua_State *L, int map, int children, int i,
   neap__coroutine *c = neap__coroutine_at(L, -1);
   if (c == NULL) {
     if (neap__future_at(L, -1) == NULL)
-      await_in_task(L);
+      neap__task_awaiting(L, 1);
     return;
   }
   if (c->body == NEAP__YIELD ? !neap__vm(L)->bare_yield_out

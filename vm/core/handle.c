@@ -2,9 +2,9 @@
 ** handle.c - callbacks: of call_soon, call_later and add_done_callback.
 **
 ** A handle is a function with its arguments. It is anchored while it is
-** in the ready queue or the heap. A done callback of a pending future
-** stands in that future's list instead, kept alive by the future, and is
-** anchored when the future settles.
+** in the ready queue, the heap, or among those that wait for a task, which
+** will end. A plain future may never settle: it keeps its callbacks in a
+** set of its own, and they are anchored when it does.
 */
 #include <math.h>
 
@@ -79,11 +79,18 @@ static int call(lua_State *L) {
 /* Lua: handle, error, traceback or nil */
 static int report(lua_State *L) {
   neap__error_text(L, 2);
-  lua_pushcfunction(L, neap__handle_tostring);
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  lua_pushfstring(L, "Exception in callback\nhandle: %s\n%s",
-                  lua_tostring(L, -1), lua_tostring(L, -2));
+  luaL_tolstring(L, 1, NULL);
+  lua_pushliteral(L, "");
+  if (handle_at(L, 1)->nargs > 0) { /* a done callback? */
+    lua_getiuservalue(L, 1, HANDLE_FUNCTION + 1);
+    if (neap__future_at(L, -1) != NULL) {
+      neap__described_push(L, -1, 1);
+      lua_pushfstring(L, ", called with %s", lua_tostring(L, -1));
+      lua_replace(L, 5);
+    }
+  }
+  lua_pushfstring(L, "Exception in callback\nhandle: %s%s\n%s",
+                  lua_tostring(L, 4), lua_tostring(L, 5), lua_tostring(L, 3));
   neap__report(L);
   return 0;
 }
@@ -202,6 +209,21 @@ int neap__call_later(lua_State *L) {
 ** Done callbacks
 ** ======================================================= */
 
+/* Puts the handle at the top into the set of the future at index 1. */
+static void keep(lua_State *L, neap__future *f, const neap__handle *h) {
+  neap__extra_get(L, 1, "callbacks");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    neap__extra_set(L, 1, "callbacks");
+  }
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, h);
+  lua_pop(L, 1);
+  f->callbacks = 1;
+}
+
 /* Lua: f:add_done_callback(fn) */
 int neap__add_done_callback(lua_State *L) {
   neap_vm *vm = neap__vm(L);
@@ -218,16 +240,10 @@ int neap__add_done_callback(lua_State *L) {
     neap__queue_push(&vm->ready, &h->timer.job);
     return 0;
   }
-  neap__extra_get(L, 1, "callbacks");
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    neap__extra_set(L, 1, "callbacks");
-  }
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  f->callbacks = 1;
+  if (f->type == &neap__task_type)
+    anchor(vm, L, h);
+  else
+    keep(L, f, h);
   neap__future_wait(f, &h->timer.job);
   return 0;
 }
@@ -248,36 +264,56 @@ void neap__queue_remove(neap__queue *q, const neap__job *job) {
   } while (before != q->last);
 }
 
+/* Pushes a handle in the queue of the future at index 1. */
+static void push_waiting(lua_State *L, const neap__handle *h) {
+  if (h->anchor != 0)
+    neap__anchor_push(L, h->anchor);
+  else {
+    neap__extra_get(L, 1, "callbacks");
+    lua_rawgetp(L, -1, h);
+    lua_replace(L, -2);
+  }
+}
+
+/* Lets go of one that was taken out of that queue. */
+static void drop_waiting(neap_vm *vm, lua_State *L, neap__handle *h) {
+  if (h->anchor != 0)
+    neap__handle_drop(vm, L, h);
+  else {
+    neap__extra_get(L, 1, "callbacks");
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, h);
+    lua_pop(L, 1);
+  }
+}
+
 /* Lua: f:remove_done_callback(fn) -> how many were removed */
 int neap__remove_done_callback(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
   neap__future *f = neap__future_check(L);
-  lua_Integer i, kept = 0, n, removed = 0;
+  neap__job *last = f->waiters.last, *job = NULL;
+  lua_Integer removed = 0;
   check_callback(L, 2, "remove_done_callback");
   lua_settop(L, 2);
-  neap__extra_get(L, 1, "callbacks");
-  if (f->state != NEAP__PENDING || lua_isnil(L, 3)) {
-    lua_pushinteger(L, 0);
-    return 1;
-  }
-  n = (lua_Integer)lua_rawlen(L, 3);
-  for (i = 1; i <= n; i++) {
-    neap__handle *h;
-    lua_rawgeti(L, 3, i);
-    h = handle_at(L, -1);
-    lua_getiuservalue(L, -1, HANDLE_FUNCTION);
-    if (lua_rawequal(L, -1, 2)) {
-      neap__queue_remove(&f->waiters, &h->timer.job);
-      removed++;
+  /* once around the ring; a finalizer run here may settle the future */
+  while (job != last && f->waiters.last != NULL) {
+    int same = 0;
+    job = f->waiters.last->next; /* the first one */
+    if (neap__is_handle_job(job)) {
+      push_waiting(L, neap__handle_of(job));
+      lua_getiuservalue(L, -1, HANDLE_FUNCTION);
+      same = lua_rawequal(L, -1, 2);
       lua_pop(L, 2);
+      if (f->waiters.last == NULL)
+        break;
     }
-    else {
-      lua_pop(L, 1);
-      lua_rawseti(L, 3, ++kept);
+    (void)neap__queue_pop(&f->waiters);
+    if (same) {
+      drop_waiting(vm, L, neap__handle_of(job));
+      removed++;
     }
-  }
-  for (i = n; i > kept; i--) {
-    lua_pushnil(L);
-    lua_rawseti(L, 3, i);
+    else
+      neap__queue_push(&f->waiters, job);
   }
   lua_pushinteger(L, removed);
   return 1;
@@ -285,14 +321,10 @@ int neap__remove_done_callback(lua_State *L) {
 
 void neap__callbacks_anchor(lua_State *L, int index) {
   neap_vm *vm = neap__vm(L);
-  lua_Integer i, n;
   neap__extra_get(L, index, "callbacks");
-  n = (lua_Integer)lua_rawlen(L, -1);
-  for (i = 1; i <= n; i++) {
-    lua_rawgeti(L, -1, i);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     if (handle_at(L, -1)->anchor == 0) /* not from a try that failed? */
       anchor(vm, L, handle_at(L, -1));
-    lua_pop(L, 1);
   }
   lua_pop(L, 1);
   lua_pushnil(L);

@@ -1,20 +1,57 @@
 /*
-** interrupt.c - Ctrl-C: from the signal handler to Lua.
+** interrupt.c - Ctrl-C, and the request for a dump: from the signal
+** handler to Lua.
 **
 ** The handler counts, wakes up the loop's poll, and puts a hook on the
 ** Lua threads that may be running. In a run the loop cancels the main
 ** task; the hook stops a step that goes on spinning after that, and any
 ** step at the second interrupt. Outside a run the hook raises an error.
+** A dump is made by whichever comes first, the loop or the hook. A hook
+** of the script's own is put back when ours has done its work.
 */
 #include "vm.h"
 
 #define GRACE 100000000u /* ns that a step may go on after Ctrl-C */
 #define CHECK_EVERY 1000 /* instructions (and calls, which may be slow) */
 
+#define ALL_EVENTS \
+  (LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT)
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+/* Async-signal-safe, as are the functions of Lua that it calls. */
+static void set_hook(neap_vm *vm, lua_State *L, int mask, int count) {
+  lua_Hook old;
+  if (L == NULL)
+    return;
+  old = lua_gethook(L);
+  if (old != NULL && old != hook) {
+    vm->hook = old;
+    vm->hook_mask = lua_gethookmask(L);
+    vm->hook_count = lua_gethookcount(L);
+    vm->hooked = L;
+  }
+  lua_sethook(L, hook, mask, count);
+}
+
+void neap__interrupt_clear(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  if (lua_gethook(L) != hook)
+    return;
+  if (vm->hooked != L)
+    lua_sethook(L, NULL, 0, 0);
+  else {
+    vm->hooked = NULL;
+    lua_sethook(L, vm->hook, vm->hook_mask, vm->hook_count);
+  }
+}
+
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_vm *vm = neap__vm(L);
   (void)ar;
-  lua_sethook(L, NULL, 0, 0);
+  neap__interrupt_clear(L);
+  if (vm->dump_requested)
+    neap__dump_requested(vm, L);
   if (vm->interrupts == vm->interrupts_seen)
     return; /* it has been dealt with */
   if (vm->L == NULL) { /* synchronous code */
@@ -27,8 +64,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
     if (vm->interrupt_time == 0)
       vm->interrupt_time = now;
     if (now - vm->interrupt_time < GRACE) {
-      lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT,
-                  CHECK_EVERY);
+      set_hook(vm, L, ALL_EVENTS & ~LUA_MASKLINE, CHECK_EVERY);
       return;
     }
   }
@@ -45,27 +81,25 @@ void neap__keyboard(lua_State *L) {
   vm->stopping = 1;
 }
 
-void neap__interrupt_clear(lua_State *L) {
-  if (lua_gethook(L) == hook)
-    lua_sethook(L, NULL, 0, 0);
-}
-
-static void set_hook(lua_State *L) {
-  const int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-  if (L != NULL)
-    lua_sethook(L, hook, mask, 1);
-}
-
 NEAP_API int neap_interrupt(neap_vm *vm) {
   neap__task *task = vm->current;
   vm->interrupt_time = 0;
   vm->interrupts = vm->interrupts + 1;
   if (vm->L != NULL)
     (void)uv_async_send(&vm->pollers->wakeup); /* async-signal-safe */
-  set_hook(vm->running);
+  set_hook(vm, vm->running, ALL_EVENTS, 1);
   if (task != NULL && task->thread != vm->running)
-    set_hook(task->thread);
+    set_hook(vm, task->thread, ALL_EVENTS, 1);
   return vm->L != NULL;
+}
+
+NEAP_API int neap_dump(neap_vm *vm) {
+  if (vm->L == NULL)
+    return 0;
+  vm->dump_requested = 1;
+  (void)uv_async_send(&vm->pollers->wakeup);
+  set_hook(vm, vm->running, ALL_EVENTS, 1);
+  return 1;
 }
 
 void neap__interrupt_check(neap_vm *vm) {

@@ -106,6 +106,8 @@ int neap__loop_run(neap_vm *vm) {
       neap__interrupt_check(vm);
       continue;
     }
+    if (vm->dump_requested)
+      neap__dump_requested(vm, vm->L);
     if (vm->ready.last == NULL) {
       if (vm->timers.count == 0 && !uv_loop_alive(vm->loop))
         return 0;
@@ -140,7 +142,12 @@ static int report_slow(lua_State *L) {
     return 0;
   luaL_tolstring(L, 1, NULL);
   snprintf(text, sizeof text, "%.3f", took);
-  lua_pushfstring(L, "Executing %s took %s seconds", lua_tostring(L, -1), text);
+  if (neap__future_at(L, 1) != NULL)
+    neap__awaiter_push(L, 1);
+  else
+    lua_pushliteral(L, "");
+  lua_pushfstring(L, "Executing %s took %s seconds%s", lua_tostring(L, -2),
+                  text, lua_tostring(L, -1));
   neap__report(L);
   return 0;
 }

@@ -3,6 +3,7 @@
 ** and the words of usage errors.
 */
 #include <stdarg.h>
+#include <string.h>
 
 #include "vm.h"
 
@@ -72,9 +73,19 @@ void neap__metatable_new(lua_State *L, const neap__type *type,
   neap__ref_set(L, NEAP__METATABLES + (int)type->kind);
 }
 
+/* The first level from `level` on that is not a function of Neap's own,
+   in Lua: those have sources such as "=[neap]". */
+static int first_foreign(lua_State *L, int level) {
+  lua_Debug ar;
+  while (lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
+         strncmp(ar.source, "=[", 2) == 0 && *ar.what != 'C')
+    level++;
+  return level;
+}
+
 int neap__usage(lua_State *L, int level, const char *format, ...) {
   va_list args;
-  luaL_where(L, level);
+  luaL_where(L, first_foreign(L, level));
   va_start(args, format);
   lua_pushvfstring(L, format, args);
   va_end(args);

@@ -16,6 +16,10 @@
 #define LAST_LEVELS 10  /* and at its end */
 #define LONGEST 8000    /* bytes of a traceback that is still added to */
 
+/* An ExceptionGroup, which may hold itself */
+#define MOST_MEMBERS 50  /* shown of it and the groups in it */
+#define DEEPEST_GROUP 10 /* nested groups that are shown */
+
 /* {======================================================
 ** Reports
 ** ======================================================= */
@@ -56,15 +60,79 @@ static void push_message(lua_State *L, int index) {
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
 }
 
-void neap__error_text(lua_State *L, int index) {
-  int traceback = lua_gettop(L);
-  index = lua_absindex(L, index);
+/* Pushes the text of an error with a traceback, as far as it has one. */
+static void push_error(lua_State *L, int index, const char *traceback) {
   push_message(L, index);
-  if (!lua_isnil(L, traceback))
+  if (traceback != NULL) {
     lua_pushfstring(L, "%s\nstack traceback:%s", lua_tostring(L, -1),
-                    lua_tostring(L, traceback));
+                    traceback);
+    lua_replace(L, -2);
+  }
+}
+
+/* Pushes the list of exceptions if the error at `index` is a group of them;
+   else returns false. */
+static int push_members(lua_State *L, int index) {
+  int is_group;
+  if (!(neap__error_flags(L, index) & NEAP__IS_EXCEPTION))
+    return 0;
+  lua_getmetatable(L, index);
+  lua_pushliteral(L, "__groups");
+  is_group = lua_rawget(L, -2) == LUA_TBOOLEAN;
+  lua_pop(L, 2);
+  if (!is_group)
+    return 0;
+  lua_pushliteral(L, "exceptions");
+  if (lua_rawget(L, lua_absindex(L, index)) == LUA_TTABLE)
+    return 1;
+  lua_pop(L, 1); /* a script has changed it */
+  return 0;
+}
+
+/*
+** Appends to the text at the top, of the error at `index`, those of the
+** exceptions in it, if it is a group: indented, each with the traceback it
+** carries, and with what is in it. At most `left` in all; fewer are left.
+*/
+static void append_members(lua_State *L, int index, int *left, int depth) {
+  int text = lua_gettop(L), list = text + 1;
+  lua_Integer i, n;
+  if (!push_members(L, index))
+    return;
+  luaL_checkstack(L, 10, "too many groups");
+  n = (lua_Integer)lua_rawlen(L, list);
+  for (i = 1; i <= n && *left > 0 && depth < DEEPEST_GROUP; i++) {
+    int member = list + 1;
+    (*left)--;
+    lua_rawgeti(L, list, i);
+    if (lua_type(L, member) == LUA_TTABLE) {
+      lua_pushliteral(L, "traceback");
+      lua_rawget(L, member);
+    }
+    else
+      lua_pushnil(L);
+    push_error(L, member, lua_tostring(L, -1));
+    append_members(L, member, left, depth + 1);
+    luaL_gsub(L, lua_tostring(L, -1), "\n", "\n  ");
+    lua_pushfstring(L, "%s\n  sub-exception %d: %s", lua_tostring(L, text),
+                    (int)i, lua_tostring(L, -1));
+    lua_replace(L, text);
+    lua_settop(L, list);
+  }
+  if (i <= n) {
+    lua_pushfstring(L, "%s\n  ... and %d more", lua_tostring(L, text),
+                    (int)(n - i + 1));
+    lua_replace(L, text);
+  }
+  lua_settop(L, text);
+}
+
+void neap__error_text(lua_State *L, int index) {
+  int traceback = lua_gettop(L), left = MOST_MEMBERS;
+  index = lua_absindex(L, index);
+  push_error(L, index, lua_tostring(L, traceback));
+  append_members(L, index, &left, 0);
   lua_replace(L, traceback);
-  lua_settop(L, traceback);
 }
 
 /* ====================================================== } */
@@ -171,6 +239,8 @@ int neap__count_levels(lua_State *L) {
 void neap__traceback(lua_State *L, lua_State *thread, int from) {
   lua_Debug ar;
   int level, n = neap__count_levels(thread), first = lua_gettop(L);
+  if (*neap__extra(thread) & NEAP__TASK_THREAD)
+    n--; /* task_main; to find that it has no name would take long */
   luaL_checkstack(L, FIRST_LEVELS + LAST_LEVELS + LUA_MINSTACK, NULL);
   lua_pushliteral(L, "");
   for (level = from; level < n && lua_getstack(thread, level, &ar); level++) {
@@ -252,23 +322,14 @@ static void push_whole(lua_State *L, const char *last) {
   lua_pop(L, 1);
 }
 
-/* Pushes "(task 'Task-1', created at file:line)". */
-static void push_origin(lua_State *L, neap__task *task) {
-  lua_Debug ar;
+/* Pushes "(task 'Task-1', created at file:line)", as a line. */
+static void push_origin(lua_State *L, const neap__task *task) {
   neap__task_push(L, task);
-  neap__task_name(L, -1);
-  neap__creator_push(L, -2);
-  if (lua_isfunction(L, -1) && task->line > 0) {
-    lua_getinfo(L, ">S", &ar);
-    lua_pushfstring(L, "\n\t(task '%s', created at %s:%d)",
-                    lua_tostring(L, -1), ar.short_src, (int)task->line);
-  }
-  else {
-    lua_pop(L, 1);
-    lua_pushfstring(L, "\n\t(task '%s')", lua_tostring(L, -1));
-  }
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  neap__task_label(L, -1);
+  neap__created_push(L, -2, ", ");
+  lua_pushfstring(L, "\n\t(%s%s)", lua_tostring(L, -2), lua_tostring(L, -1));
+  lua_replace(L, -4);
+  lua_pop(L, 2);
 }
 
 int neap__task_handler(lua_State *L) {
@@ -303,11 +364,13 @@ NEAP_API int neap_traceback(lua_State *L) {
   lua_pushvalue(L, 1);
   neap__raised_traceback(L);
   if (!lua_isnil(L, -1) || (neap__error_flags(L, 1) & NEAP__IS_EXCEPTION)) {
-    push_message(L, 1); /* an error of a task */
+    if (lua_isnil(L, -1)) { /* not an error of a task? */
+      lua_pushliteral(L, "");
+      lua_replace(L, -2);
+    }
     neap__traceback(L, L, 1);
-    lua_pushfstring(L, "%s\nstack traceback:%s%s", lua_tostring(L, -2),
-                    lua_isnil(L, -3) ? "" : lua_tostring(L, -3),
-                    lua_tostring(L, -1));
+    lua_concat(L, 2);
+    neap__error_text(L, 1);
     return 1;
   }
   lua_settop(L, 1);

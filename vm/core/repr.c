@@ -1,6 +1,6 @@
 /*
 ** repr.c - what tostring gives for coroutine objects, futures and handles:
-** Python's words.
+** Python's words. And the short texts about tasks in reports and dumps.
 */
 #include <stdio.h>
 
@@ -8,14 +8,9 @@
 
 #define LONGEST_STRING 60 /* shown of a string in a result or an error */
 
-/* Pushes "file:line" of the Lua function at the top, which is popped. */
+/* Pushes "file:line" of the function at the top, which is popped. */
 static void push_definition(lua_State *L) {
   lua_Debug ar;
-  if (!lua_isfunction(L, -1)) { /* a callable object */
-    lua_pushfstring(L, "%p", lua_topointer(L, -1));
-    lua_replace(L, -2);
-    return;
-  }
   lua_getinfo(L, ">S", &ar);
   if (*ar.what == 'C')
     lua_pushstring(L, ar.short_src);
@@ -34,59 +29,13 @@ int neap__coroutine_tostring(lua_State *L) {
 }
 
 /* {======================================================
-** Tasks
+** Values
 ** ======================================================= */
 
-/*
-** Finds the outermost Lua frame of the task's thread: its own function, or
-** what that has called in its place. False: it has none yet. Looks from
-** the far end, as getting at a level costs as much as it is deep.
-*/
-static int running_frame(neap__task *task, lua_Debug *ar) {
-  int level = neap__count_levels(task->thread) - 1;
-  for (; level >= 0 && lua_getstack(task->thread, level, ar); level--) {
-    if (lua_getinfo(task->thread, "Sl", ar) && ar->currentline > 0 &&
-        *ar->source != '=') /* none of Neap's own */
-      return 1;
-  }
-  return 0;
+/* The name of a future's type in Python. */
+static const char *type_name(const neap__future *f) {
+  return f->type->kind == NEAP__GATHER ? "_GatheringFuture" : f->type->name;
 }
-
-/* Pushes "<f() running at file:line>" for the task at `index`. */
-static void push_coroutine(lua_State *L, int index) {
-  neap__task *task = neap__task_at(L, index);
-  neap__coroutine *c;
-  lua_Debug ar;
-  int top = lua_gettop(L);
-  lua_getiuservalue(L, index, NEAP__CORO);
-  c = neap__coroutine_at(L, -1);
-  neap__coroutine_name(L, top + 1);
-  if (c->body != NEAP__LUA)
-    lua_pushfstring(L, "<%s()>", lua_tostring(L, -1));
-  else if (task->future.state != NEAP__PENDING) {
-    lua_getiuservalue(L, top + 1, 1);
-    push_definition(L);
-    lua_pushfstring(L, "<%s() done, defined at %s>", lua_tostring(L, top + 2),
-                    lua_tostring(L, -1));
-  }
-  else if (task->thread != NULL && running_frame(task, &ar))
-    lua_pushfstring(L, "<%s() running at %s:%d>", lua_tostring(L, -1),
-                    ar.short_src, ar.currentline);
-  else {
-    lua_getiuservalue(L, top + 1, 1);
-    push_definition(L);
-    lua_pushfstring(L, "<%s() running at %s>", lua_tostring(L, top + 2),
-                    lua_tostring(L, -1));
-  }
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
-}
-
-/* ====================================================== } */
-
-/* {======================================================
-** Results, errors, callbacks
-** ======================================================= */
 
 /* The state of a future in Python's words. */
 static const char *state_name(neap__future *f) {
@@ -132,7 +81,7 @@ static void push_value(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING)
     push_quoted(L, index);
   else if (neap__future_at(L, index) != NULL) /* without its own result */
-    lua_pushfstring(L, "<%s %s>", neap__future_at(L, index)->type->name,
+    lua_pushfstring(L, "<%s %s>", type_name(neap__future_at(L, index)),
                     state_name(neap__future_at(L, index)));
   else if (lua_type(L, index) == LUA_TTABLE ||
            lua_type(L, index) == LUA_TUSERDATA)
@@ -164,124 +113,347 @@ static void push_error(lua_State *L) {
   lua_settop(L, error);
 }
 
+/* ====================================================== } */
+
+/* {======================================================
+** Handles and callbacks
+** ======================================================= */
+
+/*
+** Pushes "f() at file:line" for the callback of the handle at `index`, or
+** "function at file:line" for one that no module has, and no global.
+*/
+static void push_callback(lua_State *L, int index) {
+  int function = lua_gettop(L) + 1;
+  lua_getiuservalue(L, index, 1);
+  if (lua_isfunction(L, function)) {
+    const char *name;
+    lua_pushvalue(L, function);
+    name = neap__library_name(L);
+    lua_pushvalue(L, function);
+    push_definition(L);
+    lua_pushfstring(L, "%s%s at %s", name != NULL ? name : "function",
+                    name != NULL ? "()" : "", lua_tostring(L, -1));
+  }
+  else /* a callable object */
+    lua_pushfstring(L, "%s at %p", luaL_typename(L, function),
+                    lua_topointer(L, function));
+  lua_replace(L, function);
+  lua_settop(L, function);
+}
+
 int neap__handle_tostring(lua_State *L) {
   neap__object *o = neap__object_at(L, 1);
   if (o == NULL || o->type->kind != NEAP__HANDLE)
     return luaL_typeerror(L, 1, neap__handle_type.name);
-  lua_getiuservalue(L, 1, 1);
-  push_definition(L);
-  lua_pushfstring(L, "<Handle%s function at %s>",
+  push_callback(L, 1);
+  lua_pushfstring(L, "<Handle%s %s>",
                   ((neap__handle *)o)->cancelled ? " cancelled" : "",
                   lua_tostring(L, -1));
   return 1;
 }
 
-/* ====================================================== } */
-
-/* Appends the string at the top to the one below it. */
-static void append(lua_State *L) { lua_concat(L, 2); }
-
-static void append_outcome(lua_State *L, neap__future *f) {
-  if (f->state == NEAP__FINISHED) {
-    lua_getiuservalue(L, 1, NEAP__RESULT);
-    if (f->nresults > 1) {
-      uint32_t i;
-      lua_pushliteral(L, " result=(");
-      for (i = 1; i <= f->nresults && i <= 8; i++) {
-        lua_rawgeti(L, -2, i);
-        push_value(L, -1);
-        lua_replace(L, -2);
-        lua_pushstring(L, i < f->nresults ? ", " : "");
-        lua_concat(L, 3);
-      }
-      lua_pushstring(L, i <= f->nresults ? "...)" : ")");
-      append(L);
-    }
-    else {
-      push_value(L, -1);
-      lua_pushfstring(L, " result=%s", lua_tostring(L, -1));
-      lua_replace(L, -2);
-    }
+/* Pushes the text of a callback that waits for the future at `index`. */
+static void push_waiting(lua_State *L, int index, const neap__handle *h) {
+  if (h->anchor != 0)
+    neap__anchor_push(L, h->anchor);
+  else { /* the future keeps it: handle.c */
+    neap__extra_get(L, index, "callbacks");
+    lua_rawgetp(L, -1, h);
     lua_replace(L, -2);
-    append(L);
   }
-  else if (f->state == NEAP__FAILED) {
-    lua_pushliteral(L, " exception=");
-    lua_getiuservalue(L, 1, NEAP__RESULT);
-    push_error(L);
-    lua_concat(L, 3);
-  }
+  push_callback(L, -1);
+  lua_replace(L, -2);
 }
 
-/* Lua: tostring(future). Not recursive: what a task waits for is shown
-   without what that waits for. */
+/* Pushes " cb=[...]" for the future at `index`: the first and last of
+   its done callbacks; or "". */
+static void push_callbacks(lua_State *L, int index) {
+  neap__job *last = neap__future_at(L, index)->waiters.last, *job = last;
+  neap__handle *first_handle = NULL, *last_handle = NULL;
+  int n = 0;
+  while (job != NULL) {
+    job = job->next;
+    if (neap__is_handle_job(job)) {
+      last_handle = neap__handle_of(job);
+      if (n++ == 0)
+        first_handle = last_handle;
+    }
+    if (job == last)
+      break;
+  }
+  if (n == 0) {
+    lua_pushliteral(L, "");
+    return;
+  }
+  lua_pushliteral(L, " cb=[");
+  push_waiting(L, index, first_handle);
+  if (n > 2)
+    lua_pushfstring(L, ", <%d more>, ", n - 2);
+  else
+    lua_pushstring(L, n == 2 ? ", " : "");
+  if (n > 1)
+    push_waiting(L, index, last_handle);
+  else
+    lua_pushliteral(L, "");
+  lua_pushliteral(L, "]");
+  lua_concat(L, 5);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Tasks, for reports and dumps
+** ======================================================= */
+
+/*
+** Finds the outermost Lua frame of the task's thread: its own function, or
+** what that has called in its place. False: it has none yet. Looks from
+** the far end, as getting at a level costs as much as it is deep.
+*/
+static int running_frame(neap__task *task, lua_Debug *ar) {
+  int level = neap__count_levels(task->thread) - 1;
+  for (; level >= 0 && lua_getstack(task->thread, level, ar); level--) {
+    if (lua_getinfo(task->thread, "Sl", ar) && ar->currentline > 0 &&
+        *ar->source != '=') /* none of Neap's own */
+      return 1;
+  }
+  return 0;
+}
+
+void neap__task_coroutine(lua_State *L, int index) {
+  neap__task *task = neap__task_at(L, index);
+  neap__coroutine *c;
+  lua_Debug ar;
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, index, NEAP__CORO);
+  c = neap__coroutine_at(L, -1);
+  neap__coroutine_name(L, top + 1);
+  if (c->body != NEAP__LUA)
+    lua_pushfstring(L, "<%s()>", lua_tostring(L, -1));
+  else if (task->future.state != NEAP__PENDING) {
+    lua_getiuservalue(L, top + 1, 1);
+    push_definition(L);
+    lua_pushfstring(L, "<%s() done, defined at %s>", lua_tostring(L, top + 2),
+                    lua_tostring(L, -1));
+  }
+  else if (task->thread != NULL && running_frame(task, &ar))
+    lua_pushfstring(L, "<%s() running at %s:%d>", lua_tostring(L, -1),
+                    ar.short_src, ar.currentline);
+  else {
+    lua_getiuservalue(L, top + 1, 1);
+    push_definition(L);
+    lua_pushfstring(L, "<%s() running at %s>", lua_tostring(L, top + 2),
+                    lua_tostring(L, -1));
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+void neap__task_label(lua_State *L, int index) {
+  neap__task_name(L, index);
+  push_quoted(L, -1);
+  lua_pushfstring(L, "task %s", lua_tostring(L, -1));
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void neap__created_push(lua_State *L, int index, const char *before) {
+  neap__future *f = neap__future_at(L, index);
+  int top = lua_gettop(L);
+  if (f->type->kind != NEAP__TASK)
+    neap__extra_get(L, index, "created");
+  else {
+    int line = ((neap__task *)f)->line;
+    neap__creator_push(L, index);
+    if (lua_isfunction(L, -1) && line > 0) {
+      lua_Debug ar;
+      lua_getinfo(L, ">S", &ar);
+      lua_pushfstring(L, "%s:%d", ar.short_src, line);
+    }
+    else
+      lua_pushnil(L);
+  }
+  if (lua_isnil(L, -1))
+    lua_pushliteral(L, "");
+  else
+    lua_pushfstring(L, "%screated at %s", before, lua_tostring(L, -1));
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+/*
+** The oldest task that awaits the future, maybe through gathers; NULL:
+** none. Looks at all tasks.
+*/
+static neap__task *awaiter_of(const neap_vm *vm, const neap__future *f) {
+  while (f != NULL) {
+    neap__task *task;
+    neap__gather *g;
+    uint32_t i = 0;
+    for (task = vm->tasks; task != NULL; task = task->next) {
+      if (task->waiting_on == f)
+        return task;
+    }
+    for (g = vm->gathers; g != NULL; g = g->next) {
+      for (i = 0; i < g->count && g->children[i].future != f; i++)
+        ;
+      if (i < g->count)
+        break;
+    }
+    f = g == NULL ? NULL : &g->future;
+  }
+  return NULL;
+}
+
+void neap__awaiter_push(lua_State *L, int index) {
+  neap__task *task = awaiter_of(neap__vm(L), neap__future_at(L, index));
+  if (task == NULL) {
+    lua_pushliteral(L, "");
+    return;
+  }
+  neap__task_push(L, task);
+  neap__task_label(L, -1);
+  lua_pushfstring(L, ", awaited by %s", lua_tostring(L, -1));
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void neap__described_push(lua_State *L, int index, int created) {
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, neap__future_tostring);
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  if (created && !neap__vm(L)->debug) /* tostring has not told? */
+    neap__created_push(L, index, ", ");
+  else
+    lua_pushliteral(L, "");
+  neap__awaiter_push(L, index);
+  lua_concat(L, 3);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Futures
+** ======================================================= */
+
+/* Pushes the beginning of the text for the future at `index`. */
+static void push_head(lua_State *L, int index) {
+  neap__future *f = neap__future_at(L, index);
+  int top = lua_gettop(L);
+  index = lua_absindex(L, index);
+  if (f->type->kind != NEAP__TASK) {
+    lua_pushfstring(L, "%s %s", type_name(f), state_name(f));
+    return;
+  }
+  neap__task_name(L, index);
+  push_quoted(L, top + 1);
+  neap__task_coroutine(L, index);
+  lua_pushfstring(L, "Task %s name=%s coro=%s", state_name(f),
+                  lua_tostring(L, top + 2), lua_tostring(L, top + 3));
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+/* Pushes " wait_for=<...>" for the task at `index`, without what that waits
+   for; or "". */
+static void push_awaited(lua_State *L, int index) {
+  neap__task_push_awaited(L, index);
+  if (lua_isnil(L, -1))
+    lua_pushliteral(L, "");
+  else {
+    push_head(L, -1);
+    lua_pushfstring(L, " wait_for=<%s>", lua_tostring(L, -1));
+    lua_replace(L, -2);
+  }
+  lua_replace(L, -2);
+}
+
+/* Pushes " result=..." or " exception=..." for the future at `index`; or
+   "". */
+static void push_outcome(lua_State *L, int index) {
+  neap__future *f = neap__future_at(L, index);
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, index, NEAP__RESULT);
+  if (f->state == NEAP__FAILED) {
+    push_error(L);
+    lua_pushfstring(L, " exception=%s", lua_tostring(L, -1));
+  }
+  else if (f->state != NEAP__FINISHED)
+    lua_pushliteral(L, "");
+  else if (f->nresults <= 1) {
+    push_value(L, -1);
+    lua_pushfstring(L, " result=%s", lua_tostring(L, -1));
+  }
+  else {
+    uint32_t i;
+    lua_pushliteral(L, " result=(");
+    for (i = 1; i <= f->nresults && i <= 8; i++) {
+      lua_rawgeti(L, top + 1, i);
+      push_value(L, -1);
+      lua_replace(L, -2);
+      lua_pushstring(L, i < f->nresults ? ", " : "");
+      lua_concat(L, 3);
+    }
+    lua_pushstring(L, i <= f->nresults ? "...)" : ")");
+    lua_concat(L, 2);
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+/* Lua: tostring(future) */
 int neap__future_tostring(lua_State *L) {
   neap__future *f = neap__future_at(L, 1);
   if (f == NULL)
     return luaL_typeerror(L, 1, neap__future_type.name);
   lua_settop(L, 1);
-  if (f->type->kind != NEAP__TASK) {
-    lua_pushfstring(L, "<%s %s", f->type->name, state_name(f));
-    append_outcome(L, f);
-    lua_pushliteral(L, ">");
-    append(L);
-    return 1;
-  }
-  neap__task_name(L, 1);
-  push_quoted(L, 2);
-  lua_replace(L, 2);
-  push_coroutine(L, 1);
-  lua_pushfstring(L, "<Task %s name=%s coro=%s", state_name(f),
-                  lua_tostring(L, 2), lua_tostring(L, 3));
-  neap__task_push_awaited(L, 1);
-  if (!lua_isnil(L, -1)) {
-    neap__future *awaited = neap__future_at(L, -1);
-    if (awaited->type->kind == NEAP__TASK) {
-      neap__task_name(L, -1);
-      push_quoted(L, -1);
-      lua_replace(L, -2);
-      push_coroutine(L, lua_gettop(L) - 1);
-      lua_pushfstring(L, " wait_for=<Task %s name=%s coro=%s>",
-                      state_name(awaited), lua_tostring(L, -2),
-                      lua_tostring(L, -1));
-    }
-    else
-      lua_pushfstring(L, " wait_for=<%s %s>", awaited->type->name,
-                      state_name(awaited));
-    lua_replace(L, 5);
-    lua_settop(L, 5);
-    append(L);
-  }
-  else
-    lua_pop(L, 1);
-  append_outcome(L, f);
+  lua_pushliteral(L, "<");
+  push_head(L, 1);
+  if (f->type->kind == NEAP__TASK)
+    push_awaited(L, 1);
+  push_outcome(L, 1);
+  push_callbacks(L, 1);
+  if (neap__vm(L)->debug)
+    neap__created_push(L, 1, " ");
   lua_pushliteral(L, ">");
-  append(L);
+  lua_concat(L, lua_gettop(L) - 1);
   return 1;
 }
 
+/* ====================================================== } */
+
+/* {======================================================
+** Stacks
+** ======================================================= */
+
 /* Pushes the frames of a thread, below those of the generators in which it
-   awaits. */
+   awaits. One that runs is in the C function that asks. */
 static void push_frames(lua_State *L, lua_State *thread) {
   lua_State *inner = neap__generator_of(thread);
   luaL_checkstack(L, 4, "too many generators");
-  lua_pushliteral(L, "");
-  if (inner != NULL) {
+  if (inner == NULL)
+    lua_pushliteral(L, "");
+  else
     push_frames(L, inner);
-    append(L);
-  }
-  neap__traceback(L, thread, 0);
-  append(L);
+  neap__traceback(L, thread, thread == L);
+  lua_concat(L, 2);
+}
+
+void neap__task_frames(lua_State *L, int index) {
+  neap__task *task = neap__task_at(L, index);
+  if (task->future.state != NEAP__PENDING || task->thread == NULL)
+    lua_pushliteral(L, "");
+  else
+    push_frames(L, task->thread);
 }
 
 int neap__task_get_stack(lua_State *L) {
-  neap__task *task = neap__task_at(L, 1);
-  if (task->future.state != NEAP__PENDING || task->thread == NULL) {
-    lua_pushliteral(L, "stack traceback:");
-    return 1;
-  }
   lua_pushliteral(L, "stack traceback:");
-  push_frames(L, task->thread);
-  append(L);
+  neap__task_frames(L, 1);
+  lua_concat(L, 2);
   return 1;
 }
+
+/* ====================================================== } */

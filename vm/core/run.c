@@ -13,6 +13,7 @@
 #include <malloc.h>
 #endif
 
+#define MOST_LISTED 20 /* tasks in the report of a deadlock */
 #define BURST 100000 /* tasks at once that make the end of a run tidy up */
 
 /* The main task is done: the turn in which waiters look at it is the last. */
@@ -25,35 +26,29 @@ static void stop_job(neap_vm *vm, neap__job *job) {
 ** Deadlock
 ** ======================================================= */
 
-/* Lua: pushes the report of all tasks and what they wait for. */
+/* Lua: on an empty stack, pushes the report of all tasks and what they wait
+   for. */
 static int describe_deadlock(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
-  int shown = 0, left = 0;
-  luaL_Buffer b;
+  int left = 0;
+  luaL_checkstack(L, 2 * MOST_LISTED + LUA_MINSTACK, NULL);
   luaL_where(L, 2); /* who called run */
-  luaL_buffinit(L, &b);
-  lua_pushvalue(L, 1);
-  luaL_addvalue(&b);
-  luaL_addstring(&b, "deadlock: every task waits, and nothing is pending that "
+  lua_pushliteral(L, "deadlock: every task waits, and nothing is pending that "
                      "could wake one");
   for (task = vm->tasks; task != NULL; task = task->next) {
-    if (shown == 20) {
+    if (lua_gettop(L) >= 2 * MOST_LISTED + 2) {
       left++;
       continue;
     }
-    shown++;
-    luaL_addstring(&b, "\n\t");
-    lua_pushcfunction(L, neap__future_tostring);
+    lua_pushliteral(L, "\n\t");
     neap__task_push(L, task);
-    lua_call(L, 1, 1);
-    luaL_addvalue(&b);
+    neap__described_push(L, -1, 1);
+    lua_replace(L, -2);
   }
-  if (left > 0) {
+  if (left > 0)
     lua_pushfstring(L, "\n\t... and %d tasks more", left);
-    luaL_addvalue(&b);
-  }
-  luaL_pushresult(&b);
+  lua_concat(L, lua_gettop(L));
   return 1;
 }
 
@@ -208,6 +203,7 @@ int neap__run(lua_State *L) {
   vm->main_interrupted = 0;
   vm->interrupts = 0;
   vm->interrupts_seen = 0;
+  vm->dump_requested = 0;
   lua_pushcfunction(L, make_main);
   lua_pushvalue(L, CORO);
   status = lua_pcall(L, 1, 1, 0); /* -> TASK, or an error */

@@ -127,22 +127,73 @@ void neap__check_coroutine(lua_State *L, int index, const char *function) {
               neap__future_at(L, index) != NULL ? ": await it instead" : "");
 }
 
+void neap__refuse_awaitable(lua_State *L, int index, const char *function,
+                            int level) {
+  const char *hint = "";
+  if (neap__is_async_function(L, index))
+    neap__usage(L, level, "%s: an awaitable expected, got an async function: "
+                          "call it, as in %s(f())", function, function);
+  if (lua_isfunction(L, index))
+    hint = lua_pushfstring(L, ": only async functions can be awaited, as in "
+                              "%s(f())", function);
+  neap__usage(L, level, "%s: an awaitable (coroutine object, Task or Future) "
+                        "expected, got %s%s", function,
+              neap__describe(L, index), hint);
+}
+
+static void check_running(lua_State *L, const char *function) {
+  if (neap__vm(L)->L == NULL)
+    neap__usage(L, 1, "%s: no running event loop: call it in an async "
+                      "function that run() started", function);
+}
+
+/* Lua: create_task(coro [, options [, level]]). The task is said to be
+   created where `level` tells, as in error(). */
 int neap__create_task(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
+  int level = 1;
   if (lua_gettop(L) > 1) {
+    level = (int)luaL_optinteger(L, 3, 1);
     check_name(L);
     lua_replace(L, 2);
     lua_settop(L, 2);
   }
-  if (vm->L == NULL)
-    return neap__usage(L, 1, "create_task: no running event loop: call it in "
-                             "an async function that run() started");
+  check_running(L, "create_task");
   neap__check_coroutine(L, 1, "create_task");
-  neap__task_new(L, 1, 1);
+  neap__task_new(L, 1, level);
   if (lua_gettop(L) > 2 && !lua_isnil(L, 2)) {
     lua_pushvalue(L, 2);
     neap__extra_set(L, -2, "name");
   }
+  return 1;
+}
+
+void neap__task_awaiting(lua_State *L, int level) {
+  neap__ref_push(L, NEAP__AWAIT);
+  neap__coroutine_of(L, -1, -2);
+  neap__task_new(L, -1, level);
+  lua_replace(L, -4);
+  lua_pop(L, 2);
+}
+
+/* Lua: ensure_future(awaitable [, name [, level]]): a Task or Future as it
+   is; for anything else that can be awaited, a task that does it. `name`:
+   of the function that usage errors tell of; `level` as in create_task. */
+int neap__ensure_future(lua_State *L) {
+  const char *name = luaL_optstring(L, 2, "ensure_future");
+  int level = (int)luaL_optinteger(L, 3, 1);
+  if (neap__future_at(L, 1) != NULL) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  check_running(L, name);
+  if (neap__coroutine_at(L, 1) != NULL)
+    neap__task_new(L, 1, level);
+  else if (luaL_getmetafield(L, 1, "__await") != LUA_TNIL) {
+    lua_pushvalue(L, 1);
+    neap__task_awaiting(L, level);
+  }
+  else
+    neap__refuse_awaitable(L, 1, name, 1);
   return 1;
 }
 
@@ -204,7 +255,7 @@ static void settle_error(lua_State *L, int index) {
    that it is destroyed. */
 static int report_destroyed(lua_State *L) {
   int more = lua_toboolean(L, 2);
-  neap__future_tostring(L);
+  neap__described_push(L, 1, 1);
   lua_pushfstring(L, "Task was destroyed but it is pending!\ntask: %s%s",
                   lua_tostring(L, -1),
                   more ? "\n(and so were more tasks)" : "");

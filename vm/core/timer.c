@@ -104,6 +104,10 @@ void neap__timer_stop(neap_vm *vm, neap__timer *timer) {
     (void)resize(vm, heap->capacity / 2);
 }
 
+uint64_t neap__timer_deadline(const neap_vm *vm, const neap__timer *timer) {
+  return vm->timers.entries[timer->position - 1].deadline;
+}
+
 void neap__timers_expire(neap_vm *vm, uint64_t now) {
   neap__heap *heap = &vm->timers;
   while (heap->count > 0 && heap->entries[0].deadline <= now) {

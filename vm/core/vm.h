@@ -143,11 +143,12 @@ typedef enum neap__coroutine_body {
 
 typedef struct neap__coroutine {
   const neap__type *type;
-  uint8_t state;   /* neap__coroutine_state */
-  uint8_t body;    /* neap__coroutine_body */
-  uint8_t packed;  /* the arguments stand in one table (they were many) */
-  uint8_t located; /* the last user value says where it was created */
-  uint32_t nargs;  /* LUA: arguments; SLEEP: 1 when there is a result */
+  uint8_t state;         /* neap__coroutine_state */
+  uint8_t body;          /* neap__coroutine_body */
+  uint8_t located;       /* the last user value says where it was created */
+  uint8_t packed : 1;    /* the arguments stand in one table (many) */
+  uint8_t reusable : 1;  /* LUA: may be given out again after its await */
+  uint32_t nargs;        /* LUA: arguments; SLEEP: 1 when there is a result */
 } neap__coroutine;
 
 /* One with the body SLEEP. */
@@ -172,7 +173,7 @@ typedef struct neap__future {
   neap__queue waiters; /* jobs made ready when it settles */
   uint8_t state;       /* neap__state */
   uint8_t observed;    /* FAILED: somebody has seen the error */
-  uint8_t callbacks;   /* NEAP__EXTRA has a list of Lua callbacks */
+  uint8_t callbacks;   /* NEAP__EXTRA has a set of Lua callbacks */
   uint32_t nresults;   /* FINISHED: how many; more than 1: in a table */
 } neap__future;
 
@@ -320,6 +321,12 @@ struct neap_vm {
   volatile sig_atomic_t interrupts; /* neap_interrupt calls in this run */
   int interrupts_seen;       /* of these, handled by the loop */
   uint64_t interrupt_time;   /* of the last one, when a step saw it */
+  volatile sig_atomic_t dump_requested; /* a neap_dump not yet answered */
+  lua_State *volatile hooked; /* Lua thread whose own hook interrupt.c has
+                                 replaced; it had: */
+  lua_Hook hook;
+  int hook_mask;
+  int hook_count;
 
   neap_report_fn report;     /* diagnostics; NULL: stderr */
   void *report_ud;
@@ -383,7 +390,8 @@ static inline void neap__metatable_push(lua_State *L, const neap__type *type) {
 
 /*
 ** Raises a usage error with the position of the Lua function `level`
-** calls up (1: who called the running C function).
+** calls up (1: who called the running C function), or of the first above
+** it that is not one of Neap's own.
 */
 int neap__usage(lua_State *L, int level, const char *format, ...);
 
@@ -425,6 +433,8 @@ void neap__pool_trim(neap_vm *vm, lua_State *L);
 /* Starts a stopped timer. 0, or NEAP_ENOMEM with nothing changed. */
 int neap__timer_start(neap_vm *vm, neap__timer *timer, uint64_t deadline);
 void neap__timer_stop(neap_vm *vm, neap__timer *timer);
+/* When a started one is due. */
+uint64_t neap__timer_deadline(const neap_vm *vm, const neap__timer *timer);
 /* Moves the timers due at `now` to the ready queue, in their order. */
 void neap__timers_expire(neap_vm *vm, uint64_t now);
 /* The first deadline, or UINT64_MAX. */
@@ -445,6 +455,8 @@ int neap__async(lua_State *L);
 int neap__async_define(lua_State *L);
 /* Lua: sleep(seconds [, result]) */
 int neap__sleep(lua_State *L);
+int neap__iscoroutine(lua_State *L);
+int neap__method(lua_State *L);
 /* Whether the value is an async function. */
 int neap__is_async_function(lua_State *L, int index);
 /* Pushes the name of the coroutine object at `index`. */
@@ -483,6 +495,12 @@ void neap__error_set(lua_State *L, int index);
 
 /* Pushes the results and returns how many, or raises the error. */
 int neap__outcome(lua_State *L, int index);
+/* Gives the future at `to` the error of the one at `from`, with the
+   traceback, and marks it as seen. May raise "not enough memory". */
+void neap__error_copy(lua_State *L, int from, int to);
+/* Lua: what the library calls (stdlib/asyncio). */
+int neap__outcome_copy(lua_State *L);
+int neap__future_failure(lua_State *L);
 /* Pushes the CancelledError that the future's cancel() asked for. */
 void neap__cancelled_push(lua_State *L, int index);
 /* Raises the error of a FAILED or CANCELLED future. */
@@ -505,6 +523,7 @@ extern const luaL_Reg neap__future_methods[];
 /* Fills in a new one; Lua: Future(). */
 void neap__future_prepare(neap__future *f, const neap__type *type);
 int neap__future_make(lua_State *L);
+int neap__isfuture(lua_State *L);
 /* The future at index 1; raises when it is none. */
 neap__future *neap__future_check(lua_State *L);
 void neap__future_init(lua_State *L);
@@ -532,13 +551,19 @@ void neap__task_push_awaited(lua_State *L, int index);
 const char *neap__task_name(lua_State *L, int index);
 /* Ends all tasks without running them again. Cannot fail. */
 void neap__tasks_abandon(neap_vm *vm, lua_State *L);
-/* Lua: create_task(coro [, {name=}]) and the task's own methods. */
+/* Replaces the object with __await at the top by a task that awaits it. */
+void neap__task_awaiting(lua_State *L, int level);
+/* Lua: asyncio's functions that make or find tasks. */
 int neap__create_task(lua_State *L);
+int neap__ensure_future(lua_State *L);
 int neap__current_task(lua_State *L);
 int neap__all_tasks(lua_State *L);
 void neap__task_init(lua_State *L);
 /* Raises a usage error of `function` when the value is no coroutine object. */
 void neap__check_coroutine(lua_State *L, int index, const char *function);
+/* Raises one about a value that cannot be awaited. */
+void neap__refuse_awaitable(lua_State *L, int index, const char *function,
+                            int level);
 
 /* Lua: the C halves of await (vm/lua/await.lua). */
 int neap__await_enter(lua_State *L);
@@ -579,7 +604,7 @@ void neap__handle_init(lua_State *L);
 /* ====================================================== } */
 
 /* {======================================================
-** loop.c: the turn; run.c: run(); interrupt.c: Ctrl-C
+** loop.c: the turn; run.c: run(); interrupt.c: Ctrl-C and its like
 ** ======================================================= */
 
 /* 0, or a libuv error code. */
@@ -652,7 +677,8 @@ void neap__report_text(neap_vm *vm, const char *text, size_t len);
 /* Hands the text at the top of the stack to the host and pops it. */
 void neap__report(lua_State *L);
 /* Pushes a text for the error at `index` and its traceback (may be nil,
-   at the top, popped). May run __tostring. */
+   at the top, popped), with those of the exceptions in a group. May run
+   __tostring. */
 void neap__error_text(lua_State *L, int index);
 /* Pushes the traceback of a thread: async functions named, the loop's
    own frames left out. `from`: the first level. No title line. */
@@ -682,8 +708,29 @@ void neap__where(lua_State *L, int level);
 int neap__coroutine_tostring(lua_State *L);
 int neap__future_tostring(lua_State *L);
 int neap__handle_tostring(lua_State *L);
-/* Pushes the traceback text of a suspended task. */
+/* Lua: task:get_stack() */
 int neap__task_get_stack(lua_State *L);
+/* Each pushes a text about the task at `index`: */
+/* "task 'name'" */
+void neap__task_label(lua_State *L, int index);
+/* "<f() running at file:line>" */
+void neap__task_coroutine(lua_State *L, int index);
+/* the lines of its traceback, innermost first, each after "\n\t" */
+void neap__task_frames(lua_State *L, int index);
+/* About the task or future at `index`: */
+/* `before` and "created at file:line", or "" when that is not known; a
+   plain future knows it in debug mode only */
+void neap__created_push(lua_State *L, int index, const char *before);
+/* ", awaited by task 'name'", or ""; takes as long as there are tasks */
+void neap__awaiter_push(lua_State *L, int index);
+/* tostring, the former if `created`, and the latter */
+void neap__described_push(lua_State *L, int index, int created);
+
+/* Lua: asyncio.dump([file]); dump.c */
+int neap__dump(lua_State *L);
+/* Makes the dump that neap_dump has asked for, on the Lua thread that runs;
+   raises nothing. */
+void neap__dump_requested(neap_vm *vm, lua_State *L);
 
 /* ====================================================== } */
 

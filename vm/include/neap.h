@@ -115,6 +115,19 @@ NEAP_API neap_vm *neap_from_lua(lua_State *L);
 NEAP_API int neap_interrupt(neap_vm *vm);
 
 /*
+** Asks for a dump: the text of asyncio.dump(), which tells what each
+** unfinished task of a run awaits, goes to config.report, at the next
+** instruction of the Lua code that runs, or from the loop when it waits; a
+** function in C that goes on is waited for. A text of more than 8000 bytes
+** comes in several calls of config.report, each with whole lines. Nothing
+** else changes; several requests before the first is answered are one.
+** Returns whether the VM is in `run`: outside there are no tasks, and
+** nothing happens. Async-signal-safe; from a signal handler on the VM's
+** thread, or called plainly on it. The VM must not be closed meanwhile.
+*/
+NEAP_API int neap_dump(neap_vm *vm);
+
+/*
 ** Whether the value at `index` is an error that asks the program to stop
 ** on Ctrl-C (an asyncio.KeyboardInterrupt). Runs no Lua.
 */

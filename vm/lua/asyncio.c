@@ -15,6 +15,9 @@ static int asyncio_time(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"run", neap__run},
     {"create_task", neap__create_task},
+    {"ensure_future", neap__ensure_future},
+    {"isfuture", neap__isfuture},
+    {"iscoroutine", neap__iscoroutine},
     {"gather", neap__gather_make},
     {"Future", neap__future_make},
     {"call_soon", neap__call_soon},
@@ -23,6 +26,7 @@ static const luaL_Reg functions[] = {
     {"all_tasks", neap__all_tasks},
     {"time", asyncio_time},
     {"catch", neap__catch},
+    {"dump", neap__dump},
     {NULL, NULL}};
 
 /* Pushes an embedded Lua file as a function. */
@@ -114,4 +118,12 @@ void neap__open(lua_State *L) {
   lua_insert(L, -2);
   lua_setfield(L, -2, "asyncio");
   lua_pop(L, 1);
+}
+
+void neap__library_functions(lua_State *L) {
+  static const luaL_Reg private[] = {{"copy_outcome", neap__outcome_copy},
+                                     {"failure", neap__future_failure},
+                                     {"method", neap__method},
+                                     {NULL, NULL}};
+  luaL_newlib(L, private);
 }

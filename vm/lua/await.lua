@@ -11,6 +11,7 @@ local enter, arguments, result = ...
 local function await(awaitable)
   local f, object, single = enter(awaitable)
   if f then
+    if single then return f(object) end
     if object then return f(arguments(object)) end
     return f()
   end

@@ -16,4 +16,8 @@ extern const size_t neap__lua_errors_size;
    uses the VM of the state. May raise. */
 void neap__open(lua_State *L);
 
+/* Pushes a table of those functions of the core that only the library's
+   half of asyncio may call (stdlib/asyncio/asyncio.lua). May raise. */
+void neap__library_functions(lua_State *L);
+
 #endif

@@ -42,6 +42,14 @@ local function construct(class, message, fields)
   return setmetatable(object, class)
 end
 
+-- That of a group tells how many exceptions are in it, too.
+local function tostring_group(object)
+  local list = rawget(object, "exceptions")
+  if type(list) ~= "table" then return tostring_error(object) end
+  local n = #list
+  return ("%s (%d sub-exception%s)"):format(tostring_error(object), n, n == 1 and "" or "s")
+end
+
 local class_meta = {
   __call = construct,
   __tostring = function(class) return "<class '" .. class.__name .. "'>" end,
@@ -96,7 +104,9 @@ define("QueueFull", exception)
 define("QueueShutDown", exception)
 define("BrokenBarrierError", exception)
 define("OSError", exception)
-define("ExceptionGroup", exception).__groups = true
+local group = define("ExceptionGroup", exception)
+group.__groups = true
+group.__tostring = tostring_group
 
 -- isinstance(value, class): whether value is an error object of the class
 -- or of one derived from it. Takes any value.

@@ -3,16 +3,20 @@
 --
 -- The core loads this file when a script asks its table `asyncio` for a
 -- name that it has not; a part is loaded when one of its names is first
--- asked for. A part is a file that gets `asyncio` and `method` and returns a
--- table of what it adds to asyncio.
+-- asked for. A part is a file that gets `asyncio`, `method` and `core` and
+-- returns a table of what it adds to asyncio. `core` has what only the
+-- library may call:
+--   method(fn, name): an async function whose coroutine object is used
+--     again after its await; `name`, as in "Lock.acquire", is what people see
+--   copy_outcome(from, to), failure(future): see vm/core/future.c
+--   load_part(name): the file of that name, as a function
 --
-local asyncio, load_part = ...
+local asyncio, core = ...
 
--- method(fn, name): makes the async function that is a method of a class
--- of this library; `name`, as in "Lock.acquire", is what people see.
-local method = asyncio.async
+local pairs, rawget, setmetatable = pairs, rawget, setmetatable
 
 local part_of = {
+  shield = "shield",
   timeout = "timeout",
   timeout_at = "timeout",
   wait_for = "wait_for",
@@ -34,12 +38,12 @@ asyncio.FIRST_COMPLETED = "FIRST_COMPLETED"
 asyncio.FIRST_EXCEPTION = "FIRST_EXCEPTION"
 asyncio.ALL_COMPLETED = "ALL_COMPLETED"
 
-local rawget, pairs = rawget, pairs
-
 local function complete(_, name)
   local part = part_of[name]
   if part == nil then return nil end
-  for key, value in pairs(load_part(part)(asyncio, method)) do asyncio[key] = value end
+  for key, value in pairs(core.load_part(part)(asyncio, core.method, core)) do
+    asyncio[key] = value
+  end
   return rawget(asyncio, name)
 end
 

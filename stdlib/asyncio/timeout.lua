@@ -16,19 +16,21 @@ local call_later, call_soon, current_task = asyncio.call_later, asyncio.call_soo
 local isinstance, time = asyncio.isinstance, asyncio.time
 local CancelledError, TimeoutError = asyncio.CancelledError, asyncio.TimeoutError
 
-local error, setmetatable, type = error, setmetatable, type
+local error, floor, getmetatable = error, math.floor, getmetatable
+local setmetatable, type = setmetatable, type
 
 local Timeout = {}
 Timeout.__index = Timeout
 Timeout.__name = "Timeout"
-Timeout.__metatable = false
 
--- The states: "active", then "expiring" once the deadline has struck; in
--- the end "expired" or "finished".
+-- The states: "active"; "expiring" once the deadline has struck; in the end
+-- "finished" or "expired".
 
--- The callback at the deadline.
+-- The callback at the deadline. A future that is awaited in the block and
+-- is done already goes first (scope.future: wait_for.lua).
 local function strike(scope)
   scope.handle = nil
+  if scope.future and scope.future:done() then return end
   scope.state = "expiring"
   scope.task:cancel()
 end
@@ -48,10 +50,11 @@ local function schedule(scope, when)
   end
 end
 
+-- Makes the scope; called by a tail call.
 local function enter(when, name)
   local task = current_task()
   if task == nil then
-    error(name .. ": outside a task: write it in an async function that run() started", 3)
+    error(name .. ": outside a task: write it in an async function that run() started", 2)
   end
   local scope = setmetatable({
     task = task,
@@ -72,6 +75,10 @@ local function check_seconds(seconds, name)
 end
 
 function Timeout.__close(scope, err)
+  if scope.state == "finished" or scope.state == "expired" then
+    if err == nil then error("timeout: this scope's block was left before", 2) end
+    return
+  end
   if scope.handle then
     scope.handle:cancel()
     scope.handle = nil
@@ -87,23 +94,43 @@ function Timeout.__close(scope, err)
 end
 
 function Timeout.__tostring(scope)
-  local when = scope.deadline and (" when=%.3f"):format(scope.deadline) or ""
-  return ("<Timeout %s%s>"):format(scope.state, when)
+  local when = ""
+  if scope.state == "active" then
+    local deadline = scope.deadline
+    when = deadline and (" when=%.14g"):format(floor(deadline * 1000 + 0.5) / 1000) or " when=nil"
+  end
+  return ("<Timeout [%s]%s>"):format(scope.state, when)
+end
+
+local function check_scope(scope, name)
+  if getmetatable(scope) ~= Timeout then
+    error(("Timeout.%s: a timeout's scope expected, got a %s; write scope:%s()")
+      :format(name, type(scope), name), 3)
+  end
 end
 
 -- scope:when() -> the deadline on the clock of asyncio.time(), or nil
-function Timeout:when() return self.deadline end
+function Timeout.when(scope)
+  check_scope(scope, "when")
+  return scope.deadline
+end
 
 -- scope:expired() -> whether the deadline has struck in the block
-function Timeout:expired() return self.state == "expiring" or self.state == "expired" end
+function Timeout.expired(scope)
+  check_scope(scope, "expired")
+  return scope.state == "expiring" or scope.state == "expired"
+end
 
--- scope:reschedule(when): moves the deadline; nil takes it away
-function Timeout:reschedule(when)
-  check_seconds(when, "reschedule")
-  if self.state ~= "active" then
-    error(("reschedule: the deadline of a timeout that is %s cannot move"):format(self.state), 2)
+-- scope:reschedule(when): moves the deadline; nil takes it away. Usage error
+-- when the deadline has struck or the block was left.
+function Timeout.reschedule(scope, when)
+  check_scope(scope, "reschedule")
+  check_seconds(when, "Timeout.reschedule")
+  if scope.state ~= "active" then
+    error(("Timeout.reschedule: a timeout that is %s has no deadline to move")
+      :format(scope.state), 2)
   end
-  schedule(self, when)
+  schedule(scope, when)
 end
 
 local M = {}

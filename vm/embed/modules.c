@@ -17,7 +17,7 @@
 
 #include <lauxlib.h>
 
-#include "neap.h"
+#include "../lua/bindings.h"
 
 /* Pushes "FOLDER/NAME.EXTENSION" if such a file can be read. */
 static const char *find(lua_State *L, const char *folder, size_t len,
@@ -50,6 +50,41 @@ static void load_c(lua_State *L, const char *file, const char *name) {
   lua_pop(L, 1);
 }
 
+/* A file that is read for lua_load. */
+typedef struct neap__reader {
+  FILE *f;
+  char buffer[BUFSIZ];
+} neap__reader;
+
+static const char *read_piece(lua_State *L, void *ud, size_t *size) {
+  neap__reader *reader = (neap__reader *)ud;
+  (void)L;
+  *size = fread(reader->buffer, 1, sizeof reader->buffer, reader->f);
+  return *size > 0 ? reader->buffer : NULL;
+}
+
+/* As luaL_loadfile, but the chunk is called "[NAME.lua]": so the core knows
+   the library's functions (neap__usage). */
+static int load_lua(lua_State *L, const char *file, const char *name) {
+  neap__reader reader;
+  int status;
+  reader.f = fopen(file, "r");
+  if (reader.f == NULL) {
+    lua_pushfstring(L, "cannot open it");
+    return LUA_ERRFILE;
+  }
+  lua_pushfstring(L, "=[%s.lua]", name);
+  status = lua_load(L, read_piece, &reader, lua_tostring(L, -1), "t");
+  lua_remove(L, -2);
+  if (ferror(reader.f) && status == LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "cannot read it");
+    status = LUA_ERRFILE;
+  }
+  (void)fclose(reader.f); /* opened for reading only: nothing can be lost */
+  return status;
+}
+
 /* Puts the loader of the module in the folders of upvalue 1, and its file,
    on top of the stack, and gives 2; or 0 when there is none. */
 static int load(lua_State *L, const char *name) {
@@ -62,7 +97,7 @@ static int load(lua_State *L, const char *name) {
       return 2;
     }
     if ((file = find(L, folder, len, name, "lua")) != NULL) {
-      if (luaL_loadfile(L, file) != LUA_OK)
+      if (load_lua(L, file, name) != LUA_OK)
         return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
                           name, file, lua_tostring(L, -1));
       lua_pushstring(L, file);
@@ -99,8 +134,10 @@ static int complete(lua_State *L) {
     return 0;
   lua_pop(L, 1);
   lua_pushvalue(L, 1);
+  neap__library_functions(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, load_part, 1);
+  lua_setfield(L, -2, "load_part");
   lua_call(L, 2, 0);
   lua_settop(L, 2);
   lua_gettable(L, 1);

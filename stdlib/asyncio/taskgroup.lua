@@ -1,0 +1,207 @@
+--
+-- taskgroup.lua - a block that owns tasks.
+--
+--   do
+--     local group <close> = asyncio.TaskGroup()
+--     group:create_task(fetch(1))
+--     group:create_task(fetch(2))
+--   end                          -- here all of them have ended
+--
+-- The first child that fails makes the group abort: it cancels the other
+-- children and the task that entered it (the parent), waits until all have
+-- ended, and raises one ExceptionGroup. It takes its own request back then:
+-- so a cancellation of the parent from outside is told from its own by the
+-- count of requests.
+--
+local asyncio, _, core = ...
+
+local failure = core.failure
+local await, catch, create_task = asyncio.await, asyncio.catch, asyncio.create_task
+local current_task, Future = asyncio.current_task, asyncio.Future
+local iscoroutine, isinstance = asyncio.iscoroutine, asyncio.isinstance
+local BaseException, CancelledError = asyncio.BaseException, asyncio.CancelledError
+local Exception, ExceptionGroup = asyncio.Exception, asyncio.ExceptionGroup
+local KeyboardInterrupt = asyncio.KeyboardInterrupt
+
+local error, getmetatable, setmetatable = error, getmetatable, setmetatable
+local tostring = tostring
+
+local TaskGroup = {}
+TaskGroup.__index = TaskGroup
+TaskGroup.__name = "TaskGroup"
+
+-- The unfinished children stand in a list in the order of their creation,
+-- with holes where others have ended.
+
+local function add_child(group, task)
+  local last = group.last + 1
+  if last > 2 * group.count + 32 then -- mostly holes: make it anew
+    local list, place = {}, {}
+    for i = 1, group.last do
+      local child = group.list[i]
+      if child then
+        list[#list + 1] = child
+        place[child] = #list
+      end
+    end
+    group.list, group.place = list, place
+    last = #list + 1
+  end
+  group.list[last], group.place[task], group.last = task, last, last
+  group.count = group.count + 1
+end
+
+local function remove_child(group, task)
+  local place = group.place
+  group.list[place[task]] = false
+  place[task] = nil
+  group.count = group.count - 1
+end
+
+-- Cancels the children.
+local function abort(group)
+  group.aborting = true
+  for i = 1, group.last do
+    local child = group.list[i]
+    if child then child:cancel() end
+  end
+end
+
+-- A child is done.
+local function child_done(group, task)
+  local parent, errors = group.parent, group.errors
+  remove_child(group, task)
+  if group.count == 0 and group.waiter and not group.waiter:done() then
+    group.waiter:set_result()
+  end
+  if parent:done() then return end -- nobody to tell: an error is reported
+  local err = failure(task)
+  if err == nil then return end
+  errors[#errors + 1] = err
+  if group.interrupt == nil and isinstance(err, KeyboardInterrupt) then
+    group.interrupt = err
+  end
+  if not group.aborting then
+    abort(group)
+    group.parent_asked = true
+    parent:cancel()
+  end
+end
+
+-- Waits until the last child has ended, however often the parent is
+-- cancelled. Gives the CancelledError of a cancellation from outside.
+local function wait_for_children(group)
+  local cancellation
+  while group.count > 0 do
+    group.waiter = Future()
+    local ok, err = catch(await, group.waiter)
+    group.waiter = nil
+    if not ok then
+      if not isinstance(err, CancelledError) then error(err, 0) end
+      if not group.parent_asked then cancellation = cancellation or err end
+      if not group.aborting then abort(group) end
+    end
+  end
+  return cancellation
+end
+
+-- An error as asyncio hands it out: an object of an error class.
+local function as_exception(err)
+  if isinstance(err, BaseException) then return err end
+  return Exception(tostring(err), {value = err})
+end
+
+-- Leaving the block. (A nil that is raised in it looks like no error.)
+function TaskGroup.__close(group, err)
+  if group.finished then
+    if err == nil then error("TaskGroup: this group's block was left before", 2) end
+    return
+  end
+  local parent, errors = group.parent, group.errors
+  local cancellation = isinstance(err, CancelledError) and err or nil
+  group.exiting = true
+  if err ~= nil then
+    if isinstance(err, KeyboardInterrupt) then group.interrupt = group.interrupt or err end
+    if not group.aborting then abort(group) end
+  end
+  local from_outside = wait_for_children(group)
+  cancellation = cancellation or from_outside
+  group.finished = true
+  if group.interrupt then error(group.interrupt, 0) end
+  if group.parent_asked and parent:uncancel() == 0 then
+    cancellation = nil -- it was the group's own
+  end
+  if err ~= nil and not isinstance(err, CancelledError) then
+    errors[#errors + 1] = as_exception(err)
+  end
+  if #errors > 0 then
+    if parent:cancelling() > 0 then -- the request from outside strikes later
+      parent:uncancel()
+      parent:cancel()
+    end
+    error(ExceptionGroup("unhandled errors in a TaskGroup", errors), 0)
+  elseif cancellation then
+    error(cancellation, 0)
+  end
+end
+
+function TaskGroup.__tostring(group)
+  local text = "<TaskGroup"
+  if group.count > 0 then text = text .. " tasks=" .. group.count end
+  if #group.errors > 0 then text = text .. " errors=" .. #group.errors end
+  if group.aborting then text = text .. " cancelling" end
+  return text .. (group.finished and " finished>" or ">")
+end
+
+local function check_group(group, name)
+  if getmetatable(group) ~= TaskGroup then
+    error(("TaskGroup.%s: a TaskGroup expected; write group:%s(...)"):format(name, name), 3)
+  end
+end
+
+-- group:create_task(coro, {name=}) -> Task of the group. Usage error when
+-- the group is shutting down or has finished; the coroutine object is closed.
+-- Does not suspend.
+function TaskGroup.create_task(group, coro, options)
+  check_group(group, "create_task")
+  local refusal = group.finished and "is finished" or group.aborting and "is shutting down"
+  if refusal then
+    if iscoroutine(coro) then coro:close() end
+    error("TaskGroup.create_task: the group " .. refusal, 2)
+  end
+  local task = create_task(coro, options, 2)
+  add_child(group, task)
+  task:add_done_callback(group.on_done)
+  return task
+end
+
+-- group:cancel(): cancels the children; the block ends without an error
+-- when its body has ended. (The body itself is not interrupted: a
+-- to-be-closed variable could not keep the CancelledError inside.)
+-- Does not suspend.
+function TaskGroup.cancel(group)
+  check_group(group, "cancel")
+  if not group.aborting and not group.finished then abort(group) end
+end
+
+-- TaskGroup() -> a group, entered by the running task: the value of a
+-- to-be-closed variable. Usage error outside a task.
+local function new()
+  local parent = current_task()
+  if parent == nil then
+    error("TaskGroup: outside a task: write it in an async function that run() started", 2)
+  end
+  local group = {
+    parent = parent,
+    list = {}, last = 0, -- of the children, see add_child
+    place = {}, -- child -> its number in that list
+    count = 0,  -- of unfinished children
+    errors = {},   -- of children, in the order in which they happened
+    aborting = false, finished = false,
+    parent_asked = false, -- the group has cancelled the parent
+  }
+  function group.on_done(task) child_done(group, task) end
+  return setmetatable(group, TaskGroup)
+end
+
+return {TaskGroup = new}

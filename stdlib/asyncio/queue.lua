@@ -1,0 +1,322 @@
+--
+-- queue.lua - Queue: items go from some tasks to others, first in first out.
+--
+--   local queue = asyncio.Queue(10)     -- at most 10 items; no number: any
+--   await(queue:put(item))              -- waits while the queue is full
+--   local item = await(queue:get())     -- waits while it is empty
+--
+-- An item may be any value, nil too. An item, or room, wakes the one that
+-- has waited longest. Should another task be faster between the wake-up and
+-- that waiter's next step, the waiter waits again, behind the others. One
+-- that makes no use of its wake-up (it was cancelled, or comparing the items
+-- failed) passes it on.
+--
+-- This file also makes the other kinds of queue, each by being run again
+-- with a table of what is different there: name; push(queue, item) and
+-- pop(queue), which change `items` (and nothing when they raise).
+--
+local asyncio, method, _, kind = ...
+
+local await, Future = asyncio.await, asyncio.Future
+local QueueEmpty, QueueFull = asyncio.QueueEmpty, asyncio.QueueFull
+local QueueShutDown = asyncio.QueueShutDown
+local is_done, set_result = Future().done, Future().set_result
+
+local error, getmetatable, ipairs = error, getmetatable, ipairs
+local setmetatable, type = setmetatable, type
+local huge, max, min, move = math.huge, math.max, math.min, table.move
+
+local ROOM <const> = 16 -- what `items` has at least; all are powers of two
+
+-- Queue: the items lie in a ring, `items`, from slot `head` + 1 on.
+local fifo = {name = "Queue"}
+
+function fifo.push(queue, item)
+  queue.items[(queue.head + queue.count & queue.room - 1) + 1] = item
+end
+
+function fifo.pop(queue)
+  local items, head = queue.items, queue.head
+  local item = items[head + 1]
+  items[head + 1] = nil
+  queue.head = head + 1 & queue.room - 1
+  return item
+end
+
+kind = kind or fifo
+local push, pop = kind.push, kind.pop
+
+local METATABLE = {} -- stands for the metatable, which scripts cannot reach
+
+local Queue = {__name = kind.name, __metatable = METATABLE}
+Queue.__index = Queue
+
+-- Makes `items` anew, for a burst or after one.
+local function resize(queue, room)
+  local items, head, count = queue.items, queue.head, queue.count
+  local behind_head = min(count, queue.room - head)
+  local new = move(items, head + 1, head + behind_head, 1, {})
+  move(items, 1, count - behind_head, behind_head + 1, new)
+  queue.items, queue.head, queue.room = new, 0, room
+end
+
+-- {======================================================
+-- Waiters: rings of tables, each with the future that is awaited. The list
+-- itself stands between the last and the first.
+-- =======================================================
+
+-- Their fields, in the array part: these are made at every wait.
+local BEFORE <const>, BEHIND <const>, FUTURE <const>, QUEUE <const> = 1, 2, 3, 4
+
+local function new_list()
+  local list = {}
+  list[BEFORE], list[BEHIND] = list, list
+  return list
+end
+
+-- The waiter goes to the end of the list, and its task waits.
+local function wait(waiter, list)
+  local last, future = list[BEFORE], Future()
+  waiter[FUTURE] = future
+  waiter[BEFORE], waiter[BEHIND] = last, list
+  last[BEHIND], list[BEFORE] = waiter, waiter
+  await(future)
+end
+
+local function unlink(waiter)
+  local before, behind = waiter[BEFORE], waiter[BEHIND]
+  before[BEHIND], behind[BEFORE] = behind, before
+  waiter[BEHIND] = false
+end
+
+-- Wakes the first waiter that was not cancelled.
+local function wake_first(list)
+  local waiter = list[BEHIND]
+  while waiter ~= list do
+    local future = waiter[FUTURE]
+    unlink(waiter)
+    if not is_done(future) then return set_result(future) end
+    waiter = list[BEHIND]
+  end
+end
+
+local function wake_all(list)
+  while list[BEHIND] ~= list do wake_first(list) end
+end
+
+-- Whether a waiter that is left was woken and makes no use of it; if it
+-- still waits, takes it out. One that is served has no future any more.
+local function wasted(waiter)
+  if waiter[BEHIND] then
+    unlink(waiter)
+    return false
+  end
+  local future = waiter[FUTURE]
+  return future and not future:cancelled()
+end
+
+-- The metatables of waiters: what to do when one is left.
+local Getter, Putter, Joiner = {}, {}, {__close = wasted}
+
+function Getter.__close(waiter)
+  local queue = waiter[QUEUE]
+  if wasted(waiter) and queue.count > 0 then wake_first(queue.getters) end
+end
+
+function Putter.__close(waiter)
+  local queue = waiter[QUEUE]
+  if wasted(waiter) and queue.count < queue.limit then wake_first(queue.putters) end
+end
+
+-- }======================================================
+
+-- Of a method that got something else than a queue.
+local function refuse(value, name)
+  error(("%s.%s: a %s expected, got a %s; write queue:%s()"):format(
+    kind.name, name, kind.name, type(value), name), 3)
+end
+
+-- There is room: puts the item in.
+local function put_now(queue, item)
+  local count, getters = queue.count, queue.getters
+  if count == queue.room then resize(queue, count * 2) end
+  push(queue, item)
+  queue.count = count + 1
+  queue.unfinished = queue.unfinished + 1
+  if getters[BEHIND] ~= getters then wake_first(getters) end
+end
+
+-- There are items: takes one out.
+local function get_now(queue)
+  local item = pop(queue)
+  local count, room, putters = queue.count - 1, queue.room, queue.putters
+  queue.count = count
+  if room > ROOM and count * 4 < room then resize(queue, room // 2) end
+  if putters[BEHIND] ~= putters then wake_first(putters) end
+  return item
+end
+
+local function wait_for_room(queue, item)
+  local waiter <close> = setmetatable({false, false, false, queue}, Putter)
+  repeat
+    wait(waiter, queue.putters)
+    if queue.closed then error(QueueShutDown(), 0) end
+  until queue.count < queue.limit
+  put_now(queue, item)
+  waiter[FUTURE] = false
+end
+
+-- await(queue:put(item)): waits while the queue is full. QueueShutDown
+-- after shutdown. Suspends only when it must wait.
+Queue.put = method(function(queue, item)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "put") end
+  if queue.closed then error(QueueShutDown(), 0) end
+  if queue.count >= queue.limit then return wait_for_room(queue, item) end
+  put_now(queue, item)
+end, kind.name .. ".put")
+
+-- queue:put_nowait(item). QueueFull when it is full, QueueShutDown after
+-- shutdown. Does not suspend.
+function Queue.put_nowait(queue, item)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "put_nowait") end
+  if queue.closed then error(QueueShutDown(), 0) end
+  if queue.count >= queue.limit then error(QueueFull(), 0) end
+  put_now(queue, item)
+end
+
+local function wait_for_item(queue)
+  local waiter <close> = setmetatable({false, false, false, queue}, Getter)
+  repeat
+    if queue.closed then error(QueueShutDown(), 0) end
+    wait(waiter, queue.getters)
+  until queue.count > 0
+  local item = get_now(queue)
+  waiter[FUTURE] = false
+  return item
+end
+
+-- await(queue:get()) -> the next item: waits while the queue is empty.
+-- QueueShutDown when it is empty after shutdown. Suspends only when it
+-- must wait.
+Queue.get = method(function(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "get") end
+  if queue.count > 0 then return get_now(queue) end
+  return wait_for_item(queue)
+end, kind.name .. ".get")
+
+-- queue:get_nowait() -> the next item. QueueEmpty when it is empty, and
+-- QueueShutDown when it is so after shutdown. Does not suspend.
+function Queue.get_nowait(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "get_nowait") end
+  if queue.count > 0 then return get_now(queue) end
+  error(queue.closed and QueueShutDown() or QueueEmpty(), 0)
+end
+
+-- queue:qsize() -> how many items are in it
+function Queue.qsize(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "qsize") end
+  return queue.count
+end
+
+-- queue:maxsize() -> the number given to the constructor, or 0
+function Queue.maxsize(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "maxsize") end
+  return queue.bound
+end
+
+-- queue:empty() -> whether no item is in it
+function Queue.empty(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "empty") end
+  return queue.count == 0
+end
+
+-- queue:full() -> whether there is no room; never without a maxsize
+function Queue.full(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "full") end
+  return queue.count >= queue.limit
+end
+
+-- queue:task_done(): an item that was put has been dealt with. Usage error
+-- when there is none. Does not suspend.
+function Queue.task_done(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "task_done") end
+  local unfinished = queue.unfinished - 1
+  if unfinished < 0 then
+    error(kind.name .. ".task_done: called more often than items were put", 2)
+  end
+  queue.unfinished = unfinished
+  if unfinished == 0 then wake_all(queue.joiners) end
+end
+
+-- await(queue:join()): waits until task_done was called for every item.
+Queue.join = method(function(queue)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "join") end
+  if queue.unfinished == 0 then return end
+  local waiter <close> = setmetatable({false, false, false, queue}, Joiner)
+  wait(waiter, queue.joiners)
+end, kind.name .. ".join")
+
+-- queue:shutdown(immediate): no more items. Who waits to put one gets
+-- QueueShutDown; who waits for one too, when none is left. `immediate`
+-- drops those that are left, as if they were done. Does not suspend.
+function Queue.shutdown(queue, immediate)
+  if getmetatable(queue) ~= METATABLE then refuse(queue, "shutdown") end
+  if immediate ~= nil and type(immediate) ~= "boolean" then
+    error(("%s.shutdown: true, false or nothing expected, got a %s"):format(
+      kind.name, type(immediate)), 2)
+  end
+  queue.closed = true
+  if immediate then
+    queue.unfinished = max(queue.unfinished - queue.count, 0)
+    queue.items, queue.head, queue.count, queue.room = {}, 0, 0, ROOM
+    if queue.unfinished == 0 then wake_all(queue.joiners) end
+  end
+  wake_all(queue.getters)
+  wake_all(queue.putters)
+end
+
+local function length(list)
+  local n, waiter = 0, list[BEHIND]
+  while waiter ~= list do
+    n, waiter = n + 1, waiter[BEHIND]
+  end
+  return n
+end
+
+function Queue.__tostring(queue)
+  local text = ("<%s maxsize=%s qsize=%d"):format(kind.name, queue.bound, queue.count)
+  for _, what in ipairs{"getters", "putters"} do
+    local n = length(queue[what])
+    if n > 0 then text = ("%s %s=%d"):format(text, what, n) end
+  end
+  if queue.unfinished > 0 then text = text .. " unfinished=" .. queue.unfinished end
+  return text .. (queue.closed and " shutdown>" or ">")
+end
+
+-- Queue([maxsize]) -> a queue for at most so many items; for any number of
+-- them when maxsize is 0, negative or left out.
+local function new(maxsize)
+  if maxsize == nil then
+    maxsize = 0
+  elseif type(maxsize) ~= "number" then
+    error(("%s: a number or nil expected as maxsize, got a %s"):format(
+      kind.name, type(maxsize)), 2)
+  elseif maxsize ~= maxsize then
+    error(kind.name .. ": the maxsize is not a number (NaN)", 2)
+  end
+  return setmetatable({
+    bound = maxsize,
+    limit = maxsize > 0 and maxsize or huge,
+    items = {},
+    head = 0,
+    count = 0,      -- of items
+    room = ROOM,    -- for items, before `items` is made anew
+    unfinished = 0, -- items put less calls of task_done
+    closed = false, -- has been shut down
+    getters = new_list(),
+    putters = new_list(),
+    joiners = new_list(),
+  }, Queue)
+end
+
+return {[kind.name] = new}

@@ -196,7 +196,7 @@ static neap__coroutine *new_call(neap_vm *vm, lua_State *L) {
     values = 1;
   }
   c = make(vm, L, NEAP__LUA, 1 + values);
-  c->packed = (values != n) & 1;
+  c->packed = values != n;
   c->nargs = (uint32_t)n;
   lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
   lua_setiuservalue(L, -2, 1);
@@ -236,7 +236,7 @@ static int method_call(lua_State *L) {
     return 1;
   }
   c = new_call(vm, L);
-  c->reusable = !c->packed & 1;
+  c->reusable = c->packed == 0;
   watch(L);
   lua_pushvalue(L, -1);
   lua_replace(L, lua_upvalueindex(UP_SPARE));

@@ -7,6 +7,8 @@ stds.neap = {
 }
 std = "lua54+neap"
 
+exclude_files = {"build"}
+
 -- The statement `function async.main() ... end` defines the global `main`,
 -- which luacheck cannot know: each file may use those that it defines.
 local defining = io.popen([[

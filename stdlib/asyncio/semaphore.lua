@@ -1,0 +1,197 @@
+--
+-- semaphore.lua - Semaphore, BoundedSemaphore: so many holders at a time.
+--
+--   local limit = asyncio.Semaphore(10)
+--   do
+--     local guard <close> = await(limit:acquire())
+--     await(fetch(url))
+--   end                          -- releases, however the block is left
+--
+-- Waiters get permits in the order in which they came. A permit goes
+-- straight to the waiter that is woken for it; if that one is cancelled
+-- before it runs, it hands the permit on.
+--
+-- A guard stands for one hold. A release by hand ends the latest hold of
+-- the task that calls it, if it has one, so that the guard of that hold is
+-- refused and takes nobody else's permit.
+--
+local asyncio, method = ...
+
+local await, current_task, Future = asyncio.await, asyncio.current_task, asyncio.Future
+
+local error, setmetatable, type = error, setmetatable, type
+local maxinteger, tointeger = math.maxinteger, math.tointeger
+
+local Semaphore = {}
+Semaphore.__index = Semaphore
+Semaphore.__metatable = false
+
+-- The waiters that nobody has woken are a list, from sem.first to sem.last.
+local BEFORE <const>, BEHIND <const>, FUTURE <const> = 1, 2, 3
+local SEMAPHORE <const>, WOKEN <const> = 4, 5
+
+-- Takes a waiter out of the list, if it is in it.
+local function unlink(sem, waiter)
+  local before, behind = waiter[BEFORE], waiter[BEHIND]
+  if before then
+    before[BEHIND] = behind
+  elseif sem.first == waiter then
+    sem.first = behind
+  else
+    return
+  end
+  if behind then behind[BEFORE] = before else sem.last = before end
+end
+
+-- The first waiter that is not cancelled, or false.
+local function first_waiter(sem)
+  local first = sem.first
+  while first and first[FUTURE]:cancelled() do
+    unlink(sem, first)
+    first = sem.first
+  end
+  return first
+end
+
+-- Gives a free permit to the first waiter; whether there was one.
+local function wake_next(sem)
+  local waiter = first_waiter(sem)
+  if not waiter then return false end
+  unlink(sem, waiter)
+  waiter[WOKEN] = true
+  sem.woken = sem.woken + 1
+  sem.value = sem.value - 1
+  waiter[FUTURE]:set_result(true)
+  return true
+end
+
+local Waiter = {}
+
+-- The end of a wait, by a wake-up or by an error.
+function Waiter.__close(waiter, err)
+  local sem = waiter[SEMAPHORE]
+  if waiter[WOKEN] then
+    sem.woken = sem.woken - 1
+    if err ~= nil then sem.value = sem.value + 1 end
+  else
+    unlink(sem, waiter)
+  end
+  while sem.value > 0 and wake_next(sem) do end -- those who came meanwhile
+end
+
+-- Waits until the caller is given a permit.
+local function wait(sem)
+  local last = sem.last
+  local waiter <close> = setmetatable({last, false, Future(), sem, false}, Waiter)
+  if last then last[BEHIND] = waiter else sem.first = waiter end
+  sem.last = waiter
+  await(waiter[FUTURE])
+end
+
+-- Whether a newcomer must wait: nobody overtakes.
+local function is_locked(sem)
+  return sem.value == 0 or sem.woken > 0 or first_waiter(sem) ~= false
+end
+
+local function check(value, name)
+  if type(value) ~= "table" or value.holds == nil then
+    error(("Semaphore.%s: a Semaphore expected, got a %s; write semaphore:%s()")
+      :format(name, type(value), name), 3)
+  end
+end
+
+-- Ends a hold. Raises an error at level 3 when there is none.
+local function release(sem)
+  if sem.value >= sem.bound then
+    error("BoundedSemaphore.release: all permits are back already", 3)
+  end
+  sem.value = sem.value + 1
+  if sem.first then wake_next(sem) end
+end
+
+-- semaphore:acquire() -> a guard, whose end releases the permit. Waits for a
+-- permit and for those who came before.
+Semaphore.acquire = method(function(sem)
+  if sem == nil or sem.holds == nil then check(sem, "acquire") end
+  local task, value = current_task(), sem.value
+  local guard = setmetatable({task}, sem.guard_meta)
+  if value > 0 and not sem.first and sem.woken == 0 or not is_locked(sem) then
+    sem.value = value - 1
+  else
+    wait(sem)
+  end
+  sem.holds[task] = guard
+  return guard
+end, "Semaphore.acquire")
+
+-- semaphore:release(): one permit more. A usage error when a BoundedSemaphore
+-- has all of its permits.
+function Semaphore:release()
+  check(self, "release")
+  release(self)
+  local task = current_task()
+  local guard = task and self.holds[task]
+  if guard then
+    guard[1] = false
+    self.holds[task] = nil
+  end
+end
+
+-- semaphore:locked() -> whether acquire() would wait
+function Semaphore:locked()
+  check(self, "locked")
+  return is_locked(self)
+end
+
+function Semaphore.__tostring(sem)
+  local n, waiter = sem.woken, sem.first
+  while waiter do n, waiter = n + 1, waiter[BEHIND] end
+  return ("<%s %s%s>"):format(sem.name,
+    is_locked(sem) and "locked" or ("unlocked value=%d"):format(sem.value),
+    n == 0 and "" or (" waiters=%d"):format(n))
+end
+
+local by_task = {__mode = "k"}
+
+-- To be called by a tail call: its errors have its caller's position.
+local function new(name, value, bounded)
+  if value == nil then value = 1 end
+  local n = type(value) == "number" and tointeger(value)
+  if not n or n < 0 then
+    error(name .. ": a whole number of permits expected, at least 0", 2)
+  end
+  local sem = {
+    name = name,
+    first = false,
+    last = false,
+    value = n,
+    bound = bounded and n or maxinteger,
+    woken = 0, -- waiters that have a permit and have not run yet
+    holds = setmetatable({}, by_task), -- task -> the guard of its latest hold
+  }
+  sem.guard_meta = {
+    __name = name .. " guard",
+    __metatable = false,
+    __close = function(guard)
+      local task = guard[1]
+      if not task then
+        error(name .. ": the hold of this guard has ended before: "
+          .. "by release(), or the guard was closed twice", 2)
+      end
+      guard[1] = false
+      if sem.holds[task] == guard then sem.holds[task] = nil end
+      release(sem)
+    end,
+  }
+  return setmetatable(sem, Semaphore)
+end
+
+local M = {}
+
+-- Semaphore(value): so many permits, 1 when left out
+function M.Semaphore(value) return new("Semaphore", value, false) end
+
+-- BoundedSemaphore(value): one that never has more permits than at first
+function M.BoundedSemaphore(value) return new("BoundedSemaphore", value, true) end
+
+return M

@@ -28,14 +28,14 @@ local function number(value)
 end
 
 -- The entries of one metric that were measured, each with its summary and its ratio to Neap; and Neap's median. Without
--- Neap, which comes first in every row, no ratios.
+-- Neap, which comes first in every row, no ratios. (Where Neap takes part twice, the first is meant.)
 local function measured(result, index)
   local list, neap, ours = {}, nil, nil
   for i, entry in ipairs(result.row.entries) do
     local values = result.values[i] and result.values[i][index]
     if values and #values > 0 then
       local item = { entry = entry, stats = summary(values) }
-      if entry.peer == "neap" then neap, ours = item.stats.median, values end
+      if i == 1 then neap, ours = item.stats.median, values end
       item.ratio = ours and ratio_of(values, ours)
       list[#list + 1] = item
     end
@@ -48,6 +48,11 @@ local function verdict(target, list, neap)
   if not neap then return "not measured" end
   if target.limit then
     return ("%s, %s"):format(number(neap), neap <= target.limit and "met" or "missed")
+  end
+  if target.growth then
+    local growth = list[2] and list[2].ratio * target.factor
+    if not growth then return "not measured" end
+    return ("%.1f, %s"):format(growth, growth <= target.growth and "met" or "missed")
   end
   local best
   for _, item in ipairs(list) do

@@ -10,7 +10,9 @@
 --             a slow peer needs fewer to be measured as well)
 --   metrics   one for each number a program prints: unit, what, targets
 -- A target compares Neap with another: `ratio` says how many times the peer's figure its own may be at most (where
--- the peer takes part several times, its best), `limit` is an absolute bound. The text is for people.
+-- the peer takes part several times, its best), `limit` is an absolute bound. Or it compares the row's second entry
+-- with its first: `growth` says how many times as long it may take, `factor` how many times as much it does of what
+-- the figure is for. The text is for people.
 
 local function half(runs) return runs // 2 + 1 end
 
@@ -108,6 +110,60 @@ local rows = {
     } } },
   },
 }
+
+-- asyncio's own functions and classes
+for _, row in ipairs {
+  { name = "lock", what = "take and give back a lock that nobody else wants", n = 1000000, unit = "a round trip" },
+  { name = "pingpong", what = "two tasks, a Queue(1) each way", n = 200000, unit = "a round trip" },
+  { name = "semaphore", what = "1000 tasks wait for one of 10 places, hold it for a turn", n = 200000,
+    unit = "an acquire" },
+  { name = "gather", what = "gather 100,000 coroutines that do not suspend", n = 300000, quick_n = 100000,
+    unit = "a coroutine" },
+  { name = "wait_for", what = "wait_for around a coroutine that does not suspend", n = 300000, unit = "a wait_for",
+    other = { peer = "python", note = "timeout()", arg = "timeout" } },
+  { name = "taskgroup", what = "a TaskGroup of 1000 tasks that do not suspend", n = 300000, unit = "a task" },
+  { name = "cancel", what = "cancel and join 100,000 tasks that sleep", n = 300000, quick_n = 100000,
+    unit = "a task" },
+} do
+  row.entries = { { peer = "neap" }, { peer = "python" }, { peer = "uvloop" }, row.other }
+  row.metrics = { { unit = "ns", what = row.unit, targets = {
+    { peer = "python", ratio = 1 / 3, text = "at most 1/3 of asyncio" },
+  } } }
+  rows[#rows + 1] = row
+end
+
+-- Linear cost: Neap with n operations among `size` tasks, waiters or timers, then 10 times as many of both. Where there
+-- is no `size`, n is the size.
+local function grows(factor)
+  return { { growth = 12, factor = factor, text = "10 times as many take at most 12 times as long" } }
+end
+local each = { { unit = "ns", what = "each", targets = grows(10) } }
+local together = {
+  { unit = "bytes", what = "each", targets = {} },
+  { unit = "s", what = "to create them", targets = grows(1) },
+}
+for _, linear in ipairs {
+  { "create", 100000, 1000, "1000 tasks", each },
+  { "sleeping", 100000, nil, "%n tasks", together },
+  { "timers", 100000, nil, "%n timers", each },
+  { "lock", 20000, 1000, "1000 waiters", each },
+  { "pingpong", 20000, 1000, "1000 pairs of tasks at two queues", each },
+  { "semaphore", 20000, 1000, "1000 waiters", each },
+  { "gather", 100000, 10000, "10,000 coroutines", each },
+  { "wait_for", 20000, 1000, "1000 other tasks with a deadline", each },
+  { "taskgroup", 50000, 1000, "1000 tasks", each },
+  { "cancel", 50000, 10000, "10,000 tasks", each },
+} do
+  local program, n, size, things, metrics = table.unpack(linear, 1, 5)
+  rows[#rows + 1] = {
+    name = "linear-" .. program, program = program, n = n, quick_n = n // 5, metrics = metrics,
+    what = things .. ", then 10 times as many",
+    entries = {
+      { peer = "neap", arg = size },
+      { peer = "neap", note = "10 times as many", n = 10 * n, arg = size and 10 * size },
+    },
+  }
+end
 
 -- synchronous Lua: the same program on both
 for _, sync in ipairs {

@@ -1,5 +1,6 @@
--- A task's whole life: create trivial tasks in batches of 1000, then await each; prints ns per task.
-local BATCH = 1000
+-- A task's whole life: create trivial tasks in batches of BATCH, then await each; prints ns per task.
+-- usage: create.lua N [BATCH]
+local BATCH = math.tointeger(arg[2] or 1000)
 local batches = math.tointeger(arg[1]) // BATCH
 
 local one = async(function() return 1 end)

@@ -16,24 +16,21 @@ void neap__anchor_init(lua_State *L) {
 
 /* Room for one number more. */
 static void slots_grow(neap_vm *vm, lua_State *L) {
-  void *ud;
-  lua_Alloc alloc = lua_getallocf(L, &ud);
   uint32_t capacity = vm->anchors_capacity;
   uint32_t larger = capacity == 0 ? 64 : capacity * 2;
   uint32_t *slots =
-      (uint32_t *)alloc(ud, vm->anchor_slots, capacity * sizeof *slots,
-                        larger * sizeof *slots);
+      (uint32_t *)neap__alloc(vm, vm->anchor_slots, capacity * sizeof *slots,
+                              larger * sizeof *slots);
   if (slots == NULL)
     luaL_error(L, "not enough memory");
   vm->anchor_slots = slots;
   vm->anchors_capacity = larger;
 }
 
-static void slots_free(neap_vm *vm, lua_State *L) {
-  void *ud;
-  lua_Alloc alloc = lua_getallocf(L, &ud);
+void neap__anchor_free(neap_vm *vm) {
   if (vm->anchor_slots != NULL)
-    alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t), 0);
+    (void)neap__alloc(vm, vm->anchor_slots,
+                      vm->anchors_capacity * sizeof(uint32_t), 0);
   vm->anchor_slots = NULL;
   vm->anchors_capacity = 0;
   vm->anchors_free = 0;
@@ -125,7 +122,7 @@ void neap__pool_trim(neap_vm *vm, lua_State *L) {
   pool_empty(vm, L);
   if (vm->anchors_used > 0)
     return; /* something is left that still needs its number */
-  slots_free(vm, L);
+  neap__anchor_free(vm);
   lua_pushcfunction(L, shrink);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1); /* it stays large */

@@ -23,22 +23,20 @@ static void poller_closed(uv_handle_t *handle) {
 }
 
 static int pollers_open(neap_vm *vm) {
-  void *ud;
-  lua_Alloc alloc = lua_getallocf(vm->main, &ud);
-  neap__pollers *p = (neap__pollers *)alloc(ud, NULL, 0, sizeof *p);
+  neap__pollers *p = (neap__pollers *)neap__alloc(vm, NULL, 0, sizeof *p);
   int status;
   if (p == NULL)
     return UV_ENOMEM;
   status = uv_async_init(vm->loop, &p->wakeup, wakeup_comes);
   if (status != 0) {
-    (void)alloc(ud, p, sizeof *p, 0);
+    (void)neap__alloc(vm, p, sizeof *p, 0);
     return status;
   }
   (void)uv_timer_init(vm->loop, &p->alarm); /* cannot fail */
   uv_unref((uv_handle_t *)&p->wakeup); /* alone, it is nothing to wait for */
   p->alarm.data = p->wakeup.data = p;
-  p->alloc = alloc;
-  p->ud = ud;
+  p->alloc = vm->alloc;
+  p->ud = vm->alloc_ud;
   p->open = 2;
   vm->pollers = p;
   return 0;

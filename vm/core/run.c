@@ -9,10 +9,6 @@
 */
 #include "vm.h"
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #define MOST_LISTED 20 /* tasks in the report of a deadlock */
 #define BURST 100000 /* tasks at once that make the end of a run tidy up */
 
@@ -104,18 +100,11 @@ static void drop_rest(neap_vm *vm, lua_State *L) {
   neap__pool_trim(vm, L);
 }
 
-/*
-** After a burst of tasks: collects them, and lets the C library give its
-** heap back to the system, which it does not do by itself.
-*/
+/* After a burst of tasks: collects them, and gives their memory back. */
 static void return_memory(neap_vm *vm, lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
-#if defined(__GLIBC__)
-  if (vm->plain_memory)
-    malloc_trim(0);
-#else
-  (void)vm;
-#endif
+  if (vm->alloc == neap__malloc)
+    neap__memory_trim(&vm->memory);
 }
 
 /* ====================================================== } */

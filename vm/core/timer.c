@@ -61,11 +61,9 @@ static void sift_down(neap__heap *heap, uint32_t i, entry e) {
 /* Gives the array `capacity` entries. 0, or NEAP_ENOMEM. */
 static int resize(neap_vm *vm, uint32_t capacity) {
   neap__heap *heap = &vm->timers;
-  void *ud;
-  lua_Alloc alloc = lua_getallocf(vm->main, &ud);
-  entry *entries = (entry *)alloc(ud, heap->entries,
-                                  heap->capacity * sizeof *entries,
-                                  capacity * sizeof *entries);
+  entry *entries =
+      (entry *)neap__alloc(vm, heap->entries, heap->capacity * sizeof *entries,
+                           capacity * sizeof *entries);
   if (entries == NULL && capacity > 0)
     return NEAP_ENOMEM;
   heap->entries = entries;
@@ -121,9 +119,9 @@ uint64_t neap__timers_next(const neap_vm *vm) {
   return vm->timers.count > 0 ? vm->timers.entries[0].deadline : UINT64_MAX;
 }
 
-void neap__timers_free(neap_vm *vm, lua_Alloc alloc, void *ud) {
+void neap__timers_free(neap_vm *vm) {
   if (vm->timers.entries != NULL)
-    (void)alloc(ud, vm->timers.entries, vm->timers.capacity * sizeof(entry), 0);
+    (void)resize(vm, 0);
 }
 
 uint64_t neap__deadline(double seconds) {

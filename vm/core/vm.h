@@ -232,6 +232,19 @@ typedef struct neap__gather {
 
 /* ====================================================== } */
 
+/* Where Lua's small blocks come from (alloc.c). */
+#define NEAP__LARGEST 768
+#define NEAP__GRAIN 8
+
+typedef struct neap__memory {
+  struct neap__block *idle[NEAP__LARGEST / NEAP__GRAIN + 1]; /* by size */
+  char *fresh; /* what was never used of the newest region, up to */
+  char *end;
+  struct neap__region *regions;
+  size_t count;    /* of regions */
+  size_t sweep_at; /* this many */
+} neap__memory;
+
 /* An idle Lua thread, ready for the next task. */
 typedef struct neap__thread {
   lua_State *L;
@@ -272,13 +285,15 @@ typedef enum neap__ref {
 
 struct neap_vm {
   int refs[NEAP__REFS];      /* see neap__ref */
+  lua_Alloc alloc;           /* the host's, or malloc: for all but Lua */
+  void *alloc_ud;
+  neap__memory memory;       /* for Lua, unless the host's allocator is */
   lua_State *main;           /* the VM's first Lua thread */
   lua_State *volatile L;     /* the one that is in `run`, or NULL */
   neap__task *volatile current; /* the task whose step runs, or NULL */
   lua_State *volatile running; /* the Lua thread that runs, for hooks */
   uint8_t suspending;        /* an await is on its way to the loop */
   uint8_t debug;             /* debug mode */
-  uint8_t plain_memory;      /* from malloc, not from the host's allocator */
   uint8_t async_used;        /* a script has made an async function */
   uint8_t ending;            /* run cancels all tasks, each once */
   uint8_t main_xpcall;       /* the main thread has called xpcall */
@@ -362,6 +377,26 @@ static inline void neap__ref_set(lua_State *L, int ref) {
 }
 
 /* {======================================================
+** alloc.c: memory
+** ======================================================= */
+
+/* malloc as a lua_Alloc; and one for Lua, `ud` is a neap__memory. */
+void *neap__malloc(void *ud, void *block, size_t old, size_t size);
+void *neap__memory_alloc(void *ud, void *block, size_t old, size_t size);
+/* Gives idle memory back to the system. Cannot fail. */
+void neap__memory_trim(neap__memory *m);
+/* Frees all of it. */
+void neap__memory_free(neap__memory *m);
+
+/* Memory of the core's own, by the rules of a lua_Alloc. */
+static inline void *neap__alloc(neap_vm *vm, void *block, size_t old,
+                                size_t size) {
+  return vm->alloc(vm->alloc_ud, block, old, size);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
 ** object.c: userdata, metatables, usage errors
 ** ======================================================= */
 
@@ -409,6 +444,8 @@ const char *neap__describe(lua_State *L, int index);
 ** ======================================================= */
 
 void neap__anchor_init(lua_State *L);
+/* Frees the numbers; all anchors are dropped, or Lua has closed. */
+void neap__anchor_free(neap_vm *vm);
 /* Keeps the top value, which stays, alive until neap__anchor_drop. Raises
    only "not enough memory", with nothing changed. */
 uint32_t neap__anchor(neap_vm *vm, lua_State *L);
@@ -439,7 +476,7 @@ uint64_t neap__timer_deadline(const neap_vm *vm, const neap__timer *timer);
 void neap__timers_expire(neap_vm *vm, uint64_t now);
 /* The first deadline, or UINT64_MAX. */
 uint64_t neap__timers_next(const neap_vm *vm);
-void neap__timers_free(neap_vm *vm, lua_Alloc alloc, void *ud);
+void neap__timers_free(neap_vm *vm);
 /* Now + seconds (may be negative), rounded up to a ns; never wraps. seconds
    is no NaN. */
 uint64_t neap__deadline(double seconds);

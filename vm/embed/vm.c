@@ -1,7 +1,6 @@
 /*
 ** vm.c - the life of a VM (neap.h): configuration, birth, death.
 */
-#include <stdlib.h>
 #include <string.h>
 
 #include <lualib.h>
@@ -14,16 +13,6 @@ static const char vm_key = 0; /* the VM, in the registry */
 
 NEAP_API void neap_config_init(neap_config *config) {
   memset(config, 0, sizeof *config);
-}
-
-static void *plain_alloc(void *ud, void *block, size_t old, size_t size) {
-  (void)ud;
-  (void)old;
-  if (size == 0) {
-    free(block);
-    return NULL;
-  }
-  return block == NULL ? malloc(size) : realloc(block, size);
 }
 
 /* Lua: the configuration, light userdata. Everything that can raise. */
@@ -42,17 +31,16 @@ static int open_libraries(lua_State *L) {
 }
 
 /* Frees a VM, also one that is not whole. */
-static void destroy(neap_vm *vm, lua_Alloc alloc, void *ud) {
+static void destroy(neap_vm *vm) {
   if (vm->main != NULL)
     lua_close(vm->main); /* finalizers may report, warn, and even run */
-  neap__timers_free(vm, alloc, ud);
-  if (vm->anchor_slots != NULL)
-    (void)alloc(ud, vm->anchor_slots, vm->anchors_capacity * sizeof(uint32_t),
-                0);
+  neap__memory_free(&vm->memory);
+  neap__timers_free(vm);
+  neap__anchor_free(vm);
   if (vm->warning != NULL)
-    (void)alloc(ud, vm->warning, vm->warning_size, 0);
+    (void)neap__alloc(vm, vm->warning, vm->warning_size, 0);
   neap__loop_close(vm);
-  (void)alloc(ud, vm, sizeof *vm, 0);
+  (void)neap__alloc(vm, vm, sizeof *vm, 0);
 }
 
 NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
@@ -64,12 +52,16 @@ NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
     neap_config_init(&defaults);
     config = &defaults;
   }
-  alloc = config->alloc != NULL ? config->alloc : plain_alloc;
+  alloc = config->alloc != NULL ? config->alloc : neap__malloc;
   vm = (neap_vm *)alloc(config->alloc_ud, NULL, 0, sizeof *vm);
   if (vm == NULL)
     return NEAP_ENOMEM;
   memset(vm, 0, sizeof *vm);
-  vm->main = lua_newstate(alloc, config->alloc_ud);
+  vm->alloc = alloc;
+  vm->alloc_ud = config->alloc_ud;
+  vm->main = config->alloc != NULL
+                 ? lua_newstate(alloc, config->alloc_ud)
+                 : lua_newstate(neap__memory_alloc, &vm->memory);
   if (vm->main == NULL)
     goto err;
   *neap__extra(vm->main) = (uintptr_t)vm;
@@ -79,7 +71,6 @@ NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
   vm->report = config->report;
   vm->report_ud = config->report_ud;
   vm->debug = config->debug != 0;
-  vm->plain_memory = config->alloc == NULL;
   lua_pushcfunction(vm->main, open_libraries);
   lua_pushlightuserdata(vm->main, (void *)(uintptr_t)config);
   if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK)
@@ -87,19 +78,16 @@ NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
   *out = vm;
   return 0;
 err:
-  destroy(vm, alloc, config->alloc_ud);
+  destroy(vm);
   return NEAP_ENOMEM;
 }
 
 NEAP_API int neap_close(neap_vm *vm) {
-  void *ud;
-  lua_Alloc alloc;
   if (vm == NULL)
     return 0;
   if (vm->L != NULL)
     return NEAP_EBUSY;
-  alloc = lua_getallocf(vm->main, &ud);
-  destroy(vm, alloc, ud);
+  destroy(vm);
   return 0;
 }
 

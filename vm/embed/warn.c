@@ -10,10 +10,8 @@
 static void add(neap_vm *vm, const char *piece) {
   size_t len = strlen(piece), needed = vm->warning_len + len;
   if (needed > vm->warning_size) {
-    void *ud;
-    lua_Alloc alloc = lua_getallocf(vm->main, &ud);
     size_t size = needed < 120 ? 120 : needed * 2;
-    char *text = (char *)alloc(ud, vm->warning, vm->warning_size, size);
+    char *text = (char *)neap__alloc(vm, vm->warning, vm->warning_size, size);
     if (text == NULL)
       len = vm->warning_size - vm->warning_len;
     else {

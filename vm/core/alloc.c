@@ -1,0 +1,229 @@
+/*
+** alloc.c - the memory of a VM whose host gives it no allocator.
+**
+** Lua makes and drops small blocks all the time, and says the size when it
+** drops one. So the small ones are cut from regions, and stand in a list
+** for their size while idle: no header, and a few instructions each, where
+** malloc takes a hundred. The others are malloc's.
+**
+** A region whose blocks are all idle goes back to malloc: looked for by
+** neap__memory_trim, and whenever the number of regions has doubled, so
+** that the room that one size once took serves other sizes, too.
+**
+** Who looks for bugs, with assertions on, gets all blocks from malloc, for
+** sanitizers and valgrind to see.
+*/
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm.h"
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#define REGION ((size_t)32 * 1024) /* aligned as well: see region_of */
+#define FEW_REGIONS 32             /* not worth looking for idle ones */
+
+void *neap__malloc(void *ud, void *block, size_t old, size_t size) {
+  (void)ud;
+  (void)old;
+  if (size == 0) {
+    free(block);
+    return NULL;
+  }
+  return realloc(block, size);
+}
+
+#ifdef NDEBUG
+
+typedef struct neap__block { /* an idle one */
+  struct neap__block *next;
+} block;
+
+typedef struct neap__region {
+  struct neap__region *next;
+  size_t idle; /* bytes, while they are counted */
+} region;
+
+#define HEADER 16 /* malloc's own; so that regions lie side by side */
+#define USABLE (REGION - HEADER - sizeof(region)) /* for blocks */
+
+static region *region_of(void *p) {
+  return (region *)((uintptr_t)p & ~(uintptr_t)(REGION - 1));
+}
+
+static size_t class_of(size_t size) {
+  return (size + NEAP__GRAIN - 1) / NEAP__GRAIN;
+}
+
+static void put(neap__memory *m, void *p, size_t class) {
+  block *b = (block *)p;
+  b->next = m->idle[class];
+  m->idle[class] = b;
+}
+
+/* Frees the regions in which all is idle. */
+static void sweep(neap__memory *m) {
+  region *r, **link = &m->regions;
+  size_t class;
+  block *b, **next;
+  if (m->fresh != m->end)
+    region_of(m->fresh)->idle = (size_t)(m->end - m->fresh);
+  for (class = 1; class <= class_of(NEAP__LARGEST); class++) {
+    for (b = m->idle[class]; b != NULL; b = b->next)
+      region_of(b)->idle += class * NEAP__GRAIN;
+  }
+  if (m->fresh != m->end && region_of(m->fresh)->idle == USABLE)
+    m->fresh = m->end = NULL;
+  for (class = 1; class <= class_of(NEAP__LARGEST); class++) {
+    for (next = &m->idle[class]; (b = *next) != NULL;) {
+      if (region_of(b)->idle == USABLE)
+        *next = b->next;
+      else
+        next = &b->next;
+    }
+  }
+  while ((r = *link) != NULL) {
+    if (r->idle == USABLE) {
+      *link = r->next;
+      free(r);
+      m->count--;
+    }
+    else {
+      r->idle = 0;
+      link = &r->next;
+    }
+  }
+  m->sweep_at = 2 * m->count;
+}
+
+/* A large block; idle regions may be what the system is short of. */
+static void *make_large(neap__memory *m, size_t size) {
+  void *p = malloc(size);
+  if (p == NULL) {
+    sweep(m);
+    p = malloc(size);
+  }
+  return p;
+}
+
+/* False: no memory. */
+static int add_region(neap__memory *m) {
+  void *p;
+  region *r;
+  if (posix_memalign(&p, REGION, REGION - HEADER) != 0)
+    return 0;
+  r = (region *)p;
+  r->next = m->regions;
+  r->idle = 0;
+  m->regions = r;
+  m->count++;
+  m->fresh = (char *)(r + 1);
+  m->end = m->fresh + USABLE;
+  return 1;
+}
+
+/* Memory has ended: smaller blocks can be cut from a larger one. */
+static int cut_up(neap__memory *m, size_t class) {
+  for (; class <= class_of(NEAP__LARGEST); class++) {
+    block *b = m->idle[class];
+    if (b != NULL) {
+      m->idle[class] = b->next;
+      m->fresh = (char *)b;
+      m->end = m->fresh + class * NEAP__GRAIN;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* A block that has never been one. */
+static void *make_fresh(neap__memory *m, size_t class) {
+  size_t rest = (size_t)(m->end - m->fresh);
+  void *p;
+  if (rest < class * NEAP__GRAIN) {
+    if (rest > 0) /* serves as a smaller block */
+      put(m, m->fresh, class_of(rest));
+    m->fresh = m->end = NULL;
+    if (m->count >= FEW_REGIONS && m->count >= m->sweep_at)
+      sweep(m);
+    if (!add_region(m) && !cut_up(m, class)) {
+      sweep(m);
+      if (!add_region(m))
+        return NULL;
+    }
+  }
+  p = m->fresh;
+  m->fresh += class * NEAP__GRAIN;
+  return p;
+}
+
+static void *make(neap__memory *m, size_t size) {
+  size_t class = class_of(size);
+  block *b;
+  if (size > NEAP__LARGEST)
+    return make_large(m, size);
+  b = m->idle[class];
+  if (b == NULL)
+    return make_fresh(m, class);
+  m->idle[class] = b->next;
+  return b;
+}
+
+static void drop(neap__memory *m, void *p, size_t size) {
+  if (size > NEAP__LARGEST)
+    free(p);
+  else
+    put(m, p, class_of(size));
+}
+
+void *neap__memory_alloc(void *ud, void *old, size_t old_size, size_t size) {
+  neap__memory *m = (neap__memory *)ud;
+  void *p;
+  if (old == NULL)
+    return size == 0 ? NULL : make(m, size);
+  if (size == 0) {
+    drop(m, old, old_size);
+    return NULL;
+  }
+  if (class_of(old_size) == class_of(size))
+    return old;
+  if (old_size > NEAP__LARGEST && size > NEAP__LARGEST) {
+    p = realloc(old, size);
+    if (p != NULL)
+      return p;
+  }
+  p = make(m, size);
+  if (p != NULL) {
+    memcpy(p, old, old_size < size ? old_size : size);
+    drop(m, old, old_size);
+  }
+  return p;
+}
+
+void neap__memory_trim(neap__memory *m) {
+  sweep(m);
+#if defined(__GLIBC__)
+  malloc_trim(0); /* which it does not do by itself */
+#endif
+}
+
+void neap__memory_free(neap__memory *m) {
+  region *r;
+  while ((r = m->regions) != NULL) {
+    m->regions = r->next;
+    free(r);
+  }
+}
+
+#else
+
+void *neap__memory_alloc(void *ud, void *old, size_t old_size, size_t size) {
+  return neap__malloc(ud, old, old_size, size);
+}
+
+void neap__memory_trim(neap__memory *m) { (void)m; }
+void neap__memory_free(neap__memory *m) { (void)m; }
+
+#endif

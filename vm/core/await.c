@@ -16,10 +16,8 @@
 */
 #include "vm.h"
 
-/* Raises an error when a yield of this Lua thread cannot reach the loop. */
-static void check_suspend(const neap_vm *vm, lua_State *L) {
-  if (vm->noyield == 0 && vm->running == L && lua_isyieldable(L))
-    return;
+/* Raises the error that a yield of this Lua thread cannot reach the loop. */
+static void cannot_suspend(const neap_vm *vm, lua_State *L) {
   if (vm->running != L && lua_isyieldable(L))
     neap__usage(L, 2, "await: this coroutine was not resumed by "
                       "coroutine.resume or coroutine.wrap");
@@ -27,6 +25,11 @@ static void check_suspend(const neap_vm *vm, lua_State *L) {
                     "callback of a C function (table.sort, string.gsub, "
                     "a metamethod called from C) cannot await; await before "
                     "the call instead");
+}
+
+static inline void check_suspend(const neap_vm *vm, lua_State *L) {
+  if (vm->noyield != 0 || vm->running != L || !lua_isyieldable(L))
+    cannot_suspend(vm, L);
 }
 
 /* Raises the CancelledError that was asked for. */
@@ -82,6 +85,16 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   lua_pushnil(L); /* a sleep with a result */
   lua_insert(L, 1);
   return 2;
+}
+
+/* The same for a turn given up, without a result. */
+static int turned(lua_State *L, int status, lua_KContext ctx) {
+  neap__task *task = neap__vm(L)->current;
+  (void)status;
+  (void)ctx;
+  if (task->must_cancel || task->interrupted)
+    return raise_cancelled(L, task);
+  return 0;
 }
 
 static int suspend(neap_vm *vm, lua_State *L, neap__future *f) {
@@ -180,9 +193,9 @@ static void resolve(lua_State *L) {
 
 int neap__await_turn(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  lua_settop(L, 0);
   neap__queue_push(&vm->ready, &vm->current->timer.job);
-  return suspend(vm, L, NULL);
+  vm->suspending = 1;
+  return lua_yieldk(L, 0, 0, turned);
 }
 
 /* await(sleep(0)): the fastest way to let others run. */
@@ -196,10 +209,11 @@ static int await_bare_yield(neap_vm *vm, lua_State *L) {
 
 int neap__await_enter(lua_State *L) {
   neap_vm *vm = neap__vm(L);
+  void *block = lua_touserdata(L, 1);
   neap__object *o;
-  if (vm->current != NULL && lua_touserdata(L, 1) == vm->bare_yield)
+  if (block == vm->bare_yield && vm->current != NULL)
     return await_bare_yield(vm, L);
-  o = neap__object_at(L, 1);
+  o = neap__object_of(L, 1, block);
   if (vm->current == NULL)
     return neap__usage(L, 2, "await outside a task: write an async function "
                              "and start it with run(main())");

@@ -19,8 +19,8 @@ const neap__type neap__handle_type = {NEAP__HANDLE, "Handle"};
 ** write into a userdata). A foreign userdata that its owner has filled in
 ** cannot begin with the address of one of our static objects.
 */
-neap__object *neap__object_at(lua_State *L, int index) {
-  neap__object *o = (neap__object *)lua_touserdata(L, index);
+neap__object *neap__object_of(lua_State *L, int index, void *block) {
+  neap__object *o = (neap__object *)block;
   if (o == NULL || lua_rawlen(L, index) < sizeof *o)
     return NULL; /* also light userdata: their length is 0 */
   if (o->type == &neap__coroutine_type || o->type == &neap__task_type ||

@@ -413,7 +413,6 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
   if (status == LUA_ERRMEM)
     vm->starved = 1;
   if (status == LUA_OK) { /* task_main has settled the task */
-    lua_settop(thread.L, 0);
     neap__thread_release(vm, L, thread);
     return;
   }

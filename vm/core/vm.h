@@ -408,8 +408,12 @@ static inline void *neap__known(lua_State *L, int index) {
   return lua_touserdata(L, index);
 }
 
-/* The object at `index`, or NULL for any other value. */
-neap__object *neap__object_at(lua_State *L, int index);
+/* The object at `index`, or NULL for any other value. `block`: what
+   lua_touserdata gives for it. */
+neap__object *neap__object_of(lua_State *L, int index, void *block);
+static inline neap__object *neap__object_at(lua_State *L, int index) {
+  return neap__object_of(L, index, lua_touserdata(L, index));
+}
 
 /* The same for one kind; neap__future_at takes tasks and gathers too. */
 neap__coroutine *neap__coroutine_at(lua_State *L, int index);

@@ -4,12 +4,13 @@
 ** `await` itself is a Lua function (vm/lua/await.lua): it asks
 ** neap__await_enter what to do, and runs a coroutine object by a tail
 ** call, in the same Lua thread and without a C call. The answers:
-**    nothing             the await is over, without a result
-**    nil, value, true    it is over, with one result
-**    nil, object         it is over; neap__await_result has the results
-**    fn                  call fn
-**    fn, value, true     call fn with the value
-**    fn, coroutine       call fn with neap__await_arguments(coroutine)
+**    nothing        the await is over, without a result
+**    nil, value     it is over, with one result, neither nil nor false
+**    fn             call fn
+**    fn, true, arg  call fn(arg)
+**    fn, object     call fn with what neap__await_arguments(object) gives:
+**                   with a coroutine object's arguments; or, to return all
+**                   other results, with those of a future or a sleep
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task
 ** ends: C code finds the userdata there.
@@ -41,20 +42,30 @@ static int raise_cancelled(lua_State *L, neap__task *task) {
   return neap__throw(L);
 }
 
-/* Answers with the outcome of the future at index 1. */
-static int answer(lua_State *L, neap__future *f) {
-  if (f->state != NEAP__FINISHED)
-    return neap__outcome_raise(L, 1);
-  if (f->nresults == 0)
+/* Lua: returns its arguments. */
+static int pass(lua_State *L) { return lua_gettop(L); }
+
+/* Answers with the n results of the object at index 1; `value`: the user
+   value that holds a single one. */
+static int answer(lua_State *L, uint32_t n, int value) {
+  if (n == 0)
     return 0;
   lua_pushnil(L);
-  if (f->nresults > 1) {
-    lua_pushvalue(L, 1);
-    return 2;
+  if (n == 1) {
+    lua_getiuservalue(L, 1, value);
+    if (lua_toboolean(L, -1))
+      return 2;
   }
-  lua_getiuservalue(L, 1, NEAP__RESULT);
-  lua_pushboolean(L, 1);
-  return 3;
+  lua_pushcfunction(L, pass);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* Answers with the outcome of the future at index 1. */
+static int answer_future(lua_State *L, neap__future *f) {
+  if (f->state != NEAP__FINISHED)
+    return neap__outcome_raise(L, 1);
+  return answer(L, f->nresults, NEAP__RESULT);
 }
 
 /* Whether the future at index 1 gives a CancelledError. */
@@ -79,12 +90,8 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel || task->interrupted)
     return raise_cancelled(L, task);
   if (ctx != 0)
-    return answer(L, (neap__future *)ctx);
-  if (lua_gettop(L) == 0)
-    return 0;
-  lua_pushnil(L); /* a sleep with a result */
-  lua_insert(L, 1);
-  return 2;
+    return answer_future(L, (neap__future *)ctx);
+  return answer(L, lua_gettop(L) > 0, 1);
 }
 
 /* The same for a turn given up, without a result. */
@@ -129,12 +136,12 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
       lua_pushvalue(L, 1);
       return 2;
     }
+    lua_pushboolean(L, 1);
     lua_getiuservalue(L, 1, 2);
     if (c->reusable) {
       lua_pushnil(L);
       lua_setiuservalue(L, 1, 2);
     }
-    lua_pushboolean(L, 1);
     return 3;
   }
   check_suspend(vm, L);
@@ -155,7 +162,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
 static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   neap__task *task = vm->current;
   if (f->state != NEAP__PENDING)
-    return answer(L, f);
+    return answer_future(L, f);
   if (f == &task->future)
     return neap__usage(L, 2, "Task cannot await on itself");
   check_suspend(vm, L);

@@ -423,8 +423,13 @@ int neap__coroutine_open(lua_State *L, int index) {
 }
 
 int neap__await_arguments(lua_State *L) {
-  neap__coroutine *c = (neap__coroutine *)neap__known(L, 1);
-  push_arguments(L, 1, c, c->reusable);
+  neap__coroutine *c = neap__coroutine_at(L, 1);
+  if (c == NULL)
+    return neap__outcome(L, 1);
+  if (c->body == NEAP__LUA)
+    push_arguments(L, 1, c, c->reusable);
+  else
+    lua_getiuservalue(L, 1, 1); /* the result of a sleep */
   return (int)c->nargs;
 }
 

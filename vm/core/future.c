@@ -170,15 +170,6 @@ int neap__outcome_copy(lua_State *L) {
   return 0;
 }
 
-/* Lua: the second half of an await whose results are not plain. */
-int neap__await_result(lua_State *L) {
-  if (neap__coroutine_at(L, 1) != NULL) { /* sleep(d, result) */
-    lua_getiuservalue(L, 1, 1);
-    return 1;
-  }
-  return neap__outcome(L, 1);
-}
-
 /* ====================================================== } */
 
 /* {======================================================

@@ -188,8 +188,8 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
   int function = lua_gettop(L);
   lua_CFunction f = lua_tocfunction(L, function);
   const char *name, *what = "async function ";
-  if (f == neap__await_enter || f == neap__await_result ||
-      f == neap__await_arguments || strcmp(ar->short_src, "[neap]") == 0) {
+  if (f == neap__await_enter || f == neap__await_arguments ||
+      strcmp(ar->short_src, "[neap]") == 0) {
     lua_pop(L, 1);
     return;
   }

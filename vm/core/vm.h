@@ -609,7 +609,6 @@ void neap__refuse_awaitable(lua_State *L, int index, const char *function,
 /* Lua: the C halves of await (vm/lua/await.lua). */
 int neap__await_enter(lua_State *L);
 int neap__await_arguments(lua_State *L);
-int neap__await_result(lua_State *L);
 /* Lua: gives up one turn; the body of a task of sleep(0). */
 int neap__await_turn(lua_State *L);
 

@@ -40,8 +40,7 @@ static void open_await(lua_State *L) {
   load(L, neap__lua_await, neap__lua_await_size);
   lua_pushcfunction(L, neap__await_enter);
   lua_pushcfunction(L, neap__await_arguments);
-  lua_pushcfunction(L, neap__await_result);
-  lua_call(L, 3, 1);
+  lua_call(L, 2, 1);
   lua_pushvalue(L, -1);
   neap__ref_set(L, NEAP__AWAIT);
   lua_setfield(L, -2, "await");

@@ -5,18 +5,17 @@
 -- in the frame of await, in the same Lua thread, at no C stack level.
 -- What `enter` answers stands at the head of core/await.c.
 --
-local enter, arguments, result = ...
+local enter, arguments = ...
 
 -- await(awaitable) -> its results; raises its error. Suspends the task.
 local function await(awaitable)
-  local f, object, single = enter(awaitable)
+  local f, object, argument = enter(awaitable)
   if f then
-    if single then return f(object) end
+    if object == true then return f(argument) end
     if object then return f(arguments(object)) end
     return f()
   end
-  if single then return object end
-  if object then return result(object) end
+  if object then return object end
 end
 
 return await

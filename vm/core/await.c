@@ -125,10 +125,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   neap__task *task = vm->current;
   double delay;
   if (c->body == NEAP__LUA) {
-    if (c->state == NEAP__NEW)
-      c->state = NEAP__AWAITED;
-    else
-      neap__coroutine_take(L, 1, NEAP__AWAITED, 2); /* raises */
+    neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
     lua_getiuservalue(L, 1, 1);
     if (c->nargs == 0)
       return 1;
@@ -145,7 +142,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     return 3;
   }
   check_suspend(vm, L);
-  neap__coroutine_take(L, 1, NEAP__AWAITED, 2);
+  neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
   delay = ((neap__sleeper *)c)->delay;
   if (delay > 0 && !task->must_cancel) {
     uint64_t deadline = neap__deadline(delay);
@@ -209,7 +206,7 @@ int neap__await_turn(lua_State *L) {
 static int await_bare_yield(neap_vm *vm, lua_State *L) {
   check_suspend(vm, L);
   if (!vm->bare_yield_out)
-    neap__coroutine_take(L, 1, NEAP__AWAITED, 2); /* raises */
+    neap__coroutine_take_again(L, 1, 2); /* raises */
   vm->bare_yield_out = 0;
   return neap__await_turn(L);
 }

@@ -364,17 +364,12 @@ int neap__sleep(lua_State *L) {
 ** Using coroutine objects
 ** ======================================================= */
 
-void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
-                          int level) {
+void neap__coroutine_take_again(lua_State *L, int index, int level) {
   neap_vm *vm = neap__vm(L);
   neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   const char *name, *reason;
   if (c->body == NEAP__YIELD && vm->bare_yield_out) {
     vm->bare_yield_out = 0;
-    return;
-  }
-  if (c->body != NEAP__YIELD && c->state == NEAP__NEW) {
-    c->state = (uint8_t)to;
     return;
   }
   name = neap__coroutine_name(L, index);
@@ -410,8 +405,7 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c,
   }
 }
 
-int neap__coroutine_open(lua_State *L, int index) {
-  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
+int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c) {
   lua_getiuservalue(L, index, 1);
   if (c->nargs == 0)
     lua_replace(L, index);
@@ -537,6 +531,7 @@ void neap__coroutine_init(lua_State *L) {
   lua_setmetatable(L, -2);
   (void)luaL_ref(L, LUA_REGISTRYINDEX);
   vm->bare_yield = make(vm, L, NEAP__YIELD, 0);
+  vm->bare_yield->state = NEAP__AWAITED;
   neap__metatable_push(L, &neap__coroutine_type);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1); /* on the stack: the upvalue of sleep; */

@@ -76,7 +76,8 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
   index = lua_absindex(L, index);
-  neap__coroutine_take(L, index, NEAP__OWNED, level);
+  neap__coroutine_take(L, index, (neap__coroutine *)neap__known(L, index),
+                       NEAP__OWNED, level);
   task = (neap__task *)lua_newuserdatauv(L, sizeof *task, NEAP__CORO);
   neap__future_prepare(&task->future, &neap__task_type);
   task->timer.job.run = task_step;
@@ -203,11 +204,11 @@ int neap__ensure_future(lua_State *L) {
 ** Death
 ** ======================================================= */
 
-/* Settles the task at `index`; its outcome is stored. */
-static void settle(lua_State *L, int index, neap__state state) {
+/* Settles the task, which stands at `index`, counted from the bottom as in
+   all of these; its outcome is stored. */
+static void settle(lua_State *L, int index, neap__task *task,
+                   neap__state state) {
   neap_vm *vm = neap__vm(L);
-  neap__task *task = (neap__task *)neap__known(L, index);
-  index = lua_absindex(L, index);
   neap__future_settle(L, index, state); /* first, as it can raise */
   list_remove(vm, task);
   neap__anchor_drop(vm, L, task->anchor);
@@ -224,29 +225,28 @@ static void settle(lua_State *L, int index, neap__state state) {
   }
 }
 
-/* The task at `index` ends as cancelled, by its own must_cancel. */
-static void settle_cancelled(lua_State *L, int index) {
-  index = lua_absindex(L, index);
+/* The task ends as cancelled, by its own must_cancel. */
+static void settle_cancelled(lua_State *L, int index, neap__task *task) {
   neap__cancelled_push(L, index);
   neap__error_set(L, index);
-  settle(L, index, NEAP__CANCELLED);
+  settle(L, index, task, NEAP__CANCELLED);
 }
 
-/* The task at `index` ends with the error at the top. */
-static void settle_error(lua_State *L, int index) {
+/* The task ends with the error at the top. */
+static void settle_error(lua_State *L, int index, neap__task *task) {
   int flags = neap__error_flags(L, -1);
   neap__error_set(L, index);
   if (flags & NEAP__IS_CANCELLED) {
-    settle(L, index, NEAP__CANCELLED);
+    settle(L, index, task, NEAP__CANCELLED);
     return;
   }
   if (flags & NEAP__IS_KEYBOARD) { /* ends the loop, too */
     lua_getiuservalue(L, index, NEAP__RESULT);
     neap__keyboard(L);
   }
-  settle(L, index, NEAP__FAILED);
+  settle(L, index, task, NEAP__FAILED);
   if (flags & NEAP__IS_KEYBOARD) /* run raises it */
-    ((neap__future *)neap__known(L, index))->observed = 1;
+    task->future.observed = 1;
 }
 
 #define MOST_REPORTS 20
@@ -325,14 +325,14 @@ static int task_finish(lua_State *L, int status, lua_KContext ctx) {
   if (status == LUA_ERRMEM)
     neap__vm(L)->starved = 1;
   if (status != LUA_OK && status != LUA_YIELD)
-    settle_error(L, TASK);
+    settle_error(L, TASK, task);
   else if (task->must_cancel) { /* cancelled after its last await */
     lua_settop(L, HANDLER);
-    settle_cancelled(L, TASK);
+    settle_cancelled(L, TASK, task);
   }
   else {
     neap__result_set(L, TASK, lua_gettop(L) - HANDLER);
-    settle(L, TASK, NEAP__FINISHED);
+    settle(L, TASK, task, NEAP__FINISHED);
   }
   return 0;
 }
@@ -348,7 +348,7 @@ static int task_main(lua_State *L) {
   lua_getiuservalue(L, TASK, NEAP__CORO);
   c = (neap__coroutine *)neap__known(L, BODY);
   if (c->body == NEAP__LUA) {
-    n = neap__coroutine_open(L, BODY);
+    n = neap__coroutine_open(L, BODY, c);
   }
   else if (c->body == NEAP__YIELD)
     lua_pushcfunction(L, neap__await_turn); /* its argument is ignored */
@@ -370,7 +370,7 @@ static int prepare(lua_State *L) {
   neap__thread thread;
   neap__task_push(L, task);
   if (task->must_cancel) {
-    settle_cancelled(L, 2);
+    settle_cancelled(L, 2, task);
     return 0;
   }
   thread = neap__thread_acquire(vm, L);
@@ -394,7 +394,7 @@ static int start(neap_vm *vm, neap__task *task) {
       neap__task_push(L, task);
       lua_insert(L, -2);
       neap__error_set(L, -2);
-      settle(L, -1, NEAP__FAILED);
+      settle(L, lua_gettop(L), task, NEAP__FAILED);
       lua_pop(L, 1);
       return 0;
     }
@@ -425,7 +425,7 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
                          "suspend a task");
     else
       lua_xmove(thread.L, L, 1);
-    settle_error(L, lua_gettop(L) - 1);
+    settle_error(L, lua_gettop(L) - 1, task);
     lua_pop(L, 1);
   }
   (void)lua_resetthread(thread.L); /* closes what the task left open */

@@ -137,8 +137,8 @@ typedef enum neap__coroutine_state {
 typedef enum neap__coroutine_body {
   NEAP__LUA,   /* a function with arguments: the first user value, the others */
   NEAP__SLEEP, /* a timer; its result is the first user value, if any */
-  NEAP__YIELD  /* one turn given up: the shared object of sleep(0). Its
-                  state stands in vm->bare_yield_out */
+  NEAP__YIELD  /* one turn given up: the shared object of sleep(0). It is
+                  never NEW; its state stands in vm->bare_yield_out */
 } neap__coroutine_body;
 
 typedef struct neap__coroutine {
@@ -508,12 +508,20 @@ const char *neap__function_name(lua_State *L, int index);
 /* Makes a coroutine object that calls the function at `function` with the
    value at `argument`; pushes it. */
 void neap__coroutine_of(lua_State *L, int function, int argument);
-/* Marks a NEW coroutine object as taken; raises why it cannot be. */
-void neap__coroutine_take(lua_State *L, int index, neap__coroutine_state to,
-                          int level);
+/* Takes one that is not NEW: that of sleep(0), or raises why it cannot. */
+void neap__coroutine_take_again(lua_State *L, int index, int level);
+/* Marks a coroutine object as taken; raises why it cannot be. */
+static inline void neap__coroutine_take(lua_State *L, int index,
+                                        neap__coroutine *c,
+                                        neap__coroutine_state to, int level) {
+  if (c->state == NEAP__NEW)
+    c->state = (uint8_t)to;
+  else
+    neap__coroutine_take_again(L, index, level);
+}
 /* Replaces a LUA one, the last value on the stack, by its function and its
    arguments, which leave the object. Returns the number of arguments. */
-int neap__coroutine_open(lua_State *L, int index);
+int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c);
 /* Lets go of the newest coroutine object; one nobody took is watched. */
 void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
 void neap__coroutine_init(lua_State *L);

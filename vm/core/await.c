@@ -83,14 +83,21 @@ static int ends_cancelled(lua_State *L, const neap__future *f) {
    awaited is still at index 1, but for a sleep without a result. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   neap__task *task = neap__vm(L)->current;
+  neap__future *f = (neap__future *)ctx;
   (void)status;
   task->waiting_on = NULL;
-  if (task->must_cancel && ctx != 0 && ends_cancelled(L, (neap__future *)ctx))
+  if (f != NULL && f->type == &neap__future_type) { /* no longer kept */
+    neap__task_push(L, task);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, NEAP__RESULT);
+    lua_pop(L, 1);
+  }
+  if (task->must_cancel && f != NULL && ends_cancelled(L, f))
     task->must_cancel = 0; /* this error will do */
   if (task->must_cancel || task->interrupted)
     return raise_cancelled(L, task);
-  if (ctx != 0)
-    return answer_future(L, (neap__future *)ctx);
+  if (f != NULL)
+    return answer_future(L, f);
   return answer(L, lua_gettop(L) > 0, 1);
 }
 

@@ -266,12 +266,15 @@ void neap__traceback(lua_State *L, lua_State *thread, int from) {
 ** The error on its way
 ** ======================================================= */
 
+/* Both may be nil, so they are no integer references: these have no holes. */
+static const char error_key = 0, traceback_key = 0;
+
 void neap__raising(lua_State *L) {
   neap__vm(L)->raised = 1;
   lua_pushvalue(L, -1);
-  neap__ref_set(L, NEAP__RAISED_ERROR);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
   lua_insert(L, -2);
-  neap__ref_set(L, NEAP__RAISED_TRACEBACK);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
 }
 
 void neap__raising_clear(lua_State *L) {
@@ -285,9 +288,9 @@ void neap__raising_clear(lua_State *L) {
 }
 
 void neap__raised_traceback(lua_State *L) {
-  neap__ref_push(L, NEAP__RAISED_ERROR);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
   if (neap__vm(L)->raised && lua_rawequal(L, -1, -2))
-    neap__ref_push(L, NEAP__RAISED_TRACEBACK);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
   else
     lua_pushnil(L);
   lua_replace(L, -2);
@@ -295,10 +298,10 @@ void neap__raised_traceback(lua_State *L) {
 
 void neap__raising_replace(lua_State *L, int old) {
   old = lua_absindex(L, old);
-  neap__ref_push(L, NEAP__RAISED_ERROR);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
   if (lua_rawequal(L, -1, old)) {
     lua_pushvalue(L, -2);
-    neap__ref_set(L, NEAP__RAISED_ERROR);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
   }
   lua_pop(L, 1);
 }

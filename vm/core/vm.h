@@ -265,7 +265,8 @@ typedef struct neap__pollers {
 
 /*
 ** Lua values that the core needs at any time, each a reference in the
-** registry: an integer key, since these are looked up for every task.
+** registry: an integer key, since these are looked up for every task. Never
+** nil: luaL_ref gives a key away that seems to be free.
 */
 typedef enum neap__ref {
   NEAP__METATABLES,                /* of each kind */
@@ -278,8 +279,6 @@ typedef enum neap__ref {
   NEAP__AWAIT,                     /* the Lua function await */
   NEAP__CLASSES,                   /* error classes by name, error.c */
   NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
-  NEAP__RAISED_ERROR,              /* report.c */
-  NEAP__RAISED_TRACEBACK,
   NEAP__REFS
 } neap__ref;
 

@@ -1,6 +1,5 @@
 -- cancel_spec.lua: cancellation of tasks: when it strikes, what may be
--- done about it, what it carries. Gathers: gather_cancel_spec.lua. What
--- needs timeout, shield, wait, groups or queues is marked as absent.
+-- done about it, what it carries. Gathers: gather_cancel_spec.lua.
 
 local asyncio = require "asyncio"
 
@@ -344,6 +343,18 @@ describe("cancel", function()
       assert.is_true(task:cancel())
       assert.equal("struck", await(task))
       assert.equal("value", future:result())
+    end)
+  end)
+
+  it("CA-14 of a task already woken by an error wins, too", function()
+    main(function()
+      local future = asyncio.Future()
+      local task = started(function() return await(future) end)
+      future:set_exception("boom")
+      assert.is_true(task:cancel("real"))
+      assert.equal("real", caught(await, task).message)
+      assert.is_true(task:cancelled())
+      assert.equal("boom", caught(future.result, future))
     end)
   end)
 

@@ -309,9 +309,6 @@ describe("gather", function()
   end)
 
   it("GA-16 a shielded child is not touched", function()
-    if not asyncio.shield then
-      return pending "shield is not there yet"
-    end
     main(function()
       local order = {}
       local inner = sleeper(order, "inner")

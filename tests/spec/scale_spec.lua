@@ -414,6 +414,21 @@ describe("number", function()
       end))]]))
   end)
 
+  it("SC-06 nor is there a timer left that could wake anybody", function()
+    local result = program.run_script([[
+      local asyncio = require "asyncio"
+      print(pcall(run, async(function()
+        local tasks = {}
+        for i = 1, 5000 do tasks[i] = create_task(sleep(1000 + i)) end
+        await(sleep(0))
+        for _, task in ipairs(tasks) do task:cancel() end
+        await(asyncio.Future())
+      end)()))
+    ]])
+    assert.matches("^false\tdeadlock", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
   it("SC-07 100,000 tasks made without suspending: none runs, then FIFO", function()
     local n = HUNDRED_THOUSAND
     assert.equal(("0\t%d\ttrue"):format(n), measured(n, [[

@@ -1,5 +1,5 @@
 -- uncancel_spec.lua: the count of cancellation requests; cancellation in
--- places that are easily forgotten; what waits for later modules.
+-- places that are easily forgotten.
 
 local asyncio = require "asyncio"
 
@@ -103,6 +103,52 @@ describe("cancelling and uncancel", function()
     end)
   end)
 
+  it("CA-21 of a task that was woken: it gets what woke it", function()
+    main(function()
+      local future, child = asyncio.Future(), asyncio.Future()
+      local task = create_task(co(function() return await(future) end))
+      local gatherer = create_task(co(function() return await(gather(child))[1] end))
+      turns(1)
+      future:set_result("value")
+      child:set_result("child")
+      assert.is_true(task:cancel())
+      assert.equal(0, task:uncancel())
+      assert.is_true(gatherer:cancel())
+      assert.equal(0, gatherer:uncancel())
+      assert.equal("value", await(task))
+      assert.equal("child", await(gatherer))
+    end)
+  end)
+
+  it("CA-20 count at each task that a request passes on its way", function()
+    main(function()
+      local inner = create_task(co(function()
+        caught(await, sleep(1000))
+        turns(2)
+        return "refused"
+      end))
+      turns(1)
+      local outer = create_task(co(function()
+        return await(inner), asyncio.current_task():cancelling()
+      end))
+      turns(1)
+      outer:cancel()
+      outer:cancel()
+      assert.equal(2, outer:cancelling())
+      assert.equal(2, inner:cancelling())
+      assert.same({"refused", 2}, {await(outer)})
+    end)
+  end)
+
+  it("CA-20 count nothing when a task raises CancelledError by itself", function()
+    main(function()
+      local task = create_task(co(function() error(asyncio.CancelledError("own")) end))
+      assert.equal("own", caught(await, task).message)
+      assert.is_true(task:cancelled())
+      assert.equal(0, task:cancelling())
+    end)
+  end)
+
   it("CA-22 during sleep(0) is delivered there", function()
     main(function()
       local rounds = 0
@@ -121,9 +167,6 @@ describe("cancelling and uncancel", function()
   end)
 
   it("CA-23 a timeout that fired leaves no request behind", function()
-    if not asyncio.timeout then
-      return pending "timeout is not there yet"
-    end
     main(function()
       local ok, err = pcall(function()
         local _ <close> = asyncio.timeout(0.001)
@@ -136,19 +179,55 @@ describe("cancelling and uncancel", function()
     end)
   end)
 
-  it("CA-24 a task in wait: wait ends, the waited tasks live", function()
-    if not asyncio.wait then
-      return pending "wait is not there yet"
+  it("CA-23 code after a structured block runs undisturbed, in time or not", function()
+    -- one that sleeps below a timeout of its own, and then goes on
+    local function request(seconds, limit, note)
+      local ok, err = pcall(function()
+        local _ <close> = asyncio.timeout(limit)
+        await(sleep(seconds))
+        note "in time"
+      end)
+      if not ok then note(tostring(err)) end
+      await(sleep(0))
+      note "after"
+      return asyncio.current_task():cancelling()
     end
     main(function()
-      local waited = create_task(sleep(1000))
-      local task = create_task(co(function() await(asyncio.wait{waited}) end))
+      for _, case in ipairs{{0, 1000, "in time"}, {1000, 0.001, "TimeoutError"}} do
+        local order = {}
+        local task = create_task(co(request, case[1], case[2], function(text)
+          order[#order + 1] = text
+        end))
+        assert.equal(0, await(task))
+        assert.same({case[3], "after"}, order)
+      end
+      -- a cancellation from outside passes the block and what comes after
+      local order = {}
+      local task = create_task(co(request, 1000, 1000, function(text)
+        order[#order + 1] = text
+      end))
       turns(2)
       task:cancel()
       is_a("CancelledError", caught(await, task))
+      assert.same({}, order)
+      assert.equal(1, task:cancelling())
+    end)
+  end)
+
+  it("CA-24 a task in wait: wait ends, the waited tasks live", function()
+    main(function()
+      local gate = asyncio.Future()
+      local waited = create_task(co(function() return await(gate) end))
+      local task = create_task(co(function() await(asyncio.wait{waited}) end))
+      turns(2)
+      task:cancel("real")
+      turns(2)
+      assert.is_true(task:cancelled())
+      assert.equal("real", caught(await, task).message)
       assert.is_false(waited:done())
-      waited:cancel()
-      turns(1)
+      assert.equal(0, waited:cancelling())
+      gate:set_result("value")
+      assert.equal("value", await(waited))
     end)
   end)
 end)

@@ -187,13 +187,13 @@ void *neap__memory_alloc(void *ud, void *old, size_t old_size, size_t size) {
     drop(m, old, old_size);
     return NULL;
   }
-  if (class_of(old_size) == class_of(size))
-    return old;
   if (old_size > NEAP__LARGEST && size > NEAP__LARGEST) {
     p = realloc(old, size);
     if (p != NULL)
       return p;
   }
+  else if (class_of(old_size) == class_of(size))
+    return old;
   p = make(m, size);
   if (p != NULL) {
     memcpy(p, old, old_size < size ? old_size : size);

@@ -12,10 +12,11 @@
 -- every way out. A task that was notified and is cancelled before it is back
 -- notifies another one: no notification is lost.
 --
-local asyncio, method = ...
+local asyncio, method, core = ...
 
-local await, catch, Future = asyncio.await, asyncio.catch, asyncio.Future
+local await, catch = asyncio.await, asyncio.catch
 local CancelledError, isinstance, Lock = asyncio.CancelledError, asyncio.isinstance, asyncio.Lock
+local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 
 local error, huge, setmetatable, type = error, math.huge, setmetatable, type
 
@@ -24,50 +25,15 @@ Condition.__index = Condition
 Condition.__name = "Condition"
 Condition.__metatable = false
 
--- The waiters that nobody has notified are a list, from cond.first to
--- cond.last.
-local BEFORE <const>, BEHIND <const>, FUTURE <const> = 1, 2, 3
-
--- Takes a waiter out of the list, if it is in it.
-local function unlink(cond, waiter)
-  local before, behind = waiter[BEFORE], waiter[BEHIND]
-  if before then
-    before[BEHIND] = behind
-  elseif cond.first == waiter then
-    cond.first = behind
-  else
-    return
-  end
-  if behind then behind[BEFORE] = before else cond.last = before end
-end
-
 local function notify(cond, n)
-  while n > 0 and cond.first do
-    local future = cond.first[FUTURE]
-    unlink(cond, cond.first)
-    if not future:done() then
-      future:set_result(true)
-      n = n - 1
-    end
-  end
-end
-
--- Waits until notified; gives what catch(await, future) gives.
-local function sleep_on(cond)
-  local last, future = cond.last, Future()
-  local waiter = {last, false, future}
-  cond.lock:release()
-  if last then last[BEHIND] = waiter else cond.first = waiter end
-  cond.last = waiter
-  local ok, err = catch(await, future)
-  unlink(cond, waiter)
-  return ok, err
+  while n > 0 and wake(cond.line) do n = n - 1 end
 end
 
 local function wait(cond)
   local lock = cond.lock
   local guard = lock.guard -- whoever holds it closes this one in the end
-  local ok, err = sleep_on(cond)
+  lock:release()
+  local ok, err = catch(await, cond.line)
   local back, failure
   repeat
     back, failure = catch(await, lock:acquire())
@@ -157,8 +123,7 @@ function Condition:notify_all()
 end
 
 function Condition.__tostring(cond)
-  local n, waiter = 0, cond.first
-  while waiter do n, waiter = n + 1, waiter[BEHIND] end
+  local n = waiting(cond.line)
   local state = cond.lock:locked() and "locked" or "unlocked"
   return n == 0 and ("<Condition %s>"):format(state)
     or ("<Condition %s waiters=%d>"):format(state, n)
@@ -174,7 +139,7 @@ function M.Condition(lock)
   elseif type(lock) ~= "table" or lock.guard == nil then
     error("Condition: a Lock expected, got a " .. type(lock), 2)
   end
-  return setmetatable({lock = lock, first = false, last = false}, Condition)
+  return setmetatable({lock = lock, line = waitlist()}, Condition)
 end
 
 return M

@@ -5,9 +5,10 @@
 --   create_task(serve(ready))    -- which calls ready:set()
 --   await(ready:wait())
 --
-local asyncio, method = ...
+local asyncio, method, core = ...
 
-local await, Future = asyncio.await, asyncio.Future
+local await = asyncio.await
+local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 
 local error, setmetatable, type = error, setmetatable, type
 
@@ -16,33 +17,8 @@ Event.__index = Event
 Event.__name = "Event"
 Event.__metatable = false
 
--- The waiters are a list, from event.first to event.last.
-local BEFORE <const>, BEHIND <const>, FUTURE <const>, EVENT <const> = 1, 2, 3, 4
-
--- Takes a waiter out of the list, if it is in it.
-local function unlink(event, waiter)
-  local before, behind = waiter[BEFORE], waiter[BEHIND]
-  if before then
-    before[BEHIND] = behind
-  elseif event.first == waiter then
-    event.first = behind
-  else
-    return
-  end
-  if behind then behind[BEFORE] = before else event.last = before end
-end
-
-local Waiter = {}
-
--- The end of a wait, by a wake-up or by an error.
-function Waiter.__close(waiter) unlink(waiter[EVENT], waiter) end
-
 local function wait(event)
-  local last = event.last
-  local waiter <close> = setmetatable({last, false, Future(), event}, Waiter)
-  if last then last[BEHIND] = waiter else event.first = waiter end
-  event.last = waiter
-  await(waiter[FUTURE])
+  await(event.line)
   return true
 end
 
@@ -63,11 +39,7 @@ end, "Event.wait")
 function Event:set()
   check(self, "set")
   self.is_on = true
-  while self.first do
-    local future = self.first[FUTURE]
-    unlink(self, self.first)
-    if not future:done() then future:set_result(true) end
-  end
+  while wake(self.line) do end
 end
 
 -- event:clear(): from now on wait() waits; those that were woken go on.
@@ -83,8 +55,7 @@ function Event:is_set()
 end
 
 function Event.__tostring(event)
-  local n, waiter = 0, event.first
-  while waiter do n, waiter = n + 1, waiter[BEHIND] end
+  local n = waiting(event.line)
   local state = event.is_on and "set" or "unset"
   return n == 0 and ("<Event %s>"):format(state) or ("<Event %s waiters=%d>"):format(state, n)
 end
@@ -93,7 +64,7 @@ local M = {}
 
 -- Event() -> an event that is not set
 function M.Event()
-  return setmetatable({is_on = false, first = false, last = false}, Event)
+  return setmetatable({is_on = false, line = waitlist()}, Event)
 end
 
 return M

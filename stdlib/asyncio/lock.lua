@@ -6,18 +6,18 @@
 --     counter = await(changed(counter))
 --   end                          -- releases, however the block is left
 --
--- Waiters get the lock in the order in which they came. Release wakes the
--- first one, which stays first until it runs and takes the lock: until
--- then the lock is free, but nobody overtakes. A waiter that is cancelled
--- leaves, and if the lock is free then, the next one is woken: no wake-up is
--- lost.
+-- Waiters get the lock in the order in which they came. Release gives it to
+-- the first in line, who holds it as soon as it runs: until then the lock
+-- counts as free, but nobody overtakes. If that one is cancelled before it
+-- runs, the next in line gets the lock.
 --
 -- A guard stands for one hold. The lock knows its present guard, so that
 -- one whose hold has ended is refused and ends nobody else's.
 --
-local asyncio, method = ...
+local asyncio, method, core = ...
 
-local await, Future = asyncio.await, asyncio.Future
+local await = asyncio.await
+local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 
 local error, setmetatable, type = error, setmetatable, type
 
@@ -26,51 +26,13 @@ Lock.__index = Lock
 Lock.__name = "Lock"
 Lock.__metatable = false
 
--- The waiters are a list, from lock.first to lock.last. Those up to lock.seen
--- are known to be cancelled.
-local BEFORE <const>, BEHIND <const>, FUTURE <const>, LOCK <const> = 1, 2, 3, 4
+-- lock.guard: the guard of the present hold; or false: the lock is free; or
+-- true: it was given to a waiter that has not run yet.
+-- lock.line: the waitlist, once somebody had to wait; before that, false.
 
-local function unlink(lock, waiter)
-  local before, behind = waiter[BEFORE], waiter[BEHIND]
-  if before then before[BEHIND] = behind else lock.first = behind end
-  if behind then behind[BEFORE] = before else lock.last = before end
-  if lock.seen == waiter then lock.seen = before end
-end
-
-local function wake_first(lock)
-  local future = lock.first[FUTURE]
-  if not future:done() then future:set_result(true) end
-end
-
-local Waiter = {}
-
--- The end of a wait, by a wake-up or by an error.
-function Waiter.__close(waiter)
-  local lock = waiter[LOCK]
-  unlink(lock, waiter)
-  if lock.first and not lock.guard then wake_first(lock) end
-end
-
--- Waits for the lock and takes it for the guard.
-local function wait(lock, guard)
-  local last = lock.last
-  local waiter <close> = setmetatable({last, false, Future(), lock}, Waiter)
-  if last then last[BEHIND] = waiter else lock.first = waiter end
-  lock.last = waiter
-  await(waiter[FUTURE])
-  lock.guard = guard
-end
-
--- Whether a newcomer must let somebody go first. Those that are cancelled
--- and have not run yet do not count.
-local function has_waiters(lock)
-  local waiter = lock.first
-  if lock.seen then waiter = lock.seen[BEHIND] end
-  while waiter and waiter[FUTURE]:cancelled() do
-    lock.seen = waiter
-    waiter = waiter[BEHIND]
-  end
-  return waiter ~= false
+-- The lock goes to the first in line, or is free.
+local function pass_on(lock)
+  lock.guard = lock.line and wake(lock.line)
 end
 
 local function check(value, name)
@@ -80,37 +42,43 @@ local function check(value, name)
   end
 end
 
+local function is_held(lock) return lock.guard ~= false and lock.guard ~= true end
+
+-- Waits in line until the lock is given to the caller.
+local function wait(lock)
+  local line = lock.line or waitlist(lock, pass_on)
+  lock.line = line
+  await(line)
+end
+
 -- lock:acquire() -> a guard, whose end releases the lock. Waits for those
 -- who came before; a holder that acquires again waits for itself.
 Lock.acquire = method(function(lock)
-  if lock == nil or lock.guard == nil then check(lock, "acquire") end
-  local guard = setmetatable({}, lock.guard_meta)
-  if lock.guard or lock.first and has_waiters(lock) then
-    wait(lock, guard)
-  else
-    lock.guard = guard
+  if lock == nil or lock.guard ~= false then
+    check(lock, "acquire")
+    wait(lock)
   end
+  local guard = setmetatable({}, lock.guard_meta)
+  lock.guard = guard
   return guard
 end, "Lock.acquire")
 
 -- lock:release(): ends the present hold, whosever it is.
 function Lock:release()
   check(self, "release")
-  if not self.guard then error("Lock.release: the lock is not held", 2) end
-  self.guard = false
-  if self.first then wake_first(self) end
+  if not is_held(self) then error("Lock.release: the lock is not held", 2) end
+  pass_on(self)
 end
 
 -- lock:locked() -> whether somebody holds it
 function Lock:locked()
   check(self, "locked")
-  return self.guard ~= false
+  return is_held(self)
 end
 
 function Lock.__tostring(lock)
-  local n, waiter = 0, lock.first
-  while waiter do n, waiter = n + 1, waiter[BEHIND] end
-  local state = lock.guard and "locked" or "unlocked"
+  local n = (lock.line and waiting(lock.line) or 0) + (lock.guard == true and 1 or 0)
+  local state = is_held(lock) and "locked" or "unlocked"
   return n == 0 and ("<Lock %s>"):format(state) or ("<Lock %s waiters=%d>"):format(state, n)
 end
 
@@ -118,7 +86,7 @@ local M = {}
 
 -- Lock() -> a lock that nobody holds
 function M.Lock()
-  local lock = {guard = false, first = false, last = false, seen = false}
+  local lock = {guard = false, line = false}
   lock.guard_meta = {
     __name = "Lock guard",
     __metatable = false,
@@ -127,8 +95,7 @@ function M.Lock()
         error("Lock: the hold of this guard has ended before: "
           .. "by release(), or the guard was closed twice", 2)
       end
-      lock.guard = false
-      if lock.first then wake_first(lock) end
+      lock.guard = lock.line and wake(lock.line)
     end,
   }
   return setmetatable(lock, Lock)

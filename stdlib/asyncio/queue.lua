@@ -13,17 +13,17 @@
 --
 -- This file also makes the other kinds of queue, each by being run again
 -- with a table of what is different there: name; push(queue, item) and
--- pop(queue), which change `items` (and nothing when they raise).
+-- pop(queue), which change `items` (and nothing when they raise, which they
+-- may do if `compares` is true).
 --
-local asyncio, method, _, kind = ...
+local asyncio, method, core, kind = ...
 
-local await, Future = asyncio.await, asyncio.Future
+local await, catch = asyncio.await, asyncio.catch
+local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 local QueueEmpty, QueueFull = asyncio.QueueEmpty, asyncio.QueueFull
 local QueueShutDown = asyncio.QueueShutDown
-local is_done, set_result = Future().done, Future().set_result
 
-local error, getmetatable, ipairs = error, getmetatable, ipairs
-local setmetatable, type = setmetatable, type
+local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
 local huge, max, min, move = math.huge, math.max, math.min, table.move
 
 local ROOM <const> = 16 -- what `items` has at least; all are powers of two
@@ -46,9 +46,7 @@ end
 kind = kind or fifo
 local push, pop = kind.push, kind.pop
 
-local METATABLE = {} -- stands for the metatable, which scripts cannot reach
-
-local Queue = {__name = kind.name, __metatable = METATABLE}
+local Queue = {__name = kind.name, __metatable = false}
 Queue.__index = Queue
 
 -- Makes `items` anew, for a burst or after one.
@@ -60,76 +58,6 @@ local function resize(queue, room)
   queue.items, queue.head, queue.room = new, 0, room
 end
 
--- {======================================================
--- Waiters: rings of tables, each with the future that is awaited. The list
--- itself stands between the last and the first.
--- =======================================================
-
--- Their fields, in the array part: these are made at every wait.
-local BEFORE <const>, BEHIND <const>, FUTURE <const>, QUEUE <const> = 1, 2, 3, 4
-
-local function new_list()
-  local list = {}
-  list[BEFORE], list[BEHIND] = list, list
-  return list
-end
-
--- The waiter goes to the end of the list, and its task waits.
-local function wait(waiter, list)
-  local last, future = list[BEFORE], Future()
-  waiter[FUTURE] = future
-  waiter[BEFORE], waiter[BEHIND] = last, list
-  last[BEHIND], list[BEFORE] = waiter, waiter
-  await(future)
-end
-
-local function unlink(waiter)
-  local before, behind = waiter[BEFORE], waiter[BEHIND]
-  before[BEHIND], behind[BEFORE] = behind, before
-  waiter[BEHIND] = false
-end
-
--- Wakes the first waiter that was not cancelled.
-local function wake_first(list)
-  local waiter = list[BEHIND]
-  while waiter ~= list do
-    local future = waiter[FUTURE]
-    unlink(waiter)
-    if not is_done(future) then return set_result(future) end
-    waiter = list[BEHIND]
-  end
-end
-
-local function wake_all(list)
-  while list[BEHIND] ~= list do wake_first(list) end
-end
-
--- Whether a waiter that is left was woken and makes no use of it; if it
--- still waits, takes it out. One that is served has no future any more.
-local function wasted(waiter)
-  if waiter[BEHIND] then
-    unlink(waiter)
-    return false
-  end
-  local future = waiter[FUTURE]
-  return future and not future:cancelled()
-end
-
--- The metatables of waiters: what to do when one is left.
-local Getter, Putter, Joiner = {}, {}, {__close = wasted}
-
-function Getter.__close(waiter)
-  local queue = waiter[QUEUE]
-  if wasted(waiter) and queue.count > 0 then wake_first(queue.getters) end
-end
-
-function Putter.__close(waiter)
-  local queue = waiter[QUEUE]
-  if wasted(waiter) and queue.count < queue.limit then wake_first(queue.putters) end
-end
-
--- }======================================================
-
 -- Of a method that got something else than a queue.
 local function refuse(value, name)
   error(("%s.%s: a %s expected, got a %s; write queue:%s()"):format(
@@ -138,38 +66,59 @@ end
 
 -- There is room: puts the item in.
 local function put_now(queue, item)
-  local count, getters = queue.count, queue.getters
+  local count = queue.count
   if count == queue.room then resize(queue, count * 2) end
   push(queue, item)
   queue.count = count + 1
   queue.unfinished = queue.unfinished + 1
-  if getters[BEHIND] ~= getters then wake_first(getters) end
+  wake(queue.getters)
 end
 
 -- There are items: takes one out.
 local function get_now(queue)
   local item = pop(queue)
-  local count, room, putters = queue.count - 1, queue.room, queue.putters
+  local count, room = queue.count - 1, queue.room
   queue.count = count
   if room > ROOM and count * 4 < room then resize(queue, room // 2) end
-  if putters[BEHIND] ~= putters then wake_first(putters) end
+  wake(queue.putters)
   return item
 end
 
+local function wake_all(line)
+  while wake(line) do end
+end
+
+-- A wake-up that its waiter does not use: the next one in line gets it.
+
+local function pass_room_on(queue)
+  if queue.count < queue.limit then wake(queue.putters) end
+end
+
+local function pass_item_on(queue)
+  if queue.count > 0 then wake(queue.getters) end
+end
+
+-- Calls put_now or get_now for a waiter that was woken.
+local function use(change, queue, pass_on, item)
+  if not kind.compares then return change(queue, item) end -- cannot fail
+  local ok, result = catch(change, queue, item)
+  if ok then return result end
+  pass_on(queue)
+  error(result, 0)
+end
+
 local function wait_for_room(queue, item)
-  local waiter <close> = setmetatable({false, false, false, queue}, Putter)
   repeat
-    wait(waiter, queue.putters)
+    await(queue.putters)
     if queue.closed then error(QueueShutDown(), 0) end
   until queue.count < queue.limit
-  put_now(queue, item)
-  waiter[FUTURE] = false
+  use(put_now, queue, pass_room_on, item)
 end
 
 -- await(queue:put(item)): waits while the queue is full. QueueShutDown
 -- after shutdown. Suspends only when it must wait.
 Queue.put = method(function(queue, item)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "put") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "put") end
   if queue.closed then error(QueueShutDown(), 0) end
   if queue.count >= queue.limit then return wait_for_room(queue, item) end
   put_now(queue, item)
@@ -178,28 +127,25 @@ end, kind.name .. ".put")
 -- queue:put_nowait(item). QueueFull when it is full, QueueShutDown after
 -- shutdown. Does not suspend.
 function Queue.put_nowait(queue, item)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "put_nowait") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "put_nowait") end
   if queue.closed then error(QueueShutDown(), 0) end
   if queue.count >= queue.limit then error(QueueFull(), 0) end
   put_now(queue, item)
 end
 
 local function wait_for_item(queue)
-  local waiter <close> = setmetatable({false, false, false, queue}, Getter)
   repeat
     if queue.closed then error(QueueShutDown(), 0) end
-    wait(waiter, queue.getters)
+    await(queue.getters)
   until queue.count > 0
-  local item = get_now(queue)
-  waiter[FUTURE] = false
-  return item
+  return use(get_now, queue, pass_item_on)
 end
 
 -- await(queue:get()) -> the next item: waits while the queue is empty.
 -- QueueShutDown when it is empty after shutdown. Suspends only when it
 -- must wait.
 Queue.get = method(function(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "get") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "get") end
   if queue.count > 0 then return get_now(queue) end
   return wait_for_item(queue)
 end, kind.name .. ".get")
@@ -207,39 +153,39 @@ end, kind.name .. ".get")
 -- queue:get_nowait() -> the next item. QueueEmpty when it is empty, and
 -- QueueShutDown when it is so after shutdown. Does not suspend.
 function Queue.get_nowait(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "get_nowait") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "get_nowait") end
   if queue.count > 0 then return get_now(queue) end
   error(queue.closed and QueueShutDown() or QueueEmpty(), 0)
 end
 
 -- queue:qsize() -> how many items are in it
 function Queue.qsize(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "qsize") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "qsize") end
   return queue.count
 end
 
 -- queue:maxsize() -> the number given to the constructor, or 0
 function Queue.maxsize(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "maxsize") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "maxsize") end
   return queue.bound
 end
 
 -- queue:empty() -> whether no item is in it
 function Queue.empty(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "empty") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "empty") end
   return queue.count == 0
 end
 
 -- queue:full() -> whether there is no room; never without a maxsize
 function Queue.full(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "full") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "full") end
   return queue.count >= queue.limit
 end
 
 -- queue:task_done(): an item that was put has been dealt with. Usage error
 -- when there is none. Does not suspend.
 function Queue.task_done(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "task_done") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "task_done") end
   local unfinished = queue.unfinished - 1
   if unfinished < 0 then
     error(kind.name .. ".task_done: called more often than items were put", 2)
@@ -250,17 +196,16 @@ end
 
 -- await(queue:join()): waits until task_done was called for every item.
 Queue.join = method(function(queue)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "join") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "join") end
   if queue.unfinished == 0 then return end
-  local waiter <close> = setmetatable({false, false, false, queue}, Joiner)
-  wait(waiter, queue.joiners)
+  await(queue.joiners)
 end, kind.name .. ".join")
 
 -- queue:shutdown(immediate): no more items. Who waits to put one gets
 -- QueueShutDown; who waits for one too, when none is left. `immediate`
 -- drops those that are left, as if they were done. Does not suspend.
 function Queue.shutdown(queue, immediate)
-  if getmetatable(queue) ~= METATABLE then refuse(queue, "shutdown") end
+  if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "shutdown") end
   if immediate ~= nil and type(immediate) ~= "boolean" then
     error(("%s.shutdown: true, false or nothing expected, got a %s"):format(
       kind.name, type(immediate)), 2)
@@ -275,18 +220,10 @@ function Queue.shutdown(queue, immediate)
   wake_all(queue.putters)
 end
 
-local function length(list)
-  local n, waiter = 0, list[BEHIND]
-  while waiter ~= list do
-    n, waiter = n + 1, waiter[BEHIND]
-  end
-  return n
-end
-
 function Queue.__tostring(queue)
   local text = ("<%s maxsize=%s qsize=%d"):format(kind.name, queue.bound, queue.count)
   for _, what in ipairs{"getters", "putters"} do
-    local n = length(queue[what])
+    local n = waiting(queue[what])
     if n > 0 then text = ("%s %s=%d"):format(text, what, n) end
   end
   if queue.unfinished > 0 then text = text .. " unfinished=" .. queue.unfinished end
@@ -304,7 +241,8 @@ local function new(maxsize)
   elseif maxsize ~= maxsize then
     error(kind.name .. ": the maxsize is not a number (NaN)", 2)
   end
-  return setmetatable({
+  local queue = setmetatable({
+    kind = kind,
     bound = maxsize,
     limit = maxsize > 0 and maxsize or huge,
     items = {},
@@ -313,10 +251,11 @@ local function new(maxsize)
     room = ROOM,    -- for items, before `items` is made anew
     unfinished = 0, -- items put less calls of task_done
     closed = false, -- has been shut down
-    getters = new_list(),
-    putters = new_list(),
-    joiners = new_list(),
+    joiners = waitlist(),
   }, Queue)
+  queue.getters = waitlist(queue, pass_item_on)
+  queue.putters = waitlist(queue, pass_room_on)
+  return queue
 end
 
 return {[kind.name] = new}

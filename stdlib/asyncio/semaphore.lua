@@ -15,9 +15,10 @@
 -- the task that calls it, if it has one, so that the guard of that hold is
 -- refused and takes nobody else's permit.
 --
-local asyncio, method = ...
+local asyncio, method, core = ...
 
-local await, current_task, Future = asyncio.await, asyncio.current_task, asyncio.Future
+local await, current_task = asyncio.await, asyncio.current_task
+local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 
 local error, setmetatable, type = error, setmetatable, type
 local maxinteger, tointeger = math.maxinteger, math.tointeger
@@ -26,71 +27,32 @@ local Semaphore = {}
 Semaphore.__index = Semaphore
 Semaphore.__metatable = false
 
--- The waiters that nobody has woken are a list, from sem.first to sem.last.
-local BEFORE <const>, BEHIND <const>, FUTURE <const> = 1, 2, 3
-local SEMAPHORE <const>, WOKEN <const> = 4, 5
+-- sem.line: those who wait and have no permit, a waitlist.
 
--- Takes a waiter out of the list, if it is in it.
-local function unlink(sem, waiter)
-  local before, behind = waiter[BEFORE], waiter[BEHIND]
-  if before then
-    before[BEHIND] = behind
-  elseif sem.first == waiter then
-    sem.first = behind
-  else
-    return
-  end
-  if behind then behind[BEFORE] = before else sem.last = before end
-end
-
--- The first waiter that is not cancelled, or false.
-local function first_waiter(sem)
-  local first = sem.first
-  while first and first[FUTURE]:cancelled() do
-    unlink(sem, first)
-    first = sem.first
-  end
-  return first
-end
-
--- Gives a free permit to the first waiter; whether there was one.
+-- Gives a free permit to the first in line; whether there was one.
 local function wake_next(sem)
-  local waiter = first_waiter(sem)
-  if not waiter then return false end
-  unlink(sem, waiter)
-  waiter[WOKEN] = true
+  if not wake(sem.line) then return false end
   sem.woken = sem.woken + 1
   sem.value = sem.value - 1
-  waiter[FUTURE]:set_result(true)
   return true
 end
 
-local Waiter = {}
-
--- The end of a wait, by a wake-up or by an error.
-function Waiter.__close(waiter, err)
-  local sem = waiter[SEMAPHORE]
-  if waiter[WOKEN] then
-    sem.woken = sem.woken - 1
-    if err ~= nil then sem.value = sem.value + 1 end
-  else
-    unlink(sem, waiter)
-  end
-  while sem.value > 0 and wake_next(sem) do end -- those who came meanwhile
+-- One that was woken has run. Newcomers had to let it go first, even when
+-- there were permits for them: now these are for them.
+local function has_run(sem)
+  sem.woken = sem.woken - 1
+  while sem.value > 0 and wake_next(sem) do end
 end
 
--- Waits until the caller is given a permit.
-local function wait(sem)
-  local last = sem.last
-  local waiter <close> = setmetatable({last, false, Future(), sem, false}, Waiter)
-  if last then last[BEHIND] = waiter else sem.first = waiter end
-  sem.last = waiter
-  await(waiter[FUTURE])
+-- One that was woken is cancelled: its permit is free again.
+local function give_back(sem)
+  sem.value = sem.value + 1
+  has_run(sem)
 end
 
 -- Whether a newcomer must wait: nobody overtakes.
 local function is_locked(sem)
-  return sem.value == 0 or sem.woken > 0 or first_waiter(sem) ~= false
+  return sem.value == 0 or sem.woken > 0
 end
 
 local function check(value, name)
@@ -106,20 +68,21 @@ local function release(sem)
     error("BoundedSemaphore.release: all permits are back already", 3)
   end
   sem.value = sem.value + 1
-  if sem.first then wake_next(sem) end
+  wake_next(sem)
 end
 
 -- semaphore:acquire() -> a guard, whose end releases the permit. Waits for a
 -- permit and for those who came before.
 Semaphore.acquire = method(function(sem)
   if sem == nil or sem.holds == nil then check(sem, "acquire") end
-  local task, value = current_task(), sem.value
-  local guard = setmetatable({task}, sem.guard_meta)
-  if value > 0 and not sem.first and sem.woken == 0 or not is_locked(sem) then
-    sem.value = value - 1
+  if sem.value == 0 or sem.woken > 0 then
+    await(sem.line)
+    has_run(sem)
   else
-    wait(sem)
+    sem.value = sem.value - 1
   end
+  local task = current_task()
+  local guard = setmetatable({task}, sem.guard_meta)
   sem.holds[task] = guard
   return guard
 end, "Semaphore.acquire")
@@ -144,8 +107,7 @@ function Semaphore:locked()
 end
 
 function Semaphore.__tostring(sem)
-  local n, waiter = sem.woken, sem.first
-  while waiter do n, waiter = n + 1, waiter[BEHIND] end
+  local n = sem.woken + waiting(sem.line)
   return ("<%s %s%s>"):format(sem.name,
     is_locked(sem) and "locked" or ("unlocked value=%d"):format(sem.value),
     n == 0 and "" or (" waiters=%d"):format(n))
@@ -162,13 +124,12 @@ local function new(name, value, bounded)
   end
   local sem = {
     name = name,
-    first = false,
-    last = false,
     value = n,
     bound = bounded and n or maxinteger,
     woken = 0, -- waiters that have a permit and have not run yet
     holds = setmetatable({}, by_task), -- task -> the guard of its latest hold
   }
+  sem.line = waitlist(sem, give_back)
   sem.guard_meta = {
     __name = name .. " guard",
     __metatable = false,

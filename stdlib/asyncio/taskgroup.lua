@@ -74,16 +74,17 @@ local function child_done(group, task)
   if group.count == 0 and group.waiter and not group.waiter:done() then
     group.waiter:set_result()
   end
-  if parent:done() then return end -- nobody to tell: an error is reported
+  if group.finished or parent:done() then return end -- an error is reported
   local err = failure(task)
   if err == nil then return end
   errors[#errors + 1] = err
   if group.interrupt == nil and isinstance(err, KeyboardInterrupt) then
     group.interrupt = err
   end
-  if not group.aborting then
-    abort(group)
-    group.parent_asked = true
+  local aborting = group.aborting
+  if not aborting then abort(group) end
+  if not aborting or not group.exiting and not group.parent_asked then
+    group.parent_asked = true -- its body, or its wait for the children, ends
     parent:cancel()
   end
 end
@@ -97,9 +98,12 @@ local function wait_for_children(group)
     local ok, err = catch(await, group.waiter)
     group.waiter = nil
     if not ok then
-      if not isinstance(err, CancelledError) then error(err, 0) end
-      if not group.parent_asked then cancellation = cancellation or err end
       if not group.aborting then abort(group) end
+      if not isinstance(err, CancelledError) then -- cannot wait here
+        group.finished = true
+        error(err, 0)
+      end
+      if not group.parent_asked then cancellation = cancellation or err end
     end
   end
   return cancellation
@@ -128,9 +132,7 @@ function TaskGroup.__close(group, err)
   cancellation = cancellation or from_outside
   group.finished = true
   if group.interrupt then error(group.interrupt, 0) end
-  if group.parent_asked and parent:uncancel() == 0 then
-    cancellation = nil -- it was the group's own
-  end
+  if group.parent_asked then parent:uncancel() end
   if err ~= nil and not isinstance(err, CancelledError) then
     errors[#errors + 1] = as_exception(err)
   end
@@ -197,7 +199,7 @@ local function new()
     place = {}, -- child -> its number in that list
     count = 0,  -- of unfinished children
     errors = {},   -- of children, in the order in which they happened
-    aborting = false, finished = false,
+    aborting = false, exiting = false, finished = false,
     parent_asked = false, -- the group has cancelled the parent
   }
   function group.on_done(task) child_done(group, task) end

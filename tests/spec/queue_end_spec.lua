@@ -2,32 +2,15 @@
 -- is refused.
 
 local asyncio = require "asyncio"
+local queues = require "queues"
 local tasks = require "tasks"
 
 local Queue = asyncio.Queue
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
 local refused, turns = tasks.refused, tasks.turns
+local filled, getter, putter = queues.filled, queues.getter, queues.putter
 
 local KINDS = {"Queue", "PriorityQueue", "LifoQueue"}
-
--- A queue with the numbers first to last in it.
-local function filled(first, last, maxsize)
-  local queue = Queue(maxsize)
-  for i = first, last do queue:put_nowait(i) end
-  return queue
-end
-
-local function getter(queue)
-  local task = create_task(queue:get())
-  turns()
-  return task
-end
-
-local function putter(queue, item)
-  local task = create_task(queue:put(item))
-  turns()
-  return task
-end
 
 describe("a queue's join", function()
   for _, kind in ipairs(KINDS) do
@@ -290,7 +273,7 @@ describe("misuse of a queue", function()
 
   it("does not reach its metatable", function()
     local queue = Queue()
-    assert.is_nil(getmetatable(queue).__index)
+    assert.is_false(getmetatable(queue))
     assert.is_false((pcall(setmetatable, queue, {})))
     queue:put_nowait(1)
     assert.equal(1, queue:get_nowait())

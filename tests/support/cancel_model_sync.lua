@@ -63,10 +63,16 @@ end
 
 function M.lock() return {locked = false, waiters = {}} end
 
--- Only the first waiter is woken, and not a second time.
+-- Only the first waiter is woken, and not a second time. One that is
+-- cancelled has left the line, also when it has not run yet; in asyncio it
+-- is still first then, and when it runs it wakes the next one.
 local function wake_first(lock)
-  local first = lock.waiters[1]
-  if first and not first:done() then first:settle("finished", true) end
+  for _, waiter in ipairs(lock.waiters) do
+    if waiter.state ~= "cancelled" then
+      if not waiter:done() then waiter:settle("finished", true) end
+      return
+    end
+  end
 end
 
 function M.acquire(loop, lock)

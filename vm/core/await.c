@@ -94,8 +94,13 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   }
   if (task->must_cancel && f != NULL && ends_cancelled(L, f))
     task->must_cancel = 0; /* this error will do */
-  if (task->must_cancel || task->interrupted)
+  if (task->must_cancel || task->interrupted) {
+    if (neap__is_waitlist(f) && !task->interrupted) /* it was woken before */
+      neap__waitlist_wasted(L, 1);
     return raise_cancelled(L, task);
+  }
+  if (neap__is_waitlist(f))
+    return 0;
   if (f != NULL)
     return answer_future(L, f);
   return answer(L, lua_gettop(L) > 0, 1);
@@ -170,6 +175,15 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   if (f == &task->future)
     return neap__usage(L, 2, "Task cannot await on itself");
   check_suspend(vm, L);
+  if (neap__is_waitlist(f)) {
+    if (!task->must_cancel)
+      neap__waitlist_append((neap__waitlist *)f, task);
+    else { /* cancelled itself before: strikes here */
+      task->interrupted = 1;
+      neap__queue_push(&vm->ready, &task->timer.job);
+    }
+    return suspend(vm, L, f);
+  }
   neap__future_wait(f, &task->timer.job);
   task->waiting_on = f;
   if (f->type == &neap__future_type) {
@@ -178,7 +192,7 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
     lua_setiuservalue(L, -2, NEAP__RESULT);
     lua_pop(L, 1);
   }
-  if (task->must_cancel) { /* cancelled itself before: strikes here */
+  if (task->must_cancel) { /* as above */
     neap__task_push(L, task);
     neap__extra_get(L, -1, "cancel_message");
     if (neap__cancel(L, 1))

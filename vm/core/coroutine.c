@@ -223,9 +223,11 @@ static int async_call(lua_State *L) {
 */
 static int method_call(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  neap__coroutine *c = neap__coroutine_at(L, lua_upvalueindex(UP_SPARE));
+  neap__coroutine *c = (neap__coroutine *)neap__known(
+      L, lua_upvalueindex(UP_SPARE)); /* NULL before the first call */
   int n = lua_gettop(L);
-  if (c != NULL && c->state == NEAP__AWAITED && c->nargs == (uint32_t)n) {
+  if (c != NULL && c->state == NEAP__AWAITED && c->nargs == (uint32_t)n &&
+      !c->located) {
     c->state = NEAP__NEW;
     lua_pushvalue(L, lua_upvalueindex(UP_SPARE));
     set_arguments(L, n);
@@ -478,7 +480,7 @@ static int coroutine_gc(lua_State *L) {
     lua_Debug ar;
     lua_getiuservalue(L, 1, 1);
     lua_getinfo(L, ">S", &ar);
-    if (ar.linedefined > 0)
+    if (ar.linedefined > 0 && !neap__is_own(&ar))
       place = lua_pushfstring(L, "\n  defined at %s:%d", ar.short_src,
                               ar.linedefined);
   }

@@ -47,6 +47,8 @@ static const char *const state_names[STATES] = {
 static state state_of(const neap_vm *vm, const neap__task *task) {
   if (task == vm->current)
     return RUNNING;
+  if (neap__is_waitlist(task->waiting_on))
+    return WAITING;
   if (task->timer.position != 0)
     return SLEEPING;
   if (task->waiting_on != NULL && !task->interrupted &&

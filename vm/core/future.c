@@ -289,6 +289,11 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
     vm->leftovers++;
   }
   task->cancel_requests++;
+  if (neap__is_waitlist(f)) { /* in line? */
+    neap__waitlist_remove(task);
+    interrupt(vm, L, index, message);
+    return 1;
+  }
   if (task->timer.position != 0) { /* sleeps? */
     neap__timer_stop(vm, &task->timer);
     interrupt(vm, L, index, message);

@@ -3,7 +3,6 @@
 ** and the words of usage errors.
 */
 #include <stdarg.h>
-#include <string.h>
 
 #include "vm.h"
 
@@ -11,6 +10,7 @@ const neap__type neap__coroutine_type = {NEAP__COROUTINE, "coroutine object"};
 const neap__type neap__future_type = {NEAP__FUTURE, "Future"};
 const neap__type neap__task_type = {NEAP__TASK, "Task"};
 const neap__type neap__gather_type = {NEAP__GATHER, "Future"};
+const neap__type neap__waitlist_type = {NEAP__FUTURE, "Future"};
 const neap__type neap__handle_type = {NEAP__HANDLE, "Handle"};
 
 /*
@@ -25,7 +25,7 @@ neap__object *neap__object_of(lua_State *L, int index, void *block) {
     return NULL; /* also light userdata: their length is 0 */
   if (o->type == &neap__coroutine_type || o->type == &neap__task_type ||
       o->type == &neap__future_type || o->type == &neap__gather_type ||
-      o->type == &neap__handle_type)
+      o->type == &neap__waitlist_type || o->type == &neap__handle_type)
     return o;
   return NULL;
 }
@@ -73,12 +73,11 @@ void neap__metatable_new(lua_State *L, const neap__type *type,
   neap__ref_set(L, NEAP__METATABLES + (int)type->kind);
 }
 
-/* The first level from `level` on that is not a function of Neap's own,
-   in Lua: those have sources such as "=[neap]". */
+/* The first level from `level` on that is not one of Neap's own. */
 static int first_foreign(lua_State *L, int level) {
   lua_Debug ar;
   while (lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
-         strncmp(ar.source, "=[", 2) == 0 && *ar.what != 'C')
+         neap__is_own(&ar))
     level++;
   return level;
 }

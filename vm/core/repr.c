@@ -215,7 +215,7 @@ static int running_frame(neap__task *task, lua_Debug *ar) {
   int level = neap__count_levels(task->thread) - 1;
   for (; level >= 0 && lua_getstack(task->thread, level, ar); level--) {
     if (lua_getinfo(task->thread, "Sl", ar) && ar->currentline > 0 &&
-        *ar->source != '=') /* none of Neap's own */
+        !neap__is_own(ar))
       return 1;
   }
   return 0;
@@ -359,6 +359,10 @@ static void push_head(lua_State *L, int index) {
 /* Pushes " wait_for=<...>" for the task at `index`, without what that waits
    for; or "". */
 static void push_awaited(lua_State *L, int index) {
+  if (neap__is_waitlist(neap__task_at(L, index)->waiting_on)) {
+    lua_pushliteral(L, " wait_for=<Future pending>");
+    return;
+  }
   neap__task_push_awaited(L, index);
   if (lua_isnil(L, -1))
     lua_pushliteral(L, "");

@@ -25,7 +25,7 @@ void neap__task_cancel(lua_State *L, const neap__task *task) {
 void neap__task_push_awaited(lua_State *L, int index) {
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
-  if (f == NULL || task->future.state != NEAP__PENDING)
+  if (f == NULL || task->future.state != NEAP__PENDING || neap__is_waitlist(f))
     lua_pushnil(L);
   else if (f->type->kind == NEAP__FUTURE)
     lua_getiuservalue(L, index, NEAP__RESULT);
@@ -282,6 +282,8 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
         reports = 0; /* no memory for a report */
       }
     }
+    if (neap__is_waitlist(task->waiting_on))
+      neap__waitlist_remove(task);
     if (task->waiting_on != NULL) {
       neap__task_push_awaited(L, -1);
       if (!lua_isnil(L, -1))

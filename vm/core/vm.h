@@ -76,11 +76,17 @@ static inline void neap__queue_splice(neap__queue *to, neap__queue *from) {
   from->last = NULL;
 }
 
-/* A job that becomes ready at a point in time. */
+/* A job that becomes ready at a point in time, or, of a task, when it is its
+   turn in a waitlist: it does not wait for both. */
 typedef struct neap__timer {
   neap__job job;
-  uint32_t order;    /* breaks ties: the first started goes first */
-  uint32_t position; /* in the heap, from 1; 0: not started */
+  union {
+    struct {
+      uint32_t order;    /* breaks ties: the first started goes first */
+      uint32_t position; /* in the heap, from 1; 0: not started */
+    };
+    struct neap__task *ahead; /* in the line of a waitlist */
+  };
 } neap__timer;
 
 /* Min-heap of timers, by deadline, then order. */
@@ -118,6 +124,7 @@ extern const neap__type neap__coroutine_type;
 extern const neap__type neap__future_type;
 extern const neap__type neap__task_type;
 extern const neap__type neap__gather_type;
+extern const neap__type neap__waitlist_type;
 extern const neap__type neap__handle_type;
 
 /* What every object begins with. */
@@ -199,6 +206,14 @@ typedef struct neap__task {
   uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
   uint64_t leftover : 1;        /* cancelled at the end of run */
 } neap__task;
+
+/* Tasks in line (waitlist.c); to others, a future that never settles. */
+typedef struct neap__waitlist {
+  neap__future future; /* PENDING; nothing is in its queue */
+  neap__task *first;
+  neap__task *last;
+  uint32_t length;
+} neap__waitlist;
 
 /* A callback: of call_soon, call_later or add_done_callback. User values:
    the function, then its arguments. */
@@ -426,6 +441,11 @@ static inline void neap__metatable_push(lua_State *L, const neap__type *type) {
   neap__ref_push(L, NEAP__METATABLES + (int)type->kind);
 }
 
+/* Whether a function is a Lua function of Neap's own; `ar` with "S". */
+static inline int neap__is_own(const lua_Debug *ar) {
+  return ar->source[0] == '=' && ar->source[1] == '[' && *ar->what != 'C';
+}
+
 /*
 ** Raises a usage error with the position of the Lua function `level`
 ** calls up (1: who called the running C function), or of the first above
@@ -593,7 +613,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level);
 void neap__task_push(lua_State *L, const neap__task *task);
 /* Cancels it, on behalf of run or Ctrl-C. */
 void neap__task_cancel(lua_State *L, const neap__task *task);
-/* Pushes what the task at `index` waits for, or nil. */
+/* Pushes what the task at `index` waits for; nil for nothing or a waitlist. */
 void neap__task_push_awaited(lua_State *L, int index);
 /* Pushes its name. */
 const char *neap__task_name(lua_State *L, int index);
@@ -618,6 +638,19 @@ int neap__await_enter(lua_State *L);
 int neap__await_arguments(lua_State *L);
 /* Lua: gives up one turn; the body of a task of sleep(0). */
 int neap__await_turn(lua_State *L);
+
+/* Puts the task at the end of the line; takes it out of the one it is in. */
+void neap__waitlist_append(neap__waitlist *list, neap__task *task);
+void neap__waitlist_remove(neap__task *task);
+static inline int neap__is_waitlist(const neap__future *f) {
+  return f != NULL && f->type == &neap__waitlist_type;
+}
+/* A task that the list at `index` has woken is cancelled. Calls Lua. */
+void neap__waitlist_wasted(lua_State *L, int index);
+/* Lua: what the library calls. */
+int neap__waitlist_make(lua_State *L);
+int neap__waitlist_wake(lua_State *L);
+int neap__waitlist_waiting(lua_State *L);
 
 /* Lua: gather(...) */
 int neap__gather_make(lua_State *L);

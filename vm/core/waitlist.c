@@ -1,0 +1,96 @@
+/*
+** waitlist.c - tasks that wait in line, for a lock or for an item.
+**
+** The library's locks and queues are made of waitlists. `await(list)` puts
+** the running task at the end of the line, until wake(list) takes out the
+** first one. A task that is cancelled leaves the line at once. One that was
+** woken and is cancelled before it runs was given what it will not use: the
+** list's function `on_waste` is called, to give it to somebody else.
+**
+** For the rest of the core a waitlist is a plain future that never settles,
+** and a task that stands in line waits for it. The line runs through the
+** tasks: by their jobs' `next`, and back by `ahead`.
+*/
+#include "vm.h"
+
+enum { OWNER = NEAP__RESULT, ON_WASTE = NEAP__CORO }; /* user values */
+
+static neap__task *task_of(neap__job *job) {
+  return (neap__task *)((char *)job - offsetof(neap__task, timer));
+}
+
+void neap__waitlist_append(neap__waitlist *list, neap__task *task) {
+  neap__task *last = list->last;
+  task->timer.ahead = last;
+  task->timer.job.next = NULL;
+  if (last != NULL)
+    last->timer.job.next = &task->timer.job;
+  else
+    list->first = task;
+  list->last = task;
+  list->length++;
+  task->waiting_on = &list->future;
+}
+
+void neap__waitlist_remove(neap__task *task) {
+  neap__waitlist *list = (neap__waitlist *)task->waiting_on;
+  neap__job *behind = task->timer.job.next;
+  if (task->timer.ahead != NULL)
+    task->timer.ahead->timer.job.next = behind;
+  else
+    list->first = behind == NULL ? NULL : task_of(behind);
+  if (behind != NULL)
+    task_of(behind)->timer.ahead = task->timer.ahead;
+  else
+    list->last = task->timer.ahead;
+  list->length--;
+  task->timer.position = 0;
+  task->waiting_on = NULL;
+}
+
+void neap__waitlist_wasted(lua_State *L, int index) {
+  if (lua_getiuservalue(L, index, ON_WASTE) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_getiuservalue(L, index, OWNER);
+  lua_call(L, 1, 0);
+}
+
+/* Lua: waitlist(owner [, on_waste]) -> a list whose line is empty.
+   on_waste(owner) must not suspend. */
+int neap__waitlist_make(lua_State *L) {
+  neap__waitlist *list;
+  lua_settop(L, 2);
+  list = (neap__waitlist *)lua_newuserdatauv(L, sizeof *list, ON_WASTE);
+  neap__future_prepare(&list->future, &neap__waitlist_type);
+  list->first = NULL;
+  list->last = NULL;
+  list->length = 0;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, OWNER);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, ON_WASTE);
+  neap__metatable_push(L, &neap__future_type);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* Lua: wake(list) -> whether somebody stood in line */
+int neap__waitlist_wake(lua_State *L) {
+  neap__waitlist *list = (neap__waitlist *)neap__known(L, 1);
+  neap__task *task = list->first;
+  if (task != NULL) {
+    neap__waitlist_remove(task);
+    neap__queue_push(&neap__vm(L)->ready, &task->timer.job);
+  }
+  lua_pushboolean(L, task != NULL);
+  return 1;
+}
+
+/* Lua: waiting(list) -> how many stand in line */
+int neap__waitlist_waiting(lua_State *L) {
+  neap__waitlist *list = (neap__waitlist *)neap__known(L, 1);
+  lua_pushinteger(L, list->length);
+  return 1;
+}

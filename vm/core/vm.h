@@ -1,13 +1,15 @@
 /*
-** vm.h - what the files of the core share: the VM and its objects.
+** vm.h - what the files of the core share: the VM, and every function that
+** one file offers to the others. Its objects: objects.h.
 **
 ** Invariants, each kept by the file named:
 **  1. A future leaves PENDING once, in neap__future_settle (future.c);
 **     that call also makes ready all that waits for it, in the order of
 **     registration.
 **  2. A job stands in at most one queue: the list of one future, the
-**     ready queue, or (as a timer) the heap. Who takes it out decides
-**     what it does next; so no wake-up can be stale or double.
+**     ready queue, the line of a waitlist, or (as a timer) the heap. Who
+**     takes it out decides what it does next; so no wake-up can be stale
+**     or double.
 **  3. What the core points to from C is anchored (anchor.c) as long as
 **     the pointer lives: unfinished tasks, scheduled handles, gathers
 **     with unfinished children, Lua threads.
@@ -27,225 +29,7 @@
 #include <uv.h>
 
 #include "neap.h"
-
-/* {======================================================
-** Jobs and queues
-** ======================================================= */
-
-/* Something to be run in a turn of the loop; embedded in its owner. */
-typedef struct neap__job {
-  struct neap__job *next;                          /* in its queue */
-  void (*run)(neap_vm *vm, struct neap__job *job); /* runs it */
-} neap__job;
-
-/* FIFO of jobs: a ring, since most futures have a queue and few use it. */
-typedef struct neap__queue {
-  neap__job *last; /* its next is the first; NULL: empty */
-} neap__queue;
-
-static inline void neap__queue_push(neap__queue *q, neap__job *job) {
-  if (q->last == NULL)
-    job->next = job;
-  else {
-    job->next = q->last->next;
-    q->last->next = job;
-  }
-  q->last = job;
-}
-
-/* Takes out the first job of a queue that is not empty. */
-static inline neap__job *neap__queue_pop(neap__queue *q) {
-  neap__job *first = q->last->next;
-  if (first == q->last)
-    q->last = NULL;
-  else
-    q->last->next = first->next;
-  return first;
-}
-
-/* Moves all jobs of `from` behind those of `to`. */
-static inline void neap__queue_splice(neap__queue *to, neap__queue *from) {
-  if (from->last == NULL)
-    return;
-  if (to->last != NULL) {
-    neap__job *first = to->last->next;
-    to->last->next = from->last->next;
-    from->last->next = first;
-  }
-  to->last = from->last;
-  from->last = NULL;
-}
-
-/* A job that becomes ready at a point in time, or, of a task, when it is its
-   turn in a waitlist: it does not wait for both. */
-typedef struct neap__timer {
-  neap__job job;
-  union {
-    struct {
-      uint32_t order;    /* breaks ties: the first started goes first */
-      uint32_t position; /* in the heap, from 1; 0: not started */
-    };
-    struct neap__task *ahead; /* in the line of a waitlist */
-  };
-} neap__timer;
-
-/* Min-heap of timers, by deadline, then order. */
-typedef struct neap__heap {
-  struct neap__heap_entry *entries;
-  uint32_t count;
-  uint32_t capacity;
-  uint32_t next_order; /* for the next timer started */
-} neap__heap;
-
-/* ====================================================== } */
-
-/* {======================================================
-** Objects: userdata that scripts hold
-** ======================================================= */
-
-typedef enum neap__kind {
-  NEAP__COROUTINE,
-  NEAP__FUTURE,
-  NEAP__TASK,
-  NEAP__GATHER,
-  NEAP__HANDLE
-} neap__kind;
-
-/*
-** One per kind, static. Its address tells the objects of the kind from
-** any other userdata.
-*/
-typedef struct neap__type {
-  neap__kind kind;
-  const char *name; /* as in messages, and __name */
-} neap__type;
-
-extern const neap__type neap__coroutine_type;
-extern const neap__type neap__future_type;
-extern const neap__type neap__task_type;
-extern const neap__type neap__gather_type;
-extern const neap__type neap__waitlist_type;
-extern const neap__type neap__handle_type;
-
-/* What every object begins with. */
-typedef struct neap__object {
-  const neap__type *type;
-} neap__object;
-
-/* The state of a coroutine object. */
-typedef enum neap__coroutine_state {
-  NEAP__NEW,     /* nobody has awaited it */
-  NEAP__AWAITED, /* an await runs or ran it */
-  NEAP__OWNED,   /* a task runs or ran it */
-  NEAP__CLOSED   /* closed before it started */
-} neap__coroutine_state;
-
-/* What runs when a coroutine object is awaited. */
-typedef enum neap__coroutine_body {
-  NEAP__LUA,   /* a function with arguments: the first user value, the others */
-  NEAP__SLEEP, /* a timer; its result is the first user value, if any */
-  NEAP__YIELD  /* one turn given up: the shared object of sleep(0). It is
-                  never NEW; its state stands in vm->bare_yield_out */
-} neap__coroutine_body;
-
-typedef struct neap__coroutine {
-  const neap__type *type;
-  uint8_t state;         /* neap__coroutine_state */
-  uint8_t body;          /* neap__coroutine_body */
-  uint8_t located;       /* the last user value says where it was created */
-  uint8_t packed : 1;    /* the arguments stand in one table (many) */
-  uint8_t reusable : 1;  /* LUA: may be given out again after its await */
-  uint32_t nargs;        /* LUA: arguments; SLEEP: 1 when there is a result */
-} neap__coroutine;
-
-/* One with the body SLEEP. */
-typedef struct neap__sleeper {
-  neap__coroutine coroutine;
-  double delay; /* seconds */
-} neap__sleeper;
-
-typedef enum neap__state {
-  NEAP__PENDING,
-  NEAP__FINISHED,
-  NEAP__FAILED,
-  NEAP__CANCELLED
-} neap__state;
-
-/*
-** A future: a result to come. Tasks and gathers begin with one.
-** User values: NEAP__RESULT, NEAP__EXTRA, and those of the kind.
-*/
-typedef struct neap__future {
-  const neap__type *type;
-  neap__queue waiters; /* jobs made ready when it settles */
-  uint8_t state;       /* neap__state */
-  uint8_t observed;    /* FAILED: somebody has seen the error */
-  uint8_t callbacks;   /* NEAP__EXTRA has a set of Lua callbacks */
-  uint32_t nresults;   /* FINISHED: how many; more than 1: in a table */
-} neap__future;
-
-enum {
-  NEAP__RESULT = 1, /* the result (or table of them), or the error */
-  NEAP__EXTRA,      /* what few futures have (future.c) */
-  NEAP__CORO        /* Task: its coroutine object. Gather: list of children */
-};
-
-typedef struct neap__task {
-  neap__future future;
-  neap__timer timer;            /* its job is the task's next step */
-  lua_State *thread;            /* runs it; NULL before the first step */
-  neap__future *waiting_on;     /* what its await waits for, or NULL */
-  struct neap__task *previous;  /* in vm->tasks, in creation order */
-  struct neap__task *next;
-  uint32_t anchor;              /* keeps the task alive until it ends */
-  uint32_t thread_anchor;       /* of `thread` */
-  uint32_t cancel_requests;     /* cancel() less uncancel() */
-  int32_t line;                 /* where it was created, or -1 */
-  uint64_t id : 56;             /* the N of "Task-N" */
-  uint64_t must_cancel : 1;     /* raise CancelledError at the next step */
-  uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
-  uint64_t leftover : 1;        /* cancelled at the end of run */
-} neap__task;
-
-/* Tasks in line (waitlist.c); to others, a future that never settles. */
-typedef struct neap__waitlist {
-  neap__future future; /* PENDING; nothing is in its queue */
-  neap__task *first;
-  neap__task *last;
-  uint32_t length;
-} neap__waitlist;
-
-/* A callback: of call_soon, call_later or add_done_callback. User values:
-   the function, then its arguments. */
-typedef struct neap__handle {
-  const neap__type *type;
-  neap__timer timer;
-  uint32_t anchor; /* 0: not scheduled */
-  uint32_t nargs;
-  uint8_t cancelled;
-} neap__handle;
-
-/* One child of a gather: its job waits for the child. */
-typedef struct neap__child {
-  neap__job job;
-  neap__future *future;
-  uint32_t index; /* in the gather's children */
-} neap__child;
-
-typedef struct neap__gather {
-  neap__future future;
-  struct neap__gather *previous; /* in vm->gathers, while anchored */
-  struct neap__gather *next;
-  uint32_t anchor;   /* while a child is unfinished */
-  uint32_t count;    /* of children */
-  uint32_t finished; /* of these */
-  uint32_t cancel_call; /* the call of neap__cancel that marked it */
-  uint8_t return_exceptions;
-  uint8_t cancel_requested;
-  neap__child children[];
-} neap__gather;
-
-/* ====================================================== } */
+#include "objects.h"
 
 /* Where Lua's small blocks come from (alloc.c). */
 #define NEAP__LARGEST 768
@@ -396,7 +180,7 @@ static inline void neap__ref_set(lua_State *L, int ref) {
 
 /* malloc as a lua_Alloc; and one for Lua, `ud` is a neap__memory. */
 void *neap__malloc(void *ud, void *block, size_t old, size_t size);
-void *neap__memory_alloc(void *ud, void *block, size_t old, size_t size);
+void *neap__memory_alloc(void *ud, void *old, size_t old_size, size_t size);
 /* Gives idle memory back to the system. Cannot fail. */
 void neap__memory_trim(neap__memory *m);
 /* Frees all of it. */
@@ -548,7 +332,7 @@ void neap__coroutine_init(lua_State *L);
 /* ====================================================== } */
 
 /* {======================================================
-** future.c: state and outcome
+** future.c: state and outcome; cancel.c
 ** ======================================================= */
 
 /*
@@ -574,8 +358,8 @@ void neap__cancelled_push(lua_State *L, int index);
 /* Raises the error of a FAILED or CANCELLED future. */
 int neap__outcome_raise(lua_State *L, int index);
 
-/* Cancels with the message at the top of the stack, which is popped.
-   True when the future, task or gather took the request. */
+/* cancel.c. Cancels with the message at the top of the stack, which is
+   popped. True when the future, task or gather took the request. */
 int neap__cancel(lua_State *L, int index);
 
 /* Field of the future's extra table: pushed (nil without one) or popped. */
@@ -603,7 +387,7 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* ====================================================== } */
 
 /* {======================================================
-** task.c, await.c, gather.c, handle.c
+** task.c, await.c, waitlist.c, gather.c, handle.c
 ** ======================================================= */
 
 /* Makes a task of the coroutine object at `index`, which it takes, ready to

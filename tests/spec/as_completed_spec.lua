@@ -7,9 +7,7 @@ local tasks = require "tasks"
 local as_completed = asyncio.as_completed
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
 local refused, turns = tasks.refused, tasks.turns
-
-local SLOW = os.getenv "SAN" or os.getenv "VALGRIND" -- fewer rounds then
-local MANY = SLOW and 10000 or 100000
+local MANY = tasks.MANY
 
 -- n futures.
 local function futures(n)
@@ -277,8 +275,7 @@ describe("as_completed", function()
     main(function()
       local future, done = asyncio.Future(), asyncio.Future()
       done:set_result()
-      local memory = {}
-      for round = 1, 2 do
+      tasks.assert_no_growth(20000, function()
         for i = 1, 1000 do
           pcall(function()
             for task in as_completed({future, done}, {timeout = 3600}) do
@@ -287,9 +284,7 @@ describe("as_completed", function()
             end
           end)
         end
-        memory[round] = tasks.memory()
-      end
-      assert.is_true(memory[2] < memory[1] + 20000, table.concat(memory, " "))
+      end)
       assert.is_false(future:done())
     end)
   end)

@@ -2,11 +2,9 @@
 -- their arguments are (CO of the behaviours).
 
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
+local main = tasks.main
 
 describe("an async function", function()
   it("CO-01 called runs nothing and gives a coroutine object", function()
@@ -16,7 +14,7 @@ describe("an async function", function()
     assert.are.equal("userdata", type(coro))
     assert.is_false(ran)
     coro:close()
-    in_task(function()
+    main(function()
       local object = f()
       await(sleep(0))
       assert.is_false(ran)
@@ -28,7 +26,7 @@ describe("an async function", function()
   it("CO-01 as a task starts at the creator's suspension", function()
     local ran = false
     local f = async(function() ran = true end)
-    in_task(function()
+    main(function()
       local task = create_task(f())
       assert.is_false(ran)
       await(sleep(0))
@@ -39,7 +37,7 @@ describe("an async function", function()
 
   it("CO-02 gets its arguments as they were at the call", function()
     local f = async(function(a, b) return a, b end)
-    in_task(function()
+    main(function()
       local x, t = 1, {2}
       local coro = f(x, t[1])
       x, t[1] = 10, 20
@@ -53,7 +51,7 @@ describe("an async function", function()
   it("CO-02 evaluates the arguments once, at the call", function()
     local order = {}
     local f = async(function() order[#order + 1] = "body" end)
-    in_task(function()
+    main(function()
       local coro = f((function() order[#order + 1] = "argument" end)())
       order[#order + 1] = "called"
       await(coro)
@@ -63,7 +61,7 @@ describe("an async function", function()
 
   it("gets as many arguments as were given, nil ones too", function()
     local count = async(function(...) return select("#", ...), ... end)
-    in_task(function()
+    main(function()
       assert.are.equal(0, (await(count())))
       assert.are.same({3, n = 4}, table.pack(await(count(nil, nil, nil))))
       assert.are.same({3, 1, nil, 3, n = 4},
@@ -87,7 +85,7 @@ describe("an async function", function()
 
   it("gives a new coroutine object at each call", function()
     local f = async(function(x) return x end)
-    in_task(function()
+    main(function()
       local one, two = f(1), f(2)
       assert.are_not.equal(one, two)
       assert.are.equal(2, (await(two)))
@@ -103,14 +101,14 @@ describe("an async function", function()
       return self.base + select("#", ...)
     end)
     local object = setmetatable({base = 10}, class)
-    assert.are.equal(13, in_task(function()
+    assert.are.equal(13, main(function()
       return await(object:add(1, nil, nil))
     end))
   end)
 
   it("can be a C function", function()
     local max = async(math.max)
-    assert.are.equal(3, in_task(function() return await(max(1, 3, 2)) end))
+    assert.are.equal(3, main(function() return await(max(1, 3, 2)) end))
     assert.are.equal(3, run(max(1, 3, 2)))
     local ok, err = pcall(run, max())
     assert.is_false(ok)

@@ -3,48 +3,20 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The message of the error that fn(...) must raise.
-local function message(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
-
--- A value whose closing calls fn(value, error).
-local function closing(fn)
-  return setmetatable({}, {__close = fn})
-end
-
--- An async function that calls fn through n levels of await.
-local function nested(n, fn)
-  local level
-  level = async(function(i, ...)
-    if i == 0 then
-      return fn(...)
-    end
-    return await(level(i - 1, ...))
-  end)
-  return function(...)
-    return level(n, ...)
-  end
-end
+local at_end, caught, main, nested = tasks.at_end, tasks.caught, tasks.main, tasks.nested
 
 describe("a chain of awaits", function()
   local DEPTH = 100000
 
   it("SC-01 of 500 levels gives values and errors", function()
-    in_task(function()
+    main(function()
       local f = nested(500, function(x) await(sleep(0)) return x, nil end)
       assert.are.same({7, n = 2}, table.pack(await(f(7))))
       local err = {}
       local g = nested(500, function() await(sleep(0)) error(err) end)
-      assert.are.equal(err, message(await, g()))
+      assert.are.equal(err, caught(await, g()))
     end)
   end)
 
@@ -52,7 +24,7 @@ describe("a chain of awaits", function()
     local order = {}
     local level
     level = async(function(n)
-      local guard <close> = closing(function() -- luacheck: ignore
+      local guard <close> = at_end(function() -- luacheck: ignore
         order[#order + 1] = n
       end)
       if n == 0 then
@@ -60,7 +32,7 @@ describe("a chain of awaits", function()
       end
       await(level(n - 1))
     end)
-    in_task(function()
+    main(function()
       local task = create_task(level(500))
       await(sleep(0))
       task:cancel()
@@ -94,7 +66,7 @@ describe("a chain of awaits", function()
       end
       return 1 + await(sum(n - 1))
     end)
-    in_task(function()
+    main(function()
       task = create_task(sum(DEPTH))
       await(sleep(0))
       assert.matches("\n\t%.%.%.\t%(skipping %d+ levels%)", task:get_stack())
@@ -105,7 +77,7 @@ describe("a chain of awaits", function()
   it("LX-01 of 20,000 levels shows its outer end as the task's place",
   function()
     local sum = nested(20000, function() await(sleep(0)) end)
-    in_task(function()
+    main(function()
       local task = create_task(async(function() await(sum()) end)())
       await(sleep(0))
       local line = debug.getinfo(1, "l").currentline - 2
@@ -137,7 +109,7 @@ describe("a chain of awaits", function()
       end
       return 1, await(down(n - 1))
     end)
-    in_task(function()
+    main(function()
       local task = create_task(down(DEPTH))
       await(sleep(0))
       task:cancel()
@@ -166,13 +138,13 @@ describe("a recursion without end in a task", function()
     local function deep()
       return 1 + deep()
     end
-    in_task(function()
+    main(function()
       assert.matches("^[^\n]*await_depth_spec%.lua:%d+: stack overflow$",
-        message(deep))
+        caught(deep))
       await(sleep(0))
       local task = create_task(async(deep)())
       assert.matches("await_depth_spec%.lua:%d+: stack overflow$",
-        message(await, task))
+        caught(await, task))
       assert.are.equal("alive", (await(sleep(0, "alive"))))
     end)
   end)
@@ -181,13 +153,13 @@ describe("a recursion without end in a task", function()
     local function deep()
       return (string.gsub("x", "x", deep))
     end
-    in_task(function()
+    main(function()
       for _ = 1, 3 do
-        assert.matches("C stack overflow", message(deep), 1, true)
+        assert.matches("C stack overflow", caught(deep), 1, true)
         await(sleep(0))
       end
       assert.matches("C stack overflow",
-        message(await, create_task(async(deep)())), 1, true)
+        caught(await, create_task(async(deep)())), 1, true)
       assert.are.equal("alive", (await(sleep(0, "alive"))))
     end)
   end)
@@ -196,12 +168,12 @@ describe("a recursion without end in a task", function()
     local function deep()
       return 1 + deep()
     end
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
-        local x <close> = closing(deep) -- luacheck: ignore
+        local x <close> = at_end(deep) -- luacheck: ignore
         await(sleep(0))
       end)())
-      assert.matches("stack overflow", message(await, task), 1, true)
+      assert.matches("stack overflow", caught(await, task), 1, true)
       assert.are.equal("alive", (await(sleep(0, "alive"))))
     end)
   end)

@@ -3,41 +3,13 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The message of the error that fn(...) must raise.
-local function message(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
-
--- A value whose closing calls fn(value, error).
-local function closing(fn)
-  return setmetatable({}, {__close = fn})
-end
-
--- An async function that calls fn through n levels of await.
-local function nested(n, fn)
-  local level
-  level = async(function(i, ...)
-    if i == 0 then
-      return fn(...)
-    end
-    return await(level(i - 1, ...))
-  end)
-  return function(...)
-    return level(n, ...)
-  end
-end
+local at_end, caught, main, nested = tasks.at_end, tasks.caught, tasks.main, tasks.nested
 
 describe("await", function()
   it("AW-01 gives a value through many levels unchanged", function()
-    in_task(function()
+    main(function()
       local object = {}
       for _, n in ipairs {0, 1, 2, 50, 500} do
         local f = nested(n, function(x)
@@ -50,7 +22,7 @@ describe("await", function()
   end)
 
   it("AW-01 gives all results, nil ones too", function()
-    in_task(function()
+    main(function()
       for _, suspends in ipairs {false, true} do
         local f = nested(3, function(...)
           if suspends then
@@ -68,7 +40,7 @@ describe("await", function()
   end)
 
   it("AW-01 gives as many results as there are", function()
-    in_task(function()
+    main(function()
       local f = async(table.unpack)
       for _, n in ipairs {2, 250, 256, 1000, 10000} do
         local list = {}
@@ -88,7 +60,7 @@ describe("await", function()
     local object, order = {}, {}
     local level
     level = async(function(n)
-      local guard <close> = closing(function(_, err) -- luacheck: ignore
+      local guard <close> = at_end(function(_, err) -- luacheck: ignore
         assert.are.equal(object, err)
         await(sleep(0))
         order[#order + 1] = n
@@ -99,7 +71,7 @@ describe("await", function()
       end
       await(level(n - 1))
     end)
-    in_task(function()
+    main(function()
       local ok, err = pcall(await, level(5))
       assert.is_false(ok)
       assert.are.equal(object, err)
@@ -108,11 +80,11 @@ describe("await", function()
   end)
 
   it("AW-02 adds no position to an error of several levels", function()
-    in_task(function()
+    main(function()
       local f = nested(5, function() error("text", 0) end)
-      assert.are.equal("text", message(await, f()))
+      assert.are.equal("text", caught(await, f()))
       local g = nested(5, function() await(sleep(0)) error("here") end)
-      local err = message(await, g())
+      local err = caught(await, g())
       assert.matches("^[^\n]*await_spec%.lua:%d+: here$", err)
       assert.are.equal(1, select(2, err:gsub("await_spec%.lua:", "")))
     end)
@@ -122,15 +94,15 @@ describe("await", function()
   function()
     local values = {42, 1.5, "text", true, {}, print, function() end,
       async(function() end), coroutine.create(print), io.stdout}
-    local value = in_task(function()
+    local value = main(function()
       local handle = asyncio.call_soon(function() end)
       values[#values + 1] = handle
       for i = 0, #values do
-        local err = message(function() await(values[i]) end)
+        local err = caught(function() await(values[i]) end)
         assert.matches("^[^\n]*await_spec%.lua:%d+: await: an awaitable "
           .. "[^\n]*expected, got ", err)
       end
-      assert.matches(" got nil$", message(function() await() end))
+      assert.matches(" got nil$", caught(function() await() end))
       await(sleep(0))
       return "alive"
     end)
@@ -138,15 +110,15 @@ describe("await", function()
   end)
 
   it("AW-03 says to call it when it gets an async function", function()
-    in_task(function()
+    main(function()
       assert.matches("call it, as in await(f())",
-        message(await, async(function() end)), 1, true)
+        caught(await, async(function() end)), 1, true)
     end)
   end)
 
   it("AW-04 of a task several times gives the value each time", function()
     local runs = 0
-    in_task(function()
+    main(function()
       local object = {}
       local task = create_task(async(function()
         runs = runs + 1
@@ -164,7 +136,7 @@ describe("await", function()
 
   it("AW-04 of a task by several tasks gives each the value", function()
     local runs = 0
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         runs = runs + 1
         await(sleep(0))
@@ -178,32 +150,32 @@ describe("await", function()
   end)
 
   it("AW-05 of a failed task several times raises the same error", function()
-    in_task(function()
+    main(function()
       for _, err in ipairs {{}, "text", 42, print, true} do
         local task = create_task(async(function()
           await(sleep(0))
           error(err, 0)
         end)())
         for _ = 1, 3 do
-          assert.are.equal(err, message(await, task))
+          assert.are.equal(err, caught(await, task))
         end
         local wait = async(function() await(task) end)
         local other = create_task(wait())
-        assert.are.equal(err, message(await, other))
+        assert.are.equal(err, caught(await, other))
       end
     end)
   end)
 
   it("AW-06 of a finished task gives up no turn", function()
     local order = {}
-    in_task(function()
+    main(function()
       local good = create_task(async(function() return "value" end)())
       local bad = create_task(async(function() error("bad", 0) end)())
       await(sleep(0))
       assert.is_true(good:done() and bad:done())
       asyncio.call_soon(function() order[#order + 1] = "other" end)
       assert.are.equal("value", (await(good)))
-      assert.are.equal("bad", message(await, bad))
+      assert.are.equal("bad", caught(await, bad))
       local future = asyncio.Future()
       future:set_result(1, 2)
       assert.are.same({1, 2}, {await(future)})
@@ -215,27 +187,27 @@ describe("await", function()
 
   it("AW-07 of one task by several wakes them in order", function()
     local order = {}
-    in_task(function()
+    main(function()
       local gate = asyncio.Future()
       local wait = async(function(name)
         assert.are.equal("open", (await(gate)))
         order[#order + 1] = name
       end)
-      local tasks = {}
+      local list = {}
       for i = 1, 10 do
-        tasks[i] = create_task(wait(i))
+        list[i] = create_task(wait(i))
       end
       await(sleep(0))
       gate:set_result("open")
       assert.are.same({}, order)
-      await(gather(tasks))
+      await(gather(list))
       assert.are.same({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, order)
     end)
   end)
 
   it("AW-07 wakes them in the order in which they began to wait", function()
     local order = {}
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         for _ = 1, 5 do
           await(sleep(0))
@@ -254,10 +226,10 @@ describe("await", function()
   end)
 
   it("AW-08 of itself is a usage error, no deadlock", function()
-    in_task(function()
+    main(function()
       local task
       task = create_task(async(function()
-        local err = message(function() await(task) end)
+        local err = caught(function() await(task) end)
         assert.matches("^[^\n]*await_spec%.lua:%d+: Task cannot await on "
           .. "itself$", err)
         await(sleep(0))
@@ -265,7 +237,7 @@ describe("await", function()
       end)())
       assert.are.equal("alive", (await(task)))
       assert.matches("Task cannot await on itself",
-        message(await, asyncio.current_task()))
+        caught(await, asyncio.current_task()))
     end)
   end)
 
@@ -277,14 +249,14 @@ describe("await", function()
     end
     local wanted = "^[^\n]*await_spec%.lua:%d+: await outside a task: write "
       .. "an async function and start it with run%(main%(%)%)$"
-    assert.matches(wanted, message(awaits))
-    assert.matches(wanted, message(coroutine.wrap(awaits))) -- position twice
-    in_task(function()
+    assert.matches(wanted, caught(awaits))
+    assert.matches(wanted, caught(coroutine.wrap(awaits))) -- position twice
+    main(function()
       local seen = {}
-      asyncio.call_soon(function() seen.soon = message(awaits) end)
-      asyncio.call_later(0, function() seen.later = message(awaits) end)
+      asyncio.call_soon(function() seen.soon = caught(awaits) end)
+      asyncio.call_later(0, function() seen.later = caught(awaits) end)
       local task = create_task(f())
-      task:add_done_callback(function() seen.done = message(awaits) end)
+      task:add_done_callback(function() seen.done = caught(awaits) end)
       await(sleep(0.001))
       await(sleep(0))
       for _, name in ipairs {"soon", "later", "done"} do
@@ -296,7 +268,7 @@ describe("await", function()
 
   it("AW-09 outside a task leaves the coroutine object unused", function()
     local coro = async(function() return "value" end)()
-    message(await, coro)
+    caught(await, coro)
     assert.are.equal("value", run(coro))
   end)
 end)
@@ -308,7 +280,7 @@ describe("await of an object with __await", function()
   end
 
   it("awaits what that gives", function()
-    in_task(function()
+    main(function()
       local object
       object = awaitable(function(self, ...)
         assert.are.equal(object, self)
@@ -327,7 +299,7 @@ describe("await of an object with __await", function()
   end)
 
   it("takes one that gives another one", function()
-    in_task(function()
+    main(function()
       local object = awaitable(function() return sleep(0, "inner") end)
       for _ = 1, 50 do
         local inner = object
@@ -337,27 +309,27 @@ describe("await of an object with __await", function()
       local endless
       endless = awaitable(function() return endless end)
       assert.matches("await_spec%.lua:%d+: await: __await gives objects with "
-        .. "__await endlessly$", message(function() await(endless) end))
+        .. "__await endlessly$", caught(function() await(endless) end))
     end)
   end)
 
   it("raises the error of __await itself", function()
-    in_task(function()
+    main(function()
       local err = {}
-      assert.are.equal(err, message(await, awaitable(function()
+      assert.are.equal(err, caught(await, awaitable(function()
         error(err)
       end)))
     end)
   end)
 
   it("is a usage error when that is no awaitable", function()
-    in_task(function()
+    main(function()
       for _, value in ipairs {1, "text", {}, print} do
         local object = awaitable(function() return value end)
         assert.matches("await_spec%.lua:%d+: await: an awaitable [^\n]*got ",
-          message(function() await(object) end))
+          caught(function() await(object) end))
       end
-      assert.matches("got nil", message(await, awaitable(function() end)))
+      assert.matches("got nil", caught(await, awaitable(function() end)))
     end)
   end)
 
@@ -365,7 +337,7 @@ describe("await of an object with __await", function()
     local meta = getmetatable("")
     finally(function() meta.__await = nil end)
     meta.__await = function(text) return sleep(0, "awaited " .. text) end
-    in_task(function()
+    main(function()
       assert.are.equal("awaited text", (await("text")))
     end)
   end)

@@ -4,9 +4,7 @@ local asyncio = require "asyncio"
 local tasks = require "tasks"
 
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
-local memory, refused, started, turns = tasks.memory, tasks.refused, tasks.started, tasks.turns
-
-local MANY = os.getenv "SAN" and 10000 or 100000 -- parties
+local refused, started, turns = tasks.refused, tasks.started, tasks.turns
 
 -- A task that waits at the barrier; its result is its place.
 local function party(barrier)
@@ -206,11 +204,7 @@ describe("a barrier", function()
 
   it("BA-03 survives any mixture of parties and cancellations", function()
     main(function()
-      local seed = 5
-      local function random(n)
-        seed = (seed * 1103515245 + 12345) % 2147483648
-        return (seed >> 8) % n + 1
-      end
+      local random = tasks.random(5)
       local barrier, list = asyncio.Barrier(3), {}
       for i = 1, 300 do
         list[i] = party(barrier)
@@ -378,8 +372,7 @@ describe("a barrier", function()
   end)
 
   it("costs each of many parties the same", function()
-    local function measured(n)
-      local begin = os.clock()
+    tasks.assert_linear(function(n)
       main(function()
         local barrier, list = asyncio.Barrier(n), {}
         for i = 1, n do list[i] = party(barrier) end
@@ -390,11 +383,7 @@ describe("a barrier", function()
         for i = 2, n, 2 do await(list[i]) end
         assert.equal(0, barrier:n_waiting())
       end)
-      return os.clock() - begin
-    end
-    local small, large = measured(MANY // 50), measured(MANY)
-    assert.is_true(large < 50 * 10 * small + 1,
-      ("%.3f s, and %.3f s for 50 times as many"):format(small, large))
+    end)
   end)
 
   it("keeps nothing of those who came and went", function()
@@ -409,11 +398,7 @@ describe("a barrier", function()
           turns(3)
         end
       end
-      passers()
-      local before = memory()
-      for _ = 1, 3 do passers() end
-      local grown = memory() - before
-      assert.is_true(grown < 10000, grown .. " bytes")
+      tasks.assert_no_growth(10000, passers, 3)
       assert.equal(1, barrier:n_waiting())
       stays:cancel()
       asyncio.catch(await, stays)

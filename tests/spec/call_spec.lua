@@ -1,27 +1,9 @@
 -- call_spec.lua: call_soon, call_later, their handles, and asyncio.time.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
--- The message of a usage error; it must carry the caller's position.
-local function refused(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^[^\n:]*call_spec%.lua:%d+: ", err)
-  return (err:gsub("^[^\n:]*call_spec%.lua:%d+: ", ""))
-end
-
--- Gives turns until `ready()`, real time passing.
-local function wait_until(ready)
-  while not ready() do await(sleep(0.001)) end
-end
+local co, main, refused, wait_until = tasks.co, tasks.main, tasks.refused, tasks.wait_until
 
 describe("call_soon", function()
   it("calls in the next turn, in the order of the calls", function()

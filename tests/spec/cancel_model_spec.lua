@@ -9,9 +9,10 @@
 
 local program = require "program"
 local programs = require "cancel_model_programs"
+local tasks = require "tasks"
 
 -- Seeds that are the same each time; each has 2.2 programs.
-local FIXED = os.getenv "SAN" and 500 or 1000
+local FIXED = tasks.sanitized and 500 or 1000
 local BATCH = 1000 -- seeds that one process runs
 local LIMIT = 300  -- seconds that it may take
 local SHRINKING = 60 -- seconds to make a program smaller

@@ -2,41 +2,10 @@
 -- done about it, what it carries. Gathers: gather_cancel_spec.lua.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function is_a(class, value)
-  assert.is_true(asyncio.isinstance(value, asyncio[class]),
-    ("%s expected, got %s"):format(class, tostring(value)))
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
-
-local function turns(n)
-  for _ = 1, n do await(sleep(0)) end
-end
-
--- Makes a variable whose end calls fn: local _ <close> = at_end(fn)
-local function at_end(fn)
-  return setmetatable({}, {__close = fn})
-end
-
--- A task of fn that has taken its first step.
-local function started(fn, ...)
-  local task = create_task(co(fn, ...))
-  await(sleep(0))
-  return task
-end
+local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
+local main, started, turns = tasks.main, tasks.started, tasks.turns
 
 describe("cancel", function()
   it("CA-01 before the first step: the body never runs", function()

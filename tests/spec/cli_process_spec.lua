@@ -1,8 +1,8 @@
 -- cli_process_spec.lua - neap as a process: descriptors that are closed,
 -- Ctrl-C.
 
-local dropin = require "tests.support.dropin"
-local program = require "tests.support.program"
+local dropin = require "dropin"
+local program = require "program"
 
 local NEAP = program.neap
 local run_both, same = dropin.run_both, dropin.same

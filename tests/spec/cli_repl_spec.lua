@@ -1,7 +1,7 @@
 -- cli_repl_spec.lua - the interactive mode of neap.
 
-local dropin = require "tests.support.dropin"
-local program = require "tests.support.program"
+local dropin = require "dropin"
+local program = require "program"
 
 local NEAP = program.neap
 local run_both, same = dropin.run_both, dropin.same

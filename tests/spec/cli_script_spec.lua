@@ -1,8 +1,8 @@
 -- cli_script_spec.lua - neap runs scripts as lua5.4 does: how they are
 -- read, their errors, how the program ends.
 
-local dropin = require "tests.support.dropin"
-local program = require "tests.support.program"
+local dropin = require "dropin"
+local program = require "program"
 
 local NEAP = program.neap
 local same, same_script = dropin.same, dropin.same_script

@@ -1,8 +1,8 @@
 -- cli_spec.lua - the command line of neap: the options, arg, the
 -- environment. What lua5.4 has too is compared with it.
 
-local dropin = require "tests.support.dropin"
-local program = require "tests.support.program"
+local dropin = require "dropin"
+local program = require "program"
 
 local NEAP = program.neap
 local run_both, same = dropin.run_both, dropin.same

@@ -4,9 +4,7 @@ local asyncio = require "asyncio"
 local tasks = require "tasks"
 
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
-local memory, refused, started, turns = tasks.memory, tasks.refused, tasks.started, tasks.turns
-
-local MANY = os.getenv "SAN" and 10000 or 100000 -- waiters
+local refused, started, turns = tasks.refused, tasks.started, tasks.turns
 
 -- A task that waits, notes its name, and lets go.
 local function waiter(cond, order, name)
@@ -346,11 +344,7 @@ describe("a condition", function()
 
   it("CV-08 survives any mixture of cancel and notify", function()
     main(function()
-      local seed = 3
-      local function random(n)
-        seed = (seed * 1103515245 + 12345) % 2147483648
-        return (seed >> 8) % n + 1
-      end
+      local random = tasks.random(3)
       local cond, items, taken, list = asyncio.Condition(), 0, 0, {}
       local function consume()
         local _ <close> = await(cond:acquire())
@@ -513,8 +507,7 @@ describe("a condition", function()
   end)
 
   it("costs each of many waiters the same", function()
-    local function measured(n)
-      local begin = os.clock()
+    tasks.assert_linear(function(n)
       main(function()
         local cond, order, list = asyncio.Condition(), {}, {}
         for i = 1, n do list[i] = waiter(cond, order, i) end
@@ -530,11 +523,7 @@ describe("a condition", function()
         assert.equal(n // 2, #order)
         assert.equal("<Condition unlocked>", tostring(cond))
       end)
-      return os.clock() - begin
-    end
-    local small, large = measured(MANY // 50), measured(MANY)
-    assert.is_true(large < 50 * 10 * small + 1,
-      ("%.3f s, and %.3f s for 50 times as many"):format(small, large))
+    end)
   end)
 
   it("keeps nothing of waiters that came and went", function()
@@ -555,11 +544,7 @@ describe("a condition", function()
         end
       end
       turns(1)
-      passers()
-      local before = memory()
-      for _ = 1, 3 do passers() end
-      local grown = memory() - before
-      assert.is_true(grown < 10000, grown .. " bytes")
+      tasks.assert_no_growth(10000, passers, 3)
       stays:cancel()
       asyncio.catch(await, stays)
     end)

@@ -3,23 +3,9 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The line of this file that calls it.
-local function here()
-  return debug.getinfo(2, "l").currentline
-end
-
--- The message of the error that fn(...) must raise.
-local function message(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
+local caught, here, main = tasks.caught, tasks.here, tasks.main
 
 local function is_reuse(name, reason, err)
   assert.are.equal(("cannot use coroutine '%s' again: %s; each call %s() "
@@ -68,7 +54,7 @@ describe("a coroutine object", function()
 
   it("CO-03 that never suspends runs in line, in the same task", function()
     local order = {}
-    in_task(function()
+    main(function()
       local other = create_task(async(function()
         order[#order + 1] = "other"
       end)())
@@ -94,55 +80,55 @@ describe("a coroutine object", function()
   it("CO-04 awaited again after its end is a usage error", function()
     local runs = 0
     local f = async(function() runs = runs + 1 return "value" end)
-    in_task(function()
+    main(function()
       local coro = f()
       assert.are.equal("value", (await(coro)))
       for _ = 1, 2 do
-        local err = message(function() await(coro) end)
+        local err = caught(function() await(coro) end)
         is_reuse("f", "it was already awaited", err)
       end
-      is_reuse("f", "it was already awaited", message(create_task, coro))
-      is_reuse("f", "it was already awaited", message(gather, coro))
+      is_reuse("f", "it was already awaited", caught(create_task, coro))
+      is_reuse("f", "it was already awaited", caught(gather, coro))
       assert.are.equal(1, runs)
     end)
-    local main = f()
-    assert.are.equal("value", run(main))
-    is_reuse("f", "a task runs it: await the task", message(run, main))
+    local first = f()
+    assert.are.equal("value", run(first))
+    is_reuse("f", "a task runs it: await the task", caught(run, first))
     assert.are.equal(2, runs)
   end)
 
   it("CO-04 that failed cannot be awaited again either", function()
     local runs = 0
     local f = async(function() runs = runs + 1 error("first", 0) end)
-    in_task(function()
+    main(function()
       local coro = f()
-      assert.are.equal("first", message(await, coro))
-      is_reuse("f", "it was already awaited", message(await, coro))
+      assert.are.equal("first", caught(await, coro))
+      is_reuse("f", "it was already awaited", caught(await, coro))
       assert.are.equal(1, runs)
     end)
   end)
 
   it("CO-04 of sleep cannot be awaited again", function()
-    in_task(function()
+    main(function()
       for _, delay in ipairs {0, 0.001} do
         local coro = sleep(delay)
         await(coro)
-        is_reuse("sleep", "it was already awaited", message(await, coro))
+        is_reuse("sleep", "it was already awaited", caught(await, coro))
       end
     end)
   end)
 
   it("CO-04 of sleep(0) awaited twice takes nothing from another", function()
-    in_task(function()
+    main(function()
       local one, two = sleep(0), sleep(0)
       await(one)
-      is_reuse("sleep", "it was already awaited", message(await, one))
+      is_reuse("sleep", "it was already awaited", caught(await, one))
       await(two)
     end)
   end)
 
   it("of sleep(0) closed twice takes nothing from another", function()
-    in_task(function()
+    main(function()
       local one, two = sleep(0), sleep(0)
       one:close()
       one:close()
@@ -152,38 +138,38 @@ describe("a coroutine object", function()
 
   it("CO-05 that a task runs cannot be awaited; the task goes on", function()
     local f = async(function() await(sleep(0)) return "value" end)
-    in_task(function()
+    main(function()
       local coro = f()
       local task = create_task(coro)
       for _ = 1, 2 do -- before and after its first step
-        is_reuse("f", "a task runs it: await the task", message(await, coro))
+        is_reuse("f", "a task runs it: await the task", caught(await, coro))
         await(sleep(0))
       end
       assert.are.equal(coro, task:get_coro())
       assert.are.equal("value", (await(task)))
-      is_reuse("f", "a task runs it: await the task", message(await, coro))
+      is_reuse("f", "a task runs it: await the task", caught(await, coro))
     end)
   end)
 
   it("CO-05 that another task awaits cannot be awaited", function()
     local gate = asyncio.Future()
     local f = async(function() await(gate) return "value" end)
-    in_task(function()
+    main(function()
       local coro = f()
       local task = create_task(async(function() return await(coro) end)())
       await(sleep(0))
-      is_reuse("f", "it was already awaited", message(await, coro))
+      is_reuse("f", "it was already awaited", caught(await, coro))
       gate:set_result()
       assert.are.equal("value", (await(task)))
     end)
   end)
 
   it("CO-05 cannot await itself", function()
-    in_task(function()
+    main(function()
       local coro
       local f = async(function() await(coro) end)
       coro = f()
-      is_reuse("f", "it was already awaited", message(await, coro))
+      is_reuse("f", "it was already awaited", caught(await, coro))
     end)
   end)
 
@@ -191,44 +177,44 @@ describe("a coroutine object", function()
     local f = async(function() end)
     local values = {f, function() end, print, 42, "text", true, {},
       coroutine.create(print), io.stdout}
-    in_task(function()
-      local tasks = #asyncio.all_tasks()
+    main(function()
+      local before = #asyncio.all_tasks()
       assert.has_error(function() create_task() end)
       assert.has_error(function() create_task(nil) end)
       for _, value in ipairs(values) do
         local line = here() + 1
-        local err = message(function() create_task(value) end)
+        local err = caught(function() create_task(value) end)
         assert.are.equal(("coroutine_spec.lua:%d: create_task: a coroutine "
           .. "object expected, got "):format(line),
           err:match("(coroutine_spec.lua:%d+: .*got )"))
       end
-      assert.are.equal(tasks, #asyncio.all_tasks())
+      assert.are.equal(before, #asyncio.all_tasks())
     end)
     assert.has_error(function() run() end)
     for _, value in ipairs(values) do
-      local err = message(function() run(value) end)
+      local err = caught(function() run(value) end)
       assert.matches("run: a coroutine object expected, got ", err, 1, true)
     end
   end)
 
   it("CO-07 says to call it when it gets the function", function()
     local f = async(function() end)
-    in_task(function()
+    main(function()
       assert.matches("call it, as in create_task(f())",
-        message(create_task, f), 1, true)
+        caught(create_task, f), 1, true)
       assert.matches("make it an async function and call it, as in "
-        .. "create_task(f())", message(create_task, print), 1, true)
+        .. "create_task(f())", caught(create_task, print), 1, true)
     end)
-    assert.matches("call it, as in run(f())", message(run, f), 1, true)
+    assert.matches("call it, as in run(f())", caught(run, f), 1, true)
   end)
 
   it("CO-08 given to two tasks fails the second time only", function()
     local f = async(function() await(sleep(0)) return "value" end)
-    in_task(function()
+    main(function()
       local coro = f()
       local task = create_task(coro)
       is_reuse("f", "a task runs it: await the task",
-        message(create_task, coro))
+        caught(create_task, coro))
       assert.are.equal(2, #asyncio.all_tasks())
       assert.are.equal("value", (await(task)))
     end)
@@ -363,10 +349,10 @@ describe("coro:close()", function()
     local coro = f()
     coro:close()
     coro:close()
-    is_reuse("f", "it was closed", message(run, coro))
-    in_task(function()
-      is_reuse("f", "it was closed", message(await, coro))
-      is_reuse("f", "it was closed", message(create_task, coro))
+    is_reuse("f", "it was closed", caught(run, coro))
+    main(function()
+      is_reuse("f", "it was closed", caught(await, coro))
+      is_reuse("f", "it was closed", caught(create_task, coro))
     end)
   end)
 
@@ -376,7 +362,7 @@ describe("coro:close()", function()
 
   it("needs a coroutine object", function()
     local coro = async(function() end)()
-    local err = message(function() coro.close({}) end)
+    local err = caught(function() coro.close({}) end)
     assert.matches("coroutine_spec%.lua:%d+: bad argument #1 to 'close' "
       .. "%(coroutine object expected, got table%)$", err)
     coro:close()
@@ -384,17 +370,17 @@ describe("coro:close()", function()
 
   it("does not disturb one that is done", function()
     local f = async(function() return "value" end)
-    in_task(function()
+    main(function()
       local coro = f()
       await(coro)
       coro:close()
-      is_reuse("f", "it was already awaited", message(await, coro))
+      is_reuse("f", "it was already awaited", caught(await, coro))
     end)
   end)
 
   it("does not disturb the task that runs it", function()
     local f = async(function() await(sleep(0)) return "value" end)
-    in_task(function()
+    main(function()
       local coro = f()
       local task = create_task(coro)
       coro:close()

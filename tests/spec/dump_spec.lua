@@ -2,7 +2,7 @@
 -- that SIGQUIT asks for, in every state of a program.
 
 local asyncio = require "asyncio"
-local dropin = require "tests.support.dropin"
+local dropin = require "dropin"
 local program = require "program"
 
 -- Runs a script; its stderr, which is what the dumps go to, with the

@@ -4,18 +4,13 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
+local at_end, caught, main = tasks.at_end, tasks.caught, tasks.main
 
 -- Asserts that fn(...) raises exactly `wanted`.
 local function raises(wanted, fn, ...)
-  local result = table.pack(asyncio.catch(fn, ...))
-  assert.are.equal(2, result.n)
-  assert.is_false(result[1])
-  assert.is_true(rawequal(wanted, result[2]))
+  assert.is_true(rawequal(wanted, caught(fn, ...)))
 end
 
 -- Calls fn with an error value of each type.
@@ -42,7 +37,7 @@ end
 
 describe("LX-09 an error of any type", function()
   it("LX-09 comes out of await unchanged", function()
-    in_task(function()
+    main(function()
       each_value(function(value)
         for _, suspends in ipairs {false, true} do
           local f = fails(value, suspends)
@@ -64,7 +59,7 @@ describe("LX-09 an error of any type", function()
   end)
 
   it("LX-09 comes out of gather unchanged", function()
-    in_task(function()
+    main(function()
       each_value(function(value)
         for _, suspends in ipairs {false, true} do
           local f = fails(value, suspends)
@@ -91,7 +86,7 @@ describe("LX-09 an error of any type", function()
   end)
 
   it("LX-09 comes out of a generator unchanged", function()
-    in_task(function()
+    main(function()
       each_value(function(value)
         for _, suspends in ipairs {false, true} do
           local f = fails(value, suspends)
@@ -110,7 +105,7 @@ describe("LX-09 an error of any type", function()
   end)
 
   it("LX-09 comes out of xpcall as its handler gives it", function()
-    in_task(function()
+    main(function()
       each_value(function(value)
         local f = fails(value, true)
         local seen = {}
@@ -129,17 +124,15 @@ describe("LX-09 an error of any type", function()
   end)
 
   it("LX-09 comes out of to-be-closed variables unchanged", function()
-    in_task(function()
+    main(function()
       each_value(function(value)
         local given
         local f = async(function()
-          local inner <close> = setmetatable({}, { -- luacheck: ignore
-            __close = function(_, err)
-              await(sleep(0))
-              given = {err, n = 1}
-              error(err, 0)
-            end,
-          })
+          local _ <close> = at_end(function(_, err)
+            await(sleep(0))
+            given = {err, n = 1}
+            error(err, 0)
+          end)
           await(sleep(0))
           error(value, 0)
         end)
@@ -151,15 +144,13 @@ describe("LX-09 an error of any type", function()
   end)
 
   it("LX-09 of a to-be-closed variable itself ends the task", function()
-    in_task(function()
+    main(function()
       each_value(function(value)
         local f = async(function()
-          local x <close> = setmetatable({}, { -- luacheck: ignore
-            __close = function()
-              await(sleep(0))
-              error(value, 0)
-            end,
-          })
+          local _ <close> = at_end(function()
+            await(sleep(0))
+            error(value, 0)
+          end)
           await(sleep(0))
         end)
         raises(value, await, f())
@@ -201,7 +192,7 @@ end)
 
 describe("a CancelledError raised by a task", function()
   local function ends_cancelled(fn)
-    in_task(function()
+    main(function()
       local task = create_task(async(fn)())
       local ok, err = asyncio.catch(await, task)
       assert.is_false(ok)
@@ -226,7 +217,7 @@ describe("a CancelledError raised by a task", function()
   end)
 
   it("is what await of it raises", function()
-    in_task(function()
+    main(function()
       local object = asyncio.CancelledError("mine")
       raises(object, await, create_task(fails(object, true)()))
       raises(object, await, fails(object, true)())
@@ -247,12 +238,10 @@ describe("a KeyboardInterrupt raised by hand", function()
     local order = {}
     local object = asyncio.KeyboardInterrupt("mine")
     raises(object, run, async(function()
-      local x <close> = setmetatable({}, { -- luacheck: ignore
-        __close = function()
-          await(sleep(0))
-          order[#order + 1] = "main"
-        end,
-      })
+      local _ <close> = at_end(function()
+        await(sleep(0))
+        order[#order + 1] = "main"
+      end)
       create_task(fails(object, true)())
       await(sleep(1000))
     end)())

@@ -3,18 +3,9 @@
 -- tasks.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The error that fn(...) must raise.
-local function failure(fn, ...)
-  local ok, err = asyncio.catch(fn, ...)
-  assert.is_false(ok)
-  return err
-end
+local caught, main = tasks.caught, tasks.main
 
 -- name of each class -> name of its base
 local BASES = {
@@ -94,7 +85,7 @@ describe("an error class", function()
   it("refuses fields that are no table", function()
     assert.matches("errors_spec%.lua:%d+: OSError: a table of fields "
       .. "expected, got a string$",
-      failure(function() asyncio.OSError("x", "ECONNREFUSED") end))
+      caught(function() asyncio.OSError("x", "ECONNREFUSED") end))
   end)
 
   it("ExceptionGroup takes its list of exceptions", function()
@@ -147,17 +138,17 @@ describe("subclass", function()
     local Mine = asyncio.TimeoutError:subclass("Mine")
     local Stop = asyncio.CancelledError:subclass("Stop")
     assert.is_false(pcall(error, Mine()))
-    assert.is_true(asyncio.isinstance(failure(pcall, error, Stop()), Stop))
+    assert.is_true(asyncio.isinstance(caught(pcall, error, Stop()), Stop))
   end)
 
   it("needs a class and a name", function()
     assert.matches("errors_spec%.lua:%d+: subclass: a name expected, got a "
-      .. "nil$", failure(function() asyncio.Exception:subclass() end))
+      .. "nil$", caught(function() asyncio.Exception:subclass() end))
     assert.matches("errors_spec%.lua:%d+: subclass: an error class expected; "
       .. "write asyncio.Exception:subclass%(\"Name\"%)$",
-      failure(function() asyncio.Exception.subclass("Name") end))
+      caught(function() asyncio.Exception.subclass("Name") end))
     assert.matches("an error class expected",
-      failure(function() asyncio.Exception("x"):subclass("Name") end))
+      caught(function() asyncio.Exception("x"):subclass("Name") end))
   end)
 end)
 
@@ -192,10 +183,10 @@ describe("isinstance", function()
         asyncio.Exception("x")} do
       assert.matches("errors_spec%.lua:%d+: isinstance: an error class "
         .. "expected as second argument, got a ",
-        failure(function() asyncio.isinstance("x", class) end))
+        caught(function() asyncio.isinstance("x", class) end))
     end
     assert.matches("got a nil",
-      failure(function() asyncio.isinstance("x") end))
+      caught(function() asyncio.isinstance("x") end))
   end)
 end)
 
@@ -208,7 +199,7 @@ describe("task:exception()", function()
   end
 
   it("gives an Exception object as it is", function()
-    in_task(function()
+    main(function()
       for _, object in ipairs {asyncio.TimeoutError("x"),
           asyncio.Exception:subclass("Mine")("y")} do
         local task = failed(object)
@@ -220,7 +211,7 @@ describe("task:exception()", function()
   end)
 
   it("wraps any other value, the same every time", function()
-    in_task(function()
+    main(function()
       for _, value in ipairs {"text", 42, 1.5, true, false, {}, print,
           coroutine.create(print), io.stdout, setmetatable({}, {})} do
         local task = failed(value)
@@ -238,7 +229,7 @@ describe("task:exception()", function()
   end)
 
   it("wraps nil, too", function()
-    in_task(function()
+    main(function()
       local task = failed(nil)
       local wrapper = task:exception()
       assert.is_true(asyncio.isinstance(wrapper, asyncio.Exception))
@@ -248,7 +239,7 @@ describe("task:exception()", function()
   end)
 
   it("wraps a text as its message", function()
-    in_task(function()
+    main(function()
       local wrapper = failed("the text"):exception()
       assert.are.equal("the text", wrapper.message)
       assert.are.equal("the text", wrapper.value)
@@ -257,7 +248,7 @@ describe("task:exception()", function()
   end)
 
   it("uses the __tostring of the value for the message", function()
-    in_task(function()
+    main(function()
       local value = setmetatable({}, {__tostring = function()
         return "speaks"
       end})
@@ -270,17 +261,17 @@ describe("task:exception()", function()
   end)
 
   it("leaves what await raises unwrapped", function()
-    in_task(function()
+    main(function()
       local value = {}
       local task = failed(value)
       task:exception()
-      assert.are.equal(value, failure(await, task))
-      assert.are.equal(value, failure(task.result, task))
+      assert.are.equal(value, caught(await, task))
+      assert.are.equal(value, caught(task.result, task))
     end)
   end)
 
   it("is nil after success", function()
-    in_task(function()
+    main(function()
       local task = create_task(async(function() return "x" end)())
       await(task)
       assert.are.same({nil, n = 1}, table.pack(task:exception()))
@@ -288,13 +279,13 @@ describe("task:exception()", function()
   end)
 
   it("raises CancelledError after a cancellation", function()
-    in_task(function()
+    main(function()
       local task = create_task(sleep(1000))
       await(sleep(0))
       task:cancel("why")
       await(sleep(0))
       for _, method in ipairs {task.exception, task.result} do
-        local err = failure(method, task)
+        local err = caught(method, task)
         assert.is_true(asyncio.isinstance(err, asyncio.CancelledError))
         assert.are.equal("why", err.message)
         assert.are.equal("CancelledError: why", tostring(err))
@@ -303,11 +294,11 @@ describe("task:exception()", function()
   end)
 
   it("raises InvalidStateError while it runs, as result() does", function()
-    in_task(function()
+    main(function()
       local task, future = create_task(sleep(0)), asyncio.Future()
       for _, f in ipairs {task, future} do
         for _, name in ipairs {"exception", "result"} do
-          local err = failure(f[name], f)
+          local err = caught(f[name], f)
           assert.is_true(asyncio.isinstance(err, asyncio.InvalidStateError))
           assert.matches(" is not set: ", err.message, 1, true)
           assert.matches("await it first", err.message, 1, true)
@@ -320,7 +311,7 @@ end)
 
 describe("return_exceptions", function()
   it("gives wrappers and Exceptions in place", function()
-    in_task(function()
+    main(function()
       local object = asyncio.TimeoutError("slow")
       local task = create_task(sleep(1000))
       asyncio.call_soon(task.cancel, task)
@@ -341,15 +332,15 @@ end)
 
 describe("future:set_exception", function()
   it("takes any value, which await raises", function()
-    in_task(function()
+    main(function()
       for _, value in ipairs {"text", 42, false, {}, print,
           asyncio.TimeoutError("x")} do
         local future = asyncio.Future()
         future:set_exception(value)
         assert.is_true(future:done())
         assert.is_false(future:cancelled())
-        assert.are.equal(value, failure(await, future))
-        assert.are.equal(value, failure(future.result, future))
+        assert.are.equal(value, caught(await, future))
+        assert.are.equal(value, caught(future.result, future))
         assert.is_true(asyncio.isinstance(future:exception(),
           asyncio.Exception))
       end
@@ -357,17 +348,17 @@ describe("future:set_exception", function()
   end)
 
   it("calls a class that it is given", function()
-    in_task(function()
+    main(function()
       local future = asyncio.Future()
       future:set_exception(asyncio.TimeoutError)
-      local err = failure(await, future)
+      local err = caught(await, future)
       assert.are.equal(asyncio.TimeoutError, getmetatable(err))
       assert.is_nil(err.message)
     end)
   end)
 
   it("and set_result raise InvalidStateError when it is done", function()
-    in_task(function()
+    main(function()
       for _, settle in ipairs {
         function(f) f:set_result(1) end,
         function(f) f:set_exception("x") f:exception() end,
@@ -376,7 +367,7 @@ describe("future:set_exception", function()
         local future = asyncio.Future()
         settle(future)
         for _, name in ipairs {"set_result", "set_exception"} do
-          local err = failure(future[name], future, "again")
+          local err = caught(future[name], future, "again")
           assert.is_true(asyncio.isinstance(err, asyncio.InvalidStateError))
           assert.are.equal(name .. ": the Future is done already", err.message)
         end

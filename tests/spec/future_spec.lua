@@ -1,33 +1,10 @@
 -- future_spec.lua: plain futures, and the done callbacks of all futures.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function is_a(class, value)
-  assert.is_true(asyncio.isinstance(value, asyncio[class]),
-    ("%s expected, got %s"):format(class, tostring(value)))
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
-
--- The message of a usage error; it must carry the caller's position.
-local function refused(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^[^\n:]*future_spec%.lua:%d+: ", err)
-  return (err:gsub("^[^\n:]*future_spec%.lua:%d+: ", ""))
-end
+local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
+local refused, turns = tasks.refused, tasks.turns
 
 describe("a future", function()
   it("is pending at first, without an outcome", function()
@@ -59,9 +36,9 @@ describe("a future", function()
     main(function()
       local order = {}
       local future = asyncio.Future()
-      local tasks = {}
+      local list = {}
       for i = 1, 5 do
-        tasks[i] = create_task(co(function()
+        list[i] = create_task(co(function()
           local a, b = await(future)
           order[#order + 1] = ("%d:%s%s"):format(i, a, b)
         end))
@@ -69,7 +46,7 @@ describe("a future", function()
       await(sleep(0))
       future:set_result("x", "y")
       order[#order + 1] = "set"
-      await(gather(tasks))
+      await(gather(list))
       assert.equal("set 1:xy 2:xy 3:xy 4:xy 5:xy", table.concat(order, " "))
     end)
   end)
@@ -242,7 +219,7 @@ describe("a done callback", function()
         await(sleep(0))
         order[#order + 1] = "same turn"
       end))
-      for _ = 1, 6 do await(sleep(0)) end
+      turns(6)
       assert.same({"last step", "same turn", "callback"}, order)
       assert.equal(1, #calls)
       assert.equal(1, calls[1].n)
@@ -278,7 +255,7 @@ describe("a done callback", function()
         else
           task:cancel()
         end
-        for _ = 1, 3 do await(sleep(0)) end
+        turns(3)
         assert.same({"callback 1", "waiter 1", "callback 2", "callback 3",
           "waiter 2"}, order)
       end)

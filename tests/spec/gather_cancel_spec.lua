@@ -2,41 +2,22 @@
 -- it, of the gather itself, of its children.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function is_a(class, value)
-  assert.is_true(asyncio.isinstance(value, asyncio[class]),
-    ("%s expected, got %s"):format(class, tostring(value)))
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
-
-local function turns(n)
-  for _ = 1, n do await(sleep(0)) end
-end
+local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
+local main, turns = tasks.main, tasks.turns
 
 -- A task that notes in `order` when it is cancelled, and cleans up for so
 -- many turns, after which it notes that, too.
 local function sleeper(order, name, cleanup)
   return create_task(co(function()
-    local _ <close> = setmetatable({}, {__close = function()
+    local _ <close> = at_end(function()
       order[#order + 1] = name
       if cleanup then
         turns(cleanup)
         order[#order + 1] = name .. " clean"
       end
-    end})
+    end)
     await(sleep(1000))
   end))
 end
@@ -244,9 +225,7 @@ describe("gather", function()
   it("GA-09 a child's cleanup fails: its error comes out", function()
     main(function()
       local failing = create_task(co(function()
-        local _ <close> = setmetatable({}, {__close = function()
-          error("failed cleanup", 0)
-        end})
+        local _ <close> = at_end(function() error("failed cleanup", 0) end)
         await(sleep(1000))
       end))
       local awaiter = create_task(co(function() await(gather(failing)) end))

@@ -3,43 +3,20 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function is_a(class, value)
-  assert.is_true(asyncio.isinstance(value, asyncio[class]),
-    ("%s expected, got %s"):format(class, tostring(value)))
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
-
--- The message of a usage error; it must carry the caller's position.
-local function refused(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^[^\n:]*gather_spec%.lua:%d+: ", err)
-  return (err:gsub("^[^\n:]*gather_spec%.lua:%d+: ", ""))
-end
+local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
+local refused, turns = tasks.refused, tasks.turns
 
 -- Gives `value` after so many turns.
-local after = async(function(turns, value)
-  for _ = 1, turns do await(sleep(0)) end
+local after = async(function(n, value)
+  turns(n)
   return value
 end)
 
 -- Raises `err` after so many turns.
-local fail_after = async(function(turns, err)
-  for _ = 1, turns do await(sleep(0)) end
+local fail_after = async(function(n, err)
+  turns(n)
   error(err, 0)
 end)
 
@@ -150,15 +127,15 @@ describe("gather", function()
   it("GA-04 siblings of a failed child go on to their end", function()
     main(function()
       local order = {}
-      local sibling = async(function(name, turns)
-        await(after(turns))
+      local sibling = async(function(name, n)
+        await(after(n))
         order[#order + 1] = name
       end)
       local a = create_task(sibling("a", 4))
       assert.equal("boom", caught(await,
         gather(a, fail_after(0, "boom"), sibling("b", 6))))
       assert.same({}, order)
-      for _ = 1, 8 do await(sleep(0)) end
+      turns(8)
       assert.same({"a", "b"}, order)
       assert.is_false(a:cancelled())
     end)

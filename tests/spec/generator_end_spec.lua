@@ -3,38 +3,19 @@
 -- (LX-03, LX-05, LX-06 of the behaviours).
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The message of the error that fn(...) must raise.
-local function message(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
-
--- A value whose closing calls fn(value, error).
-local function closing(fn)
-  return setmetatable({}, {__close = fn})
-end
-
-local function is_cancelled(err)
-  assert.is_true(asyncio.isinstance(err, asyncio.CancelledError))
-end
+local at_end, caught, is_a = tasks.at_end, tasks.caught, tasks.is_a
+local main, turns = tasks.main, tasks.turns
 
 -- Lets all that is ready run.
 local function settle()
-  for _ = 1, 5 do
-    await(sleep(0))
-  end
+  turns(5)
 end
 
 describe("an error in a generator", function()
   it("goes to the one that resumes it, before and after an await", function()
-    in_task(function()
+    main(function()
       for _, err in ipairs {"text", 42, {}, print, false} do
         for _, suspends in ipairs {false, true} do
           local body = function()
@@ -55,7 +36,7 @@ describe("an error in a generator", function()
   end)
 
   it("that is nil goes there, too", function()
-    in_task(function()
+    main(function()
       local co = coroutine.create(function()
         await(sleep(0))
         error(nil)
@@ -71,7 +52,7 @@ describe("an error in a generator", function()
 
   it("keeps its identity through three generators", function()
     local err = {}
-    in_task(function()
+    main(function()
       local gen = function()
         await(sleep(0))
         error(err)
@@ -83,7 +64,7 @@ describe("an error in a generator", function()
           inner()
         end
       end
-      assert.are.equal(err, message(gen))
+      assert.are.equal(err, caught(gen))
     end)
   end)
 
@@ -97,17 +78,17 @@ describe("an error in a generator", function()
       end)
       gen()
     end
-    local outside = message(fail, false)
-    in_task(function()
-      assert.are.equal(outside, message(fail, false))
+    local outside = caught(fail, false)
+    main(function()
+      assert.are.equal(outside, caught(fail, false))
       assert.are.equal(2, select(2, outside:gsub("_spec%.lua:%d+: ", "")))
       assert.are.equal(2,
-        select(2, message(fail, true):gsub("_spec%.lua:%d+: ", "")))
+        select(2, caught(fail, true):gsub("_spec%.lua:%d+: ", "")))
     end)
   end)
 
   it("that nobody catches fails the task", function()
-    in_task(function()
+    main(function()
       local err = {}
       local task = create_task(async(function()
         coroutine.wrap(function()
@@ -115,7 +96,7 @@ describe("an error in a generator", function()
           error(err)
         end)()
       end)())
-      assert.are.equal(err, message(await, task))
+      assert.are.equal(err, caught(await, task))
       assert.are.equal(err, task:exception().value)
     end)
   end)
@@ -123,15 +104,15 @@ describe("an error in a generator", function()
   it("LX-05 closes its variables, which may await, before resume returns",
   function()
     local order = {}
-    in_task(function()
+    main(function()
       for _, use in ipairs {"resume", "wrap"} do
         local err = {}
         local body = function()
-          local a <close> = closing(function(_, e) -- luacheck: ignore
+          local a <close> = at_end(function(_, e) -- luacheck: ignore
             await(sleep(0))
             order[#order + 1] = {use, "a", e == err}
           end)
-          local b <close> = closing(function(_, e) -- luacheck: ignore
+          local b <close> = at_end(function(_, e) -- luacheck: ignore
             await(sleep(0))
             order[#order + 1] = {use, "b", e == err}
           end)
@@ -142,7 +123,7 @@ describe("an error in a generator", function()
           assert.are.same({false, err},
             {coroutine.resume(coroutine.create(body))})
         else
-          assert.are.equal(err, message(coroutine.wrap(body)))
+          assert.are.equal(err, caught(coroutine.wrap(body)))
         end
         order[#order + 1] = use
       end
@@ -152,16 +133,16 @@ describe("an error in a generator", function()
   end)
 
   it("in its cleanup takes the place of the first one", function()
-    in_task(function()
+    main(function()
       local gen = coroutine.wrap(function()
-        local x <close> = closing(function(_, e) -- luacheck: ignore
+        local x <close> = at_end(function(_, e) -- luacheck: ignore
           assert.are.equal("first", e)
           await(sleep(0))
           error("second", 0)
         end)
         error("first", 0)
       end)
-      assert.matches("second$", message(gen))
+      assert.matches("second$", caught(gen))
     end)
   end)
 end)
@@ -169,7 +150,7 @@ end)
 describe("a task cancelled while its generator awaits", function()
   it("LX-03 is cancelled through resume, wrap and pcall", function()
     local seen = {}
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         local inner = coroutine.create(function()
           pcall(function()
@@ -186,7 +167,7 @@ describe("a task cancelled while its generator awaits", function()
       task:cancel("why")
       local ok, err = asyncio.catch(await, task)
       assert.is_false(ok)
-      is_cancelled(err)
+      is_a("CancelledError", err)
       assert.are.equal("why", err.message)
       assert.is_true(task:cancelled())
     end)
@@ -196,14 +177,14 @@ describe("a task cancelled while its generator awaits", function()
   it("closes the variables of all generators, which may await", function()
     local order = {}
     local function note(name)
-      return closing(function(_, err)
-        is_cancelled(err)
+      return at_end(function(_, err)
+        is_a("CancelledError", err)
         await(sleep(0))
         await(sleep(0))
         order[#order + 1] = name
       end)
     end
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         local t <close> = note "task" -- luacheck: ignore
         local gen = coroutine.wrap(function()
@@ -228,12 +209,12 @@ describe("a task cancelled while its generator awaits", function()
   end)
 
   it("can catch it inside the generator and yield on", function()
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         local gen = coroutine.wrap(function()
           local ok, err = asyncio.catch(await, asyncio.Future())
           assert.is_false(ok)
-          is_cancelled(err)
+          is_a("CancelledError", err)
           coroutine.yield("caught")
           await(sleep(0))
           return "end"
@@ -247,12 +228,12 @@ describe("a task cancelled while its generator awaits", function()
   end)
 
   it("can catch it outside the generator, which is dead then", function()
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         local co = coroutine.create(function() await(asyncio.Future()) end)
         local ok, err = asyncio.catch(coroutine.resume, co)
         assert.is_false(ok)
-        is_cancelled(err)
+        is_a("CancelledError", err)
         assert.are.equal("dead", coroutine.status(co))
         assert.are.same({false, "cannot resume dead coroutine"},
           {coroutine.resume(co)})
@@ -266,16 +247,16 @@ describe("a task cancelled while its generator awaits", function()
 
   it("LX-06 at the end of run, too", function()
     local order = {}
-    in_task(function()
+    main(function()
       create_task(async(function()
         local gen = coroutine.wrap(function()
-          local x <close> = closing(function() -- luacheck: ignore
+          local x <close> = at_end(function() -- luacheck: ignore
             await(sleep(0))
             order[#order + 1] = "generator"
           end)
           await(asyncio.Future())
         end)
-        local x <close> = closing(function() -- luacheck: ignore
+        local x <close> = at_end(function() -- luacheck: ignore
           order[#order + 1] = "task"
         end)
         gen()
@@ -286,17 +267,17 @@ describe("a task cancelled while its generator awaits", function()
   end)
 
   it("and its cleanup fails: that error comes out", function()
-    in_task(function()
+    main(function()
       local err = {}
       local task = create_task(async(function()
         coroutine.wrap(function()
-          local x <close> = closing(function() error(err) end) -- luacheck: ignore
+          local x <close> = at_end(function() error(err) end) -- luacheck: ignore
           await(asyncio.Future())
         end)()
       end)())
       settle()
       task:cancel()
-      assert.are.equal(err, message(await, task))
+      assert.are.equal(err, caught(await, task))
       assert.is_false(task:cancelled())
     end)
   end)
@@ -305,9 +286,9 @@ end)
 describe("coroutine.close in a task", function()
   it("closes a suspended generator's variables", function()
     local order = {}
-    in_task(function()
+    main(function()
       local co = coroutine.create(function()
-        local x <close> = closing(function(_, err) -- luacheck: ignore
+        local x <close> = at_end(function(_, err) -- luacheck: ignore
           order[#order + 1] = {"closed", err}
         end)
         await(sleep(0))
@@ -323,9 +304,9 @@ describe("coroutine.close in a task", function()
   end)
 
   it("LX-05 cannot await there: an error that names await", function()
-    in_task(function()
+    main(function()
       local co = coroutine.create(function()
-        local x <close> = closing(function() -- luacheck: ignore
+        local x <close> = at_end(function() -- luacheck: ignore
           await(asyncio.Future())
         end)
         coroutine.yield()
@@ -346,7 +327,7 @@ describe("coroutine.close in a task", function()
       await(sleep(0))
       error(err)
     end)
-    in_task(function()
+    main(function()
       coroutine.resume(co)
       assert.are.same({false, err}, {coroutine.close(co)})
       assert.are.same({true}, {coroutine.close(co)})
@@ -354,9 +335,9 @@ describe("coroutine.close in a task", function()
   end)
 
   it("LX-03 lets a CancelledError of the cleanup pass", function()
-    in_task(function()
+    main(function()
       local co = coroutine.create(function()
-        local x <close> = closing(function() -- luacheck: ignore
+        local x <close> = at_end(function() -- luacheck: ignore
           error(asyncio.CancelledError("from close"))
         end)
         coroutine.yield()
@@ -364,13 +345,13 @@ describe("coroutine.close in a task", function()
       coroutine.resume(co)
       local ok, err = asyncio.catch(pcall, coroutine.close, co)
       assert.is_false(ok)
-      is_cancelled(err)
+      is_a("CancelledError", err)
       assert.are.equal("from close", err.message)
     end)
   end)
 
   it("of one that has not started runs nothing", function()
-    in_task(function()
+    main(function()
       local co = coroutine.create(function() error("never") end)
       assert.is_true(coroutine.close(co))
       assert.are.equal("dead", coroutine.status(co))
@@ -380,7 +361,7 @@ end)
 
 describe("a generator that is dropped", function()
   it("LX-06 while suspended is collected, as in Lua", function()
-    in_task(function()
+    main(function()
       local weak = setmetatable({}, {__mode = "v"})
       do
         local gen = coroutine.wrap(function()
@@ -399,7 +380,7 @@ describe("a generator that is dropped", function()
   end)
 
   it("is kept while it awaits: its task needs it", function()
-    in_task(function()
+    main(function()
       local gate = asyncio.Future()
       local task = create_task(async(function()
         return coroutine.wrap(function()
@@ -415,7 +396,7 @@ describe("a generator that is dropped", function()
   end)
 
   it("after it ended is collected, with the task's thread in use", function()
-    in_task(function()
+    main(function()
       local weak = setmetatable({}, {__mode = "v"})
       do
         local co = coroutine.create(function() await(sleep(0)) end)

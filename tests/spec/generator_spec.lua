@@ -3,18 +3,9 @@
 -- the behaviours). generator_end_spec.lua has how they end.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The message of the error that fn(...) must raise.
-local function message(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
+local caught, main = tasks.caught, tasks.main
 
 -- Starts a task that counts its turns in a table until it is stopped.
 local function ticker()
@@ -36,7 +27,7 @@ end
 describe("await inside a generator", function()
   it("LX-08 of coroutine.wrap suspends the task, not the generator",
   function()
-    in_task(function()
+    main(function()
       local ticks = ticker()
       local me = asyncio.current_task()
       local gen = coroutine.wrap(function(a)
@@ -60,7 +51,7 @@ describe("await inside a generator", function()
 
   it("LX-08 of coroutine.resume suspends the task, not the generator",
   function()
-    in_task(function()
+    main(function()
       local ticks = ticker()
       local co = coroutine.create(function(...)
         await(sleep(0))
@@ -84,7 +75,7 @@ describe("await inside a generator", function()
 
   it("LX-08 nested three deep suspends the task", function()
     local order = {}
-    in_task(function()
+    main(function()
       local ticks = ticker()
       local innermost = coroutine.wrap(function()
         for i = 1, 2 do
@@ -121,7 +112,7 @@ describe("await inside a generator", function()
   end)
 
   it("LX-08 nested 90 deep suspends the task", function()
-    in_task(function()
+    main(function()
       local ticks = ticker()
       local gen = function()
         await(sleep(0))
@@ -147,7 +138,7 @@ describe("await inside a generator", function()
   end)
 
   it("nested too deep is an error as in Lua; the task goes on", function()
-    in_task(function()
+    main(function()
       local function nest(n)
         coroutine.wrap(function()
           if n < 10 then
@@ -156,14 +147,14 @@ describe("await inside a generator", function()
           nest(n + 1)
         end)()
       end
-      assert.matches("C stack overflow", message(nest, 1), 1, true)
+      assert.matches("C stack overflow", caught(nest, 1), 1, true)
       assert.are.equal("alive", (await(sleep(0, "alive"))))
     end)
   end)
 
   it("LX-08 alternates with yield in any order", function()
     local plan = "yaayyyaayaaaayyay"
-    in_task(function()
+    main(function()
       local ticks = ticker()
       local gen = coroutine.wrap(function()
         for i = 1, #plan do
@@ -199,7 +190,7 @@ describe("await inside a generator", function()
         end
       end)
     end
-    in_task(function()
+    main(function()
       local sum = 0
       for i, square in count(5) do
         assert.are.equal(i * i, square)
@@ -224,7 +215,7 @@ describe("await inside a generator", function()
         list[n], list[i] = list[i], list[n]
       end
     end
-    in_task(function()
+    main(function()
       local found = {}
       for p in coroutine.wrap(function()
         permutations({"a", "b", "c"}, 3)
@@ -236,7 +227,7 @@ describe("await inside a generator", function()
   end)
 
   it("LX-08 inside pcall and xpcall in and around it", function()
-    in_task(function()
+    main(function()
       local gen = coroutine.wrap(function()
         local ok, a = pcall(function()
           await(sleep(0))
@@ -258,7 +249,7 @@ describe("await inside a generator", function()
   end)
 
   it("lets values of futures and tasks through", function()
-    in_task(function()
+    main(function()
       local task = create_task(async(function()
         await(sleep(0))
         return 1, nil, 3
@@ -290,7 +281,7 @@ describe("await inside a generator", function()
       end
       sums[id] = sum
     end)
-    in_task(function()
+    main(function()
       local all = {}
       for id = 1, 100 do
         all[id] = f(id)
@@ -303,12 +294,12 @@ describe("await inside a generator", function()
   end)
 
   it("may start tasks, but not run()", function()
-    in_task(function()
+    main(function()
       local gen = coroutine.wrap(function()
         local task = create_task(async(function() return "value" end)())
         coroutine.yield((await(task)))
         local coro = sleep(1)
-        coroutine.yield(message(run, coro))
+        coroutine.yield(caught(run, coro))
         coro:close()
       end)
       assert.are.equal("value", gen())
@@ -321,7 +312,7 @@ end)
 describe("yield in a task", function()
   it("LX-08 inside an async function reaches the generator's consumer",
   function()
-    in_task(function()
+    main(function()
       local each = async(function(list)
         for _, x in ipairs(list) do
           await(sleep(0))
@@ -340,18 +331,18 @@ describe("yield in a task", function()
 
   it("LX-08 outside any generator is a usage error; the task goes on",
   function()
-    in_task(function()
-      local err = message(function() coroutine.yield(1) end)
+    main(function()
+      local err = caught(function() coroutine.yield(1) end)
       assert.matches("^[^\n]*generator_spec%.lua:%d+: attempt to yield from a "
         .. "task: [^\n]*await%(sleep%(0%)%)", err)
       await(sleep(0))
       assert.matches("attempt to yield from a task",
-        message(await, create_task(async(coroutine.yield)())))
+        caught(await, create_task(async(coroutine.yield)())))
     end)
   end)
 
   it("is known to coroutine.isyieldable and running", function()
-    in_task(function()
+    main(function()
       local thread, is_main = coroutine.running()
       assert.is_false(is_main)
       coroutine.wrap(function()
@@ -376,11 +367,11 @@ describe("a generator used in several places", function()
         coroutine.yield(i)
       end
     end)
-    in_task(function()
+    main(function()
       assert.are.equal(1, gen())
       assert.are.equal(2, gen())
     end)
-    in_task(function()
+    main(function()
       assert.are.equal(3, gen())
       assert.is_nil(gen())
     end)
@@ -394,7 +385,7 @@ describe("a generator used in several places", function()
       return await(sleep(0, "end"))
     end)
     assert.are.same({true, "outside"}, {coroutine.resume(co)})
-    in_task(function()
+    main(function()
       assert.are.same({true, "inside"}, {coroutine.resume(co)})
       assert.are.same({true, "end"}, {coroutine.resume(co)})
     end)
@@ -407,7 +398,7 @@ describe("a generator used in several places", function()
       coroutine.yield("outside")
       await(asyncio.Future())
     end)
-    in_task(function()
+    main(function()
       assert.are.same({true, "inside"}, {coroutine.resume(co)})
     end)
     assert.are.same({true, "outside"}, {coroutine.resume(co)})
@@ -418,7 +409,7 @@ describe("a generator used in several places", function()
   end)
 
   it("handed from task to task awaits for the one that resumes it", function()
-    in_task(function()
+    main(function()
       local gen = coroutine.wrap(function()
         while true do
           await(sleep(0))
@@ -434,7 +425,7 @@ describe("a generator used in several places", function()
 
   it("that awaits cannot be resumed by another task; nothing breaks",
   function()
-    in_task(function()
+    main(function()
       local gate = asyncio.Future()
       local co = coroutine.create(function()
         await(gate)
@@ -450,7 +441,7 @@ describe("a generator used in several places", function()
           {coroutine.resume(co, "x")})
         assert.are.equal("normal", coroutine.status(co))
         assert.matches("generator_spec%.lua:%d+: cannot close a normal "
-          .. "coroutine$", message(function() coroutine.close(co) end))
+          .. "coroutine$", caught(function() coroutine.close(co) end))
         await(sleep(0))
       end
       gate:set_result()
@@ -462,7 +453,7 @@ describe("a generator used in several places", function()
 
   it("of coroutine.wrap that awaits cannot be called by another task",
   function()
-    in_task(function()
+    main(function()
       local gate = asyncio.Future()
       local gen = coroutine.wrap(function()
         await(gate)
@@ -470,7 +461,7 @@ describe("a generator used in several places", function()
       end)
       local task = create_task(async(function() return gen() end)())
       await(sleep(0))
-      local err = message(function() gen() end)
+      local err = caught(function() gen() end)
       assert.matches("generator_spec%.lua:%d+: cannot resume non%-suspended "
         .. "coroutine$", err)
       gate:set_result()
@@ -479,7 +470,7 @@ describe("a generator used in several places", function()
   end)
 
   it("cannot resume or close what resumes it, nor itself", function()
-    in_task(function()
+    main(function()
       local task_thread = coroutine.running()
       local co
       co = coroutine.create(function()
@@ -488,7 +479,7 @@ describe("a generator used in several places", function()
           assert.are.same({false, "cannot resume non-suspended coroutine"},
             {coroutine.resume(thread)})
           assert.matches("cannot close a %a+ coroutine",
-            message(coroutine.close, thread))
+            caught(coroutine.close, thread))
         end
         return "end"
       end)

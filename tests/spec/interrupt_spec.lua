@@ -2,7 +2,7 @@
 -- the first one, the second one; cleanup; exit status (RU-10 to RU-13 of
 -- the behaviours). Each test runs a child that interrupts itself.
 
-local dropin = require "tests.support.dropin"
+local dropin = require "dropin"
 local program = require "program"
 
 -- What the scripts begin with. interrupt() returns when the signal has

@@ -1,12 +1,10 @@
--- lock_spec.lua: Lock.
+-- lock_spec.lua: Lock. What its guards do: guard_spec.lua.
 
 local asyncio = require "asyncio"
 local tasks = require "tasks"
 
-local at_end, caught, co, is_a, main = tasks.at_end, tasks.caught, tasks.co, tasks.is_a, tasks.main
-local memory, refused, started, turns = tasks.memory, tasks.refused, tasks.started, tasks.turns
-
-local MANY = os.getenv "SAN" and 10000 or 100000 -- waiters
+local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
+local main, refused, started, turns = tasks.main, tasks.refused, tasks.started, tasks.turns
 
 -- A task that gets the lock, notes its name, and releases after so many turns.
 local function worker(lock, order, name, n)
@@ -75,67 +73,6 @@ describe("a lock", function()
       do local _ <close> = await(lock:acquire()) end
       do local _ <close> = await(lock:acquire()) end
       assert.is_false(ran)
-    end)
-  end)
-
-  it("LK-02 is released when the block ends", function()
-    main(function()
-      local lock = asyncio.Lock()
-      do
-        local guard <close> = await(lock:acquire())
-        assert.truthy(guard)
-        assert.is_true(lock:locked())
-      end
-      assert.is_false(lock:locked())
-    end)
-  end)
-
-  it("LK-02 is released by an error in the block, which stays the same", function()
-    main(function()
-      local lock, err = asyncio.Lock(), {}
-      assert.equal(err, caught(function()
-        local _ <close> = await(lock:acquire())
-        error(err)
-      end))
-      assert.is_false(lock:locked())
-    end)
-  end)
-
-  it("LK-02 is released by return, break and goto", function()
-    main(function()
-      local lock = asyncio.Lock()
-      assert.equal(1, (function()
-        local _ <close> = await(lock:acquire())
-        return 1
-      end)())
-      assert.is_false(lock:locked())
-      for i = 1, 2 do
-        local _ <close> = await(lock:acquire())
-        if i == 1 then break end
-      end
-      assert.is_false(lock:locked())
-      do
-        local _ <close> = await(lock:acquire())
-        goto out
-      end
-      ::out::
-      assert.is_false(lock:locked())
-    end)
-  end)
-
-  it("LK-02 is released by the cancellation of its holder", function()
-    main(function()
-      local lock = asyncio.Lock()
-      local holder = started(function()
-        local _ <close> = await(lock:acquire())
-        await(asyncio.Future())
-      end)
-      local waiter = taker(lock)
-      holder:cancel()
-      turns(2)
-      assert.is_true(holder:cancelled())
-      assert.is_true(waiter:done())
-      assert.is_true(lock:locked())
     end)
   end)
 
@@ -333,31 +270,8 @@ describe("a lock", function()
 
   it("LK-05 survives any mixture of cancel and release", function()
     main(function()
-      local seed = 7
-      local function random(n)
-        seed = (seed * 1103515245 + 12345) % 2147483648
-        return (seed >> 8) % n + 1
-      end
-      local lock, inside, most = asyncio.Lock(), 0, 0
-      local list = {}
-      local function enter()
-        for _ = 1, random(4) do
-          local _ <close> = await(lock:acquire())
-          inside = inside + 1
-          most = math.max(most, inside)
-          local _ <close> = at_end(function() inside = inside - 1 end)
-          turns(random(3) - 1)
-        end
-      end
-      for i = 1, 300 do
-        list[i] = create_task(co(enter))
-        if random(2) == 1 then list[random(i)]:cancel() end
-        if random(3) == 1 then turns(1) end
-        if random(3) == 1 then list[random(i)]:cancel() end
-      end
-      for i = 1, 300 do asyncio.catch(await, list[i]) end
-      assert.equal(1, most)
-      assert.equal(0, inside)
+      local lock = asyncio.Lock()
+      assert.equal(1, tasks.most_holders(lock, 7))
       assert.equal("<Lock unlocked>", tostring(lock))
     end)
   end)
@@ -519,83 +433,6 @@ describe("a lock", function()
   end)
 end)
 
-describe("the guard of a lock", function()
-  it("that is dropped releases nothing", function()
-    main(function()
-      local lock = asyncio.Lock()
-      await(lock:acquire())
-      collectgarbage()
-      collectgarbage()
-      assert.is_true(lock:locked())
-      lock:release()
-    end)
-  end)
-
-  it("is refused when it is closed twice", function()
-    main(function()
-      local lock = asyncio.Lock()
-      local guard = await(lock:acquire())
-      do local _ <close> = guard end
-      assert.matches("^Lock: the hold of this guard has ended before", refused(function()
-        local _ <close> = guard
-      end))
-      assert.is_false(lock:locked())
-    end)
-  end)
-
-  it("is refused after a release by hand, and ends nobody else's hold", function()
-    main(function()
-      local lock, other = asyncio.Lock(), nil
-      refused(function()
-        local _ <close> = await(lock:acquire())
-        lock:release()
-        other = await(lock:acquire())
-      end)
-      assert.is_true(lock:locked())
-      do local _ <close> = other end
-      assert.is_false(lock:locked())
-    end)
-  end)
-
-  it("is refused while a waiter is being woken, and wakes nobody", function()
-    main(function()
-      local lock = asyncio.Lock()
-      local guard = await(lock:acquire())
-      local a, b = taker(lock), taker(lock)
-      lock:release()
-      refused(function() local _ <close> = guard end)
-      await(a)
-      refused(function() local _ <close> = guard end)
-      turns(2)
-      assert.is_true(lock:locked())
-      assert.is_false(b:done())
-      lock:release()
-      await(b)
-    end)
-  end)
-
-  it("may be closed by another task", function()
-    main(function()
-      local lock = asyncio.Lock()
-      local guard = await(lock:acquire())
-      local waiter = taker(lock)
-      await(create_task(co(function() local _ <close> = guard end)))
-      await(waiter)
-      assert.is_true(lock:locked())
-    end)
-  end)
-
-  it("belongs to its lock", function()
-    main(function()
-      local one, two = asyncio.Lock(), asyncio.Lock()
-      local _ <close> = await(one:acquire())
-      do local _ <close> = await(two:acquire()) end
-      assert.is_true(one:locked())
-      assert.is_false(two:locked())
-    end)
-  end)
-end)
-
 describe("misuse of a lock", function()
   it("acquire with a dot says what to write", function()
     main(function()
@@ -619,32 +456,25 @@ describe("misuse of a lock", function()
 end)
 
 describe("many waiters of a lock", function()
-  -- The time that n waiters take from the first to the last.
-  local function measured(n)
-    local started_at = os.clock()
-    main(function()
-      local lock, sum, list = asyncio.Lock(), 0, {}
-      await(lock:acquire())
-      for i = 1, n do
-        list[i] = create_task(co(function()
-          local _ <close> = await(lock:acquire())
-          sum = sum + 1
-        end))
-      end
-      turns(1)
-      for i = 1, n, 2 do list[i]:cancel() end
-      lock:release()
-      for i = 1, n do asyncio.catch(await, list[i]) end
-      assert.equal(n // 2, sum)
-      assert.is_false(lock:locked())
-    end)
-    return os.clock() - started_at
-  end
-
   it("cost each the same", function()
-    local small, large = measured(MANY // 50), measured(MANY)
-    assert.is_true(large < 50 * 10 * small + 1,
-      ("%.3f s, and %.3f s for 50 times as many"):format(small, large))
+    tasks.assert_linear(function(n)
+      main(function()
+        local lock, sum, list = asyncio.Lock(), 0, {}
+        await(lock:acquire())
+        for i = 1, n do
+          list[i] = create_task(co(function()
+            local _ <close> = await(lock:acquire())
+            sum = sum + 1
+          end))
+        end
+        turns(1)
+        for i = 1, n, 2 do list[i]:cancel() end
+        lock:release()
+        for i = 1, n do asyncio.catch(await, list[i]) end
+        assert.equal(n // 2, sum)
+        assert.is_false(lock:locked())
+      end)
+    end)
   end)
 
   it("that are cancelled at once do not slow down newcomers", function()
@@ -675,11 +505,7 @@ describe("many waiters of a lock", function()
         lock:release()
         for i = 1, 300 do asyncio.catch(await, list[i]) end
       end
-      for _ = 1, 15 do burst() end -- the pool's threads have their size, too
-      local before = memory()
-      for _ = 1, 5 do burst() end
-      local grown = memory() - before
-      assert.is_true(grown < 20000, grown .. " bytes")
+      tasks.assert_no_growth(20000, burst, 5, 15)
     end)
   end)
 
@@ -697,11 +523,7 @@ describe("many waiters of a lock", function()
         end
         turns(2)
       end
-      passers()
-      local before = memory()
-      for _ = 1, 3 do passers() end
-      local grown = memory() - before
-      assert.is_true(grown < 20000, grown .. " bytes")
+      tasks.assert_no_growth(20000, passers, 3)
       assert.equal("<Lock locked waiters=1>", tostring(lock))
       lock:release()
       await(stays)

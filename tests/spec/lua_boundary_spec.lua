@@ -3,11 +3,9 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
+local at_end, main = tasks.at_end, tasks.main
 
 -- Suspends the task for a turn; gives its arguments.
 local function turn(...)
@@ -17,7 +15,7 @@ end
 
 -- Runs fn in a task; asserts that another task had a turn meanwhile.
 local function suspends(fn)
-  in_task(function()
+  main(function()
     local turns = 0
     create_task(async(function() turns = turns + 1 end)())
     fn()
@@ -56,9 +54,7 @@ describe("await suspends", function()
   it("LX-07 in a for's closing value", function()
     suspends(function()
       local closed = false
-      local guard = setmetatable({}, {__close = function()
-        closed = turn(true)
-      end})
+      local guard = at_end(function() closed = turn(true) end)
       for _ in next, {1, 2}, nil, guard do -- luacheck: ignore 512
         break
       end
@@ -139,10 +135,10 @@ describe("await suspends", function()
   it("LX-07 in to-be-closed variables, however the block is left", function()
     local closed = {}
     local function guard(name)
-      return setmetatable({}, {__close = function()
+      return at_end(function()
         await(sleep(0))
         closed[#closed + 1] = name
-      end})
+      end)
     end
     suspends(function()
       do
@@ -178,7 +174,7 @@ describe("await where Lua cannot yield", function()
   -- Runs use(fn) in a task, where fn awaits; asserts that each time it was
   -- refused, and that the task can go on.
   local function refused(use)
-    in_task(function()
+    main(function()
       local gate, errors = asyncio.Future(), {}
       local function awaits()
         local ok, err = pcall(function() await(gate) end)
@@ -199,7 +195,7 @@ describe("await where Lua cannot yield", function()
 
   -- Asserts that the error itself comes out of use(fn).
   local function raises(use)
-    in_task(function()
+    main(function()
       local gate = asyncio.Future()
       local ok, err = pcall(use, function() await(gate) end)
       assert.is_false(ok)
@@ -228,7 +224,7 @@ describe("await where Lua cannot yield", function()
     refused(function(awaits)
       load(function() awaits() return nil end)
     end)
-    in_task(function()
+    main(function()
       local f, err = load(function() await(asyncio.Future()) end)
       assert.is_nil(f)
       assert.matches(WANTED, err)
@@ -343,7 +339,7 @@ describe("await where Lua cannot yield", function()
   end)
 
   it("LX-07 works for what does not suspend", function()
-    in_task(function()
+    main(function()
       local f = async(function(a, b) return a < b end)
       local list = {3, 1, 2}
       table.sort(list, function(a, b) return await(f(a, b)) end)
@@ -357,7 +353,7 @@ describe("await where Lua cannot yield", function()
   end)
 
   it("LX-07 leaves the awaited object as it was", function()
-    in_task(function()
+    main(function()
       local coro = sleep(0.001, "value")
       table.sort({1, 2}, function()
         assert.is_false(pcall(await, coro))

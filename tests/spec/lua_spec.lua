@@ -4,32 +4,14 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- Runs fn(...) as the main task.
-local function in_task(fn, ...)
-  return run(async(fn)(...))
-end
-
--- The message of the error that fn(...) must raise.
-local function message(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
-
--- A value whose closing calls fn(value, error).
-local function closing(fn)
-  return setmetatable({}, {__close = fn})
-end
-
-local function is_cancelled(err)
-  assert.is_true(asyncio.isinstance(err, asyncio.CancelledError))
-end
+local at_end, caught, is_a, main = tasks.at_end, tasks.caught, tasks.is_a, tasks.main
 
 -- Starts fn as a task, cancels it once it waits; gives how it ended: ok,
 -- and its result or error. Then the task itself.
 local function cancelled(fn)
-  return in_task(function()
+  return main(function()
     local task = create_task(async(fn)())
     await(sleep(0))
     assert.is_true(task:cancel())
@@ -62,15 +44,15 @@ describe("nested pcall", function()
   end
 
   it("LX-02 with an await in each works to 180 levels", function()
-    in_task(function()
+    main(function()
       assert.are.equal("end", (await(nest(180))))
     end)
   end)
 
   it("LX-02 has the limit of Lua's own, and is an error there", function()
-    in_task(function()
+    main(function()
       assert.are.equal("C stack overflow",
-        message(await, nest(250)):match("C stack overflow"))
+        caught(await, nest(250)):match("C stack overflow"))
       assert.are.equal("alive", (await(sleep(0, "alive"))))
       assert.are.equal("end", (await(nest(100))))
     end)
@@ -85,7 +67,7 @@ describe("a cancellation", function()
       seen[#seen + 1] = {pcall(pcall, hang)}
     end)
     assert.is_false(ok)
-    is_cancelled(err)
+    is_a("CancelledError", err)
     assert.is_true(task:cancelled())
     assert.are.same({}, seen)
   end)
@@ -102,7 +84,7 @@ describe("a cancellation", function()
         return "swallowed"
       end)
       assert.is_false(ok)
-      is_cancelled(err)
+      is_a("CancelledError", err)
       assert.is_true(task:cancelled())
     end
   end)
@@ -118,7 +100,7 @@ describe("a cancellation", function()
       end
     end)
     assert.is_false(ok)
-    is_cancelled(err)
+    is_a("CancelledError", err)
     assert.are.equal(1, tries)
   end)
 
@@ -159,9 +141,9 @@ describe("a cancellation", function()
 
   it("is caught by asyncio.catch, inside and outside tasks", function()
     local ok, value = cancelled(function()
-      local caught, err = asyncio.catch(hang)
-      assert.is_false(caught)
-      is_cancelled(err)
+      local inside, err = asyncio.catch(hang)
+      assert.is_false(inside)
+      is_a("CancelledError", err)
       assert.are.same({true, 1, nil, 3, n = 4},
         table.pack(asyncio.catch(function(...)
           await(sleep(0))
@@ -173,7 +155,7 @@ describe("a cancellation", function()
     assert.are.equal("went on", value)
     assert.are.same({false, "x"}, {asyncio.catch(error, "x")})
     assert.are.same({true, n = 1}, table.pack(asyncio.catch(function() end)))
-    assert.matches("bad argument #1", message(asyncio.catch))
+    assert.matches("bad argument #1", caught(asyncio.catch))
   end)
 
   it("LX-04 does not call xpcall's handler", function()
@@ -184,7 +166,7 @@ describe("a cancellation", function()
         xpcall(hang, handler)
       end)
       assert.is_false(ok)
-      is_cancelled(err)
+      is_a("CancelledError", err)
       assert.is_true(task:cancelled())
     end
   end)
@@ -206,7 +188,7 @@ end)
 
 describe("xpcall in a task", function()
   it("calls its handler with the error, where it happened", function()
-    in_task(function()
+    main(function()
       local object = {}
       local function fails()
         await(sleep(0))
@@ -226,7 +208,7 @@ describe("xpcall in a task", function()
   end)
 
   it("takes debug.traceback as its handler", function()
-    in_task(function()
+    main(function()
       local function fails()
         await(sleep(0))
         error("text", 0)
@@ -243,7 +225,7 @@ describe("xpcall in a task", function()
   end)
 
   it("gives all results and takes arguments", function()
-    in_task(function()
+    main(function()
       assert.are.same({true, 1, nil, 3, n = 4},
         table.pack(xpcall(function(...)
           await(sleep(0))
@@ -256,7 +238,7 @@ describe("xpcall in a task", function()
     local function fails()
       error("again", 0)
     end
-    in_task(function()
+    main(function()
       local ok = xpcall(fails, fails)
       assert.is_false(ok)
       await(sleep(0))
@@ -264,9 +246,9 @@ describe("xpcall in a task", function()
   end)
 
   it("needs a function as its handler", function()
-    in_task(function()
+    main(function()
       assert.matches("bad argument #2 to 'xpcall' %(function expected",
-        message(function() xpcall(print) end))
+        caught(function() xpcall(print) end))
     end)
   end)
 end)
@@ -274,21 +256,21 @@ end)
 describe("to-be-closed variables", function()
   it("LX-05 await when an error ends the task, in their order", function()
     local order = {}
-    in_task(function()
+    main(function()
       local object = {}
       local task = create_task(async(function()
-        local a <close> = closing(function(_, err) -- luacheck: ignore
+        local a <close> = at_end(function(_, err) -- luacheck: ignore
           await(sleep(0))
           order[#order + 1] = err == object and "a"
         end)
-        local b <close> = closing(function(_, err) -- luacheck: ignore
+        local b <close> = at_end(function(_, err) -- luacheck: ignore
           await(sleep(0))
           await(sleep(0))
           order[#order + 1] = err == object and "b"
         end)
         error(object)
       end)())
-      assert.are.equal(object, message(await, task))
+      assert.are.equal(object, caught(await, task))
       assert.are.same({"b", "a"}, order)
     end)
   end)
@@ -296,14 +278,14 @@ describe("to-be-closed variables", function()
   it("LX-05 await when the task is cancelled (CA-18)", function()
     local order = {}
     local ok, err = cancelled(function()
-      local a <close> = closing(function(_, e) -- luacheck: ignore
-        is_cancelled(e)
+      local a <close> = at_end(function(_, e) -- luacheck: ignore
+        is_a("CancelledError", e)
         await(sleep(0))
         order[#order + 1] = "a"
       end)
       pcall(function()
-        local b <close> = closing(function(_, e) -- luacheck: ignore
-          is_cancelled(e)
+        local b <close> = at_end(function(_, e) -- luacheck: ignore
+          is_a("CancelledError", e)
           await(sleep(0))
           order[#order + 1] = "b"
         end)
@@ -311,7 +293,7 @@ describe("to-be-closed variables", function()
       end)
     end)
     assert.is_false(ok)
-    is_cancelled(err)
+    is_a("CancelledError", err)
     assert.are.same({"b", "a"}, order)
   end)
 
@@ -319,7 +301,7 @@ describe("to-be-closed variables", function()
   function()
     local object = {}
     local ok, err, task = cancelled(function()
-      local a <close> = closing(function() error(object) end) -- luacheck: ignore
+      local a <close> = at_end(function() error(object) end) -- luacheck: ignore
       hang()
     end)
     assert.is_false(ok)
@@ -388,7 +370,7 @@ end)
 describe("tasks and the collector", function()
   it("LX-06 a pending task that nobody refers to is kept and runs", function()
     local done = false
-    in_task(function()
+    main(function()
       create_task(async(function()
         for _ = 1, 3 do
           await(sleep(0.001))
@@ -408,10 +390,10 @@ describe("tasks and the collector", function()
 
   it("LX-06 one left over at the end is cancelled, not dropped", function()
     local closed = false
-    in_task(function()
+    main(function()
       create_task(async(function()
-        local x <close> = closing(function(_, err) -- luacheck: ignore
-          is_cancelled(err)
+        local x <close> = at_end(function(_, err) -- luacheck: ignore
+          is_a("CancelledError", err)
           await(sleep(0))
           closed = true
         end)
@@ -431,7 +413,7 @@ describe("several results", function()
     end)
     assert.are.same({1, nil, 3, nil, n = 4}, table.pack(run(f(1, nil, 3, nil))))
     assert.are.equal(0, select("#", run(f())))
-    in_task(function()
+    main(function()
       local task, future = create_task(f(nil, 2, nil)), asyncio.Future()
       assert.are.same({nil, 2, nil, n = 3}, table.pack(await(task)))
       assert.are.same({nil, 2, nil, n = 3}, table.pack(task:result()))
@@ -442,7 +424,7 @@ describe("several results", function()
   end)
 
   it("LX-10 are cut to the first one by gather's list", function()
-    in_task(function()
+    main(function()
       local f = async(function(...) return ... end)
       assert.are.same({1, nil, 3, n = 3}, await(gather(f(1, 2), f(), f(3, 4))))
     end)
@@ -473,7 +455,7 @@ end)
 
 describe("the Lua thread of a task", function()
   it("LX-13 cannot be resumed or closed by scripts", function()
-    in_task(function()
+    main(function()
       local thread
       local task = create_task(async(function()
         thread = coroutine.running()
@@ -485,7 +467,7 @@ describe("the Lua thread of a task", function()
       assert.are.same({false, "cannot resume non-suspended coroutine"},
         {coroutine.resume(thread)})
       assert.matches("lua_spec%.lua:%d+: cannot close a normal coroutine$",
-        message(function() coroutine.close(thread) end))
+        caught(function() coroutine.close(thread) end))
       assert.are.equal("value", (await(task)))
       assert.is_false((coroutine.resume(thread)))
       assert.is_true(coroutine.close(thread))

@@ -3,13 +3,14 @@
 -- when it catches it, and neither crash nor hang.
 
 local program = require "program"
+local tasks = require "tasks"
 
 -- KB of address space; 4000 are needed to start. At the limit each try for
 -- memory costs Lua a collection of all of it: more takes minutes.
 local LIMIT = 14000
 local TIMEOUT = 60
 
-local sanitized = (os.getenv "SAN" or "") ~= ""
+local sanitized = tasks.sanitized
 
 local HEADER = [[
 local asyncio = require "asyncio"

@@ -6,10 +6,7 @@ local tasks = require "tasks"
 
 local LifoQueue, PriorityQueue = asyncio.LifoQueue, asyncio.PriorityQueue
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
-local turns = tasks.turns
-
-local SLOW = os.getenv "SAN" or os.getenv "VALGRIND" -- fewer rounds then
-local MANY = SLOW and 10000 or 100000
+local turns, MANY = tasks.turns, tasks.MANY
 
 -- Takes all that is in a queue.
 local function drained(queue)
@@ -261,7 +258,7 @@ describe("a PriorityQueue", function()
     local seed = tonumber(os.getenv "NEAP_SEED") or 20240302
     math.randomseed(seed)
     local queue, model = PriorityQueue(50), {}
-    for _ = 1, SLOW and 2000 or 20000 do
+    for _ = 1, tasks.sanitized and 2000 or 20000 do
       if math.random(2) == 1 then
         local item = math.random(30)
         local ok = pcall(queue.put_nowait, queue, item)

@@ -1,21 +1,14 @@
 -- queue_many_spec.lua: queues of many items and waiters, and random programs.
 
 local asyncio = require "asyncio"
+local queues = require "queues"
 local tasks = require "tasks"
 
 local Queue = asyncio.Queue
 local co, is_a, main, turns = tasks.co, tasks.is_a, tasks.main, tasks.turns
-
-local SLOW = os.getenv "SAN" or os.getenv "VALGRIND" -- fewer rounds then
-
--- How many wait, as tostring tells.
-local function waiting(queue, what)
-  return tonumber(tostring(queue):match(what .. "=(%d+)")) or 0
-end
+local waiting, MANY = queues.waiting, tasks.MANY
 
 describe("a queue of many", function()
-  local MANY = SLOW and 10000 or 100000
-
   it("items gives them in order, and its memory back", function()
     local queue = Queue()
     local before = tasks.memory()
@@ -44,8 +37,8 @@ describe("a queue of many", function()
 
   it("getters serves each, in order, and keeps none", function()
     main(function()
-      local queue, memory = Queue(), {}
-      for round = 1, 3 do
+      local queue = Queue()
+      tasks.assert_no_growth(10000, function()
         local last = 0
         for _ = 1, MANY do
           create_task(co(function()
@@ -59,9 +52,7 @@ describe("a queue of many", function()
         for i = 1, MANY do queue:put_nowait(i) end
         turns(2)
         assert.equal(MANY, last)
-        memory[round] = tasks.memory()
-      end
-      assert.is_true(memory[3] < memory[2] + 10000, table.concat(memory, " "))
+      end, 1, 2)
     end)
   end)
 
@@ -171,7 +162,7 @@ describe("random use of a queue", function()
   end
 
   it("loses no item and gives none twice (NEAP_SEED=n replays)", function()
-    for i = 1, SLOW and 50 or 300 do
+    for i = 1, tasks.sanitized and 50 or 300 do
       math.randomseed(seed + i)
       local ok, err = pcall(play, math.random)
       assert(ok, ("NEAP_SEED=%d: %s"):format(seed + i - 1, tostring(err)))

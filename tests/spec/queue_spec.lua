@@ -2,35 +2,14 @@
 -- random use: queue_many_spec.lua.
 
 local asyncio = require "asyncio"
+local queues = require "queues"
 local tasks = require "tasks"
 
 local Queue = asyncio.Queue
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
 local started, turns = tasks.started, tasks.turns
-
--- A queue with the numbers first to last in it.
-local function filled(first, last, maxsize)
-  local queue = Queue(maxsize)
-  for i = first, last do queue:put_nowait(i) end
-  return queue
-end
-
-local function getter(queue)
-  local task = create_task(queue:get())
-  turns()
-  return task
-end
-
-local function putter(queue, item)
-  local task = create_task(queue:put(item))
-  turns()
-  return task
-end
-
--- How many wait, as tostring tells.
-local function waiting(queue, what)
-  return tonumber(tostring(queue):match(what .. "=(%d+)")) or 0
-end
+local filled, getter = queues.filled, queues.getter
+local putter, waiting = queues.putter, queues.waiting
 
 describe("a queue", function()
   it("QU-01 gives items in the order in which they were put", function()

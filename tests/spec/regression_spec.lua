@@ -3,26 +3,10 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
-local sanitized = (os.getenv "SAN" or "") ~= ""
-
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function turns(n)
-  for _ = 1, n do await(sleep(0)) end
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
+local caught, co, main, turns = tasks.caught, tasks.co, tasks.main, tasks.turns
+local sanitized = tasks.sanitized
 
 -- What is raised by an await of something that is cancelled, as text.
 local function reason(...)

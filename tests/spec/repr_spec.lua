@@ -2,27 +2,14 @@
 -- and handles, in every state.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
+local co, here, main, turns = tasks.co, tasks.here, tasks.main, tasks.turns
 
 local FILE = debug.getinfo(1, "S").short_src
 
-local function here()
-  return debug.getinfo(2, "l").currentline
-end
-
 local function place(line)
   return ("%s:%d"):format(FILE, line)
-end
-
-local function turns(n)
-  for _ = 1, n do await(sleep(0)) end
 end
 
 -- Named async functions; where each is defined, and where it waits.

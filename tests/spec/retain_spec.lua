@@ -9,8 +9,8 @@ local asyncio = require "asyncio"
 local tasks = require "tasks"
 
 local Future, catch, turns = asyncio.Future, asyncio.catch, tasks.turns
+local sanitized = tasks.sanitized
 
-local sanitized = (os.getenv "SAN" or "") ~= ""
 local N = sanitized and 2000 or 10000
 local ALLOWANCE = 64 * 1024 -- bytes: some 6 for each use
 -- Lua leaves a stack between 40 and 60 slots as it is; the core keeps 1024 idle threads.

@@ -4,27 +4,9 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
--- A coroutine object that runs fn.
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
--- Makes a variable whose end calls fn: local _ <close> = at_end(fn)
-local function at_end(fn)
-  return setmetatable({}, {__close = fn})
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  assert.equal(2, result.n)
-  return result[2]
-end
+local at_end, caught, co, main = tasks.at_end, tasks.caught, tasks.co, tasks.main
 
 describe("run", function()
   it("RU-01 gives the value of main", function()
@@ -141,19 +123,19 @@ describe("run", function()
   end)
 
   it("RU-03 cancels what waits for futures, tasks and gathers", function()
-    local tasks = {}
+    local list = {}
     main(function()
       local future = asyncio.Future()
-      tasks[1] = create_task(co(function() await(future) end))
-      tasks[2] = create_task(co(function() await(tasks[1]) end))
-      tasks[3] = create_task(co(function()
-        await(gather(tasks[1], tasks[2], sleep(1000)))
+      list[1] = create_task(co(function() await(future) end))
+      list[2] = create_task(co(function() await(list[1]) end))
+      list[3] = create_task(co(function()
+        await(gather(list[1], list[2], sleep(1000)))
       end))
       await(sleep(0))
       await(sleep(0))
     end)
     for i = 1, 3 do
-      assert.is_true(tasks[i]:cancelled(), "task " .. i)
+      assert.is_true(list[i]:cancelled(), "task " .. i)
     end
   end)
 
@@ -309,7 +291,7 @@ describe("run", function()
     end
     main(function() again() end)
     local before = count
-    main(function() for _ = 1, 5 do await(sleep(0)) end end)
+    main(tasks.turns, 5)
     assert.equal(before, count)
   end)
 

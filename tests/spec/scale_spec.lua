@@ -5,10 +5,11 @@
 -- would not end within the limit of time that a program has.
 
 local program = require "program"
+local tasks = require "tasks"
 
 -- Sanitizers make everything several times larger and slower.
-local sanitized = (os.getenv "SAN" or "") ~= ""
-local HUNDRED_THOUSAND = sanitized and 10000 or 100000
+local sanitized = tasks.sanitized
+local HUNDRED_THOUSAND = tasks.MANY
 
 local HEADER = [[
 local asyncio = require "asyncio"

@@ -1,12 +1,11 @@
--- semaphore_spec.lua: Semaphore and BoundedSemaphore.
+-- semaphore_spec.lua: Semaphore and BoundedSemaphore. What their guards do:
+-- guard_spec.lua.
 
 local asyncio = require "asyncio"
 local tasks = require "tasks"
 
-local at_end, caught, co, is_a, main = tasks.at_end, tasks.caught, tasks.co, tasks.is_a, tasks.main
-local memory, refused, turns = tasks.memory, tasks.refused, tasks.turns
-
-local MANY = os.getenv "SAN" and 10000 or 100000 -- waiters
+local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
+local refused, turns = tasks.refused, tasks.turns
 
 -- A task that acquires, notes its name, and keeps the permit.
 local function taker(sem, order, name)
@@ -201,29 +200,8 @@ describe("a semaphore", function()
 
   it("SE-03 survives any mixture of cancel and release", function()
     main(function()
-      local seed = 11
-      local function random(n)
-        seed = (seed * 1103515245 + 12345) % 2147483648
-        return (seed >> 8) % n + 1
-      end
-      local sem, inside, most, list = asyncio.BoundedSemaphore(3), 0, 0, {}
-      local function enter()
-        for _ = 1, random(4) do
-          local _ <close> = await(sem:acquire())
-          inside = inside + 1
-          most = math.max(most, inside)
-          local _ <close> = at_end(function() inside = inside - 1 end)
-          turns(random(3) - 1)
-        end
-      end
-      for i = 1, 300 do
-        list[i] = create_task(co(enter))
-        if random(2) == 1 then list[random(i)]:cancel() end
-        if random(3) == 1 then turns(1) end
-        if random(3) == 1 then list[random(i)]:cancel() end
-      end
-      for i = 1, 300 do asyncio.catch(await, list[i]) end
-      assert.equal(3, most)
+      local sem = asyncio.BoundedSemaphore(3)
+      assert.equal(3, tasks.most_holders(sem, 11))
       assert.equal("<BoundedSemaphore unlocked value=3>", tostring(sem))
     end)
   end)
@@ -514,128 +492,9 @@ describe("a semaphore", function()
   end)
 end)
 
-describe("the guard of a semaphore", function()
-  it("releases when the block ends, by an error and a cancellation too", function()
-    main(function()
-      local sem, err = asyncio.BoundedSemaphore(2), {}
-      do
-        local guard <close> = await(sem:acquire())
-        assert.truthy(guard)
-        assert.equal("<BoundedSemaphore unlocked value=1>", tostring(sem))
-      end
-      assert.equal(err, caught(function()
-        local _ <close> = await(sem:acquire())
-        error(err)
-      end))
-      local task = tasks.started(function()
-        local _ <close> = await(sem:acquire())
-        await(asyncio.Future())
-      end)
-      task:cancel()
-      turns(1)
-      assert.equal("<BoundedSemaphore unlocked value=2>", tostring(sem))
-    end)
-  end)
-
-  it("that is dropped releases nothing", function()
-    main(function()
-      local sem = asyncio.Semaphore(1)
-      await(sem:acquire())
-      collectgarbage()
-      collectgarbage()
-      assert.is_true(sem:locked())
-    end)
-  end)
-
-  it("is refused when it is closed twice", function()
-    for _, name in ipairs {"Semaphore", "BoundedSemaphore"} do
-      main(function()
-        local sem = asyncio[name](2)
-        await(sem:acquire()) -- somebody else's
-        local guard = await(sem:acquire())
-        do local _ <close> = guard end
-        assert.matches("^" .. name .. ": the hold of this guard has ended before",
-          refused(function() local _ <close> = guard end))
-        assert.equal(("<%s unlocked value=1>"):format(name), tostring(sem))
-      end)
-    end
-  end)
-
-  it("is refused after a release by hand, and takes nobody else's permit", function()
-    main(function()
-      local sem = asyncio.Semaphore(2)
-      local other = tasks.started(function()
-        local _ <close> = await(sem:acquire())
-        turns(3)
-      end)
-      refused(function()
-        local _ <close> = await(sem:acquire())
-        sem:release()
-      end)
-      assert.equal("<Semaphore unlocked value=1>", tostring(sem))
-      await(other)
-      assert.equal("<Semaphore unlocked value=2>", tostring(sem))
-    end)
-  end)
-
-  it("is not the one that another task's release by hand ends", function()
-    main(function()
-      local sem = asyncio.Semaphore(2)
-      local other = create_task(co(function()
-        local _ <close> = await(sem:acquire())
-        turns(5)
-      end))
-      local byhand = create_task(co(function()
-        await(sem:acquire())
-        turns(2)
-        sem:release()
-      end))
-      await(gather(other, byhand))
-      assert.equal("<Semaphore unlocked value=2>", tostring(sem))
-    end)
-  end)
-
-  it("is still good after an earlier hold that was released by hand", function()
-    main(function()
-      local sem = asyncio.Semaphore(1)
-      for _ = 1, 2 do
-        await(sem:acquire())
-        sem:release()
-        local _ <close> = await(sem:acquire())
-      end
-      assert.equal("<Semaphore unlocked value=1>", tostring(sem))
-    end)
-  end)
-
-  it("may be one of several of a task", function()
-    main(function()
-      local sem = asyncio.BoundedSemaphore(3)
-      do
-        local _ <close> = await(sem:acquire())
-        local _ <close> = await(sem:acquire())
-        await(sem:acquire())
-        sem:release()
-        assert.equal("<BoundedSemaphore unlocked value=1>", tostring(sem))
-      end
-      assert.equal("<BoundedSemaphore unlocked value=3>", tostring(sem))
-    end)
-  end)
-
-  it("may be closed by another task", function()
-    main(function()
-      local sem = asyncio.Semaphore(1)
-      local guard = await(sem:acquire())
-      await(create_task(co(function() local _ <close> = guard end)))
-      assert.equal("<Semaphore unlocked value=1>", tostring(sem))
-      refused(function() local _ <close> = guard end)
-    end)
-  end)
-end)
-
 describe("many waiters of a semaphore", function()
   it("cost each the same, woken one by one or all in one turn", function()
-    local function measured(n)
-      local begin = os.clock()
+    tasks.assert_linear(function(n)
       main(function()
         local sem, list, got = asyncio.Semaphore(0), {}, 0
         for i = 1, n do
@@ -658,11 +517,7 @@ describe("many waiters of a semaphore", function()
         assert.equal(n // 2, got)
         assert.equal("<Semaphore locked>", tostring(sem))
       end)
-      return os.clock() - begin
-    end
-    local small, large = measured(MANY // 50), measured(MANY)
-    assert.is_true(large < 50 * 10 * small + 1,
-      ("%.3f s, and %.3f s for 50 times as many"):format(small, large))
+    end)
   end)
 
   it("leave no memory behind, nor do holders that others release", function()
@@ -676,11 +531,7 @@ describe("many waiters of a semaphore", function()
         for _ = 1, 200 do sem:release() end
         for i = 1, 300 do asyncio.catch(await, list[i]) end
       end
-      for _ = 1, 15 do burst() end -- the pool's threads have their size, too
-      local before = memory()
-      for _ = 1, 5 do burst() end
-      local grown = memory() - before
-      assert.is_true(grown < 20000, grown .. " bytes")
+      tasks.assert_no_growth(20000, burst, 5, 15)
     end)
   end)
 end)

@@ -292,10 +292,10 @@ describe("shield", function()
       collectgarbage()
       collectgarbage()
       assert.is_nil(next(weak))
-      local before = tasks.memory()
-      for _ = 1, 500 do waits() end
-      turns(2)
-      assert.is_true(tasks.memory() < before + 20000)
+      tasks.assert_no_growth(20000, function()
+        for _ = 1, 500 do waits() end
+        turns(2)
+      end, 1, 0)
     end)
   end)
 

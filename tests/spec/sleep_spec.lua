@@ -2,22 +2,9 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
--- The message of a usage error; it must carry the caller's position.
-local function refused(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^[^\n:]*sleep_spec%.lua:%d+: ", err)
-  return (err:gsub("^[^\n:]*sleep_spec%.lua:%d+: ", ""))
-end
+local at_end, co, main, refused = tasks.at_end, tasks.co, tasks.main, tasks.refused
 
 -- The order in which tasks wake that sleep so long each.
 local function wake_order(delays)
@@ -194,12 +181,12 @@ describe("sleep", function()
 
   it("SL-06 that is cancelled stops its timer at once", function()
     main(function()
-      local tasks = {}
-      for i = 1, 1000 do tasks[i] = create_task(sleep(3600)) end
+      local list = {}
+      for i = 1, 1000 do list[i] = create_task(sleep(3600)) end
       await(sleep(0))
-      for _, task in ipairs(tasks) do task:cancel() end
+      for _, task in ipairs(list) do task:cancel() end
       await(sleep(0))
-      for _, task in ipairs(tasks) do assert.is_true(task:cancelled()) end
+      for _, task in ipairs(list) do assert.is_true(task:cancelled()) end
       assert.equal(1, #asyncio.all_tasks())
     end)
   end)
@@ -228,13 +215,7 @@ describe("sleep", function()
         end
       end)
       await(again(100))
-      collectgarbage()
-      collectgarbage()
-      local before = collectgarbage("count")
-      await(again(2000))
-      collectgarbage()
-      collectgarbage()
-      assert.is_true(collectgarbage("count") - before < 16)
+      tasks.assert_no_growth(16 * 1024, function() await(again(2000)) end, 1, 0)
     end)
   end)
 
@@ -242,9 +223,7 @@ describe("sleep", function()
     main(function()
       local order = {}
       local sleeper = async(function(name, delay)
-        local _ <close> = setmetatable({}, {__close = function()
-          order[#order + 1] = name
-        end})
+        local _ <close> = at_end(function() order[#order + 1] = name end)
         await(sleep(delay))
       end)
       local long = create_task(sleeper("long", 3600))

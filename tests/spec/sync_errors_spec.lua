@@ -2,7 +2,7 @@
 -- error positions, warnings and the limits of the stacks are byte for byte
 -- those of lua5.4 in synchronous programs.
 
-local dropin = require "tests.support.dropin"
+local dropin = require "dropin"
 
 -- A line's beginning that makes the VM know that tasks may come.
 local ASYNC_USED = "local _ = async and async(function() end) "

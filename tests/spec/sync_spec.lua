@@ -4,7 +4,7 @@
 -- where it can, a third time inside a task, as lua5.4 runs it inside a
 -- coroutine. sync_errors_spec.lua has the programs that fail.
 
-local dropin = require "tests.support.dropin"
+local dropin = require "dropin"
 
 -- A line's beginning that makes the VM know that tasks may come.
 local ASYNC_USED = "local _ = async and async(function() end) "

@@ -3,14 +3,9 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
+local co, main = tasks.co, tasks.main
 
 -- Runs `body` as an async function main; what is on stderr. Tasks that
 -- ended are collected when it says `collect()`.

@@ -3,35 +3,10 @@
 -- cancellation in cancel_spec.lua, tostring in repr_spec.lua.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
--- A coroutine object that runs fn.
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function is_a(class, value)
-  assert.is_true(asyncio.isinstance(value, asyncio[class]),
-    ("%s expected, got %s"):format(class, tostring(value)))
-end
-
--- The error of a call; CancelledError, too.
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
-
--- The message of a usage error; it must carry the caller's position.
-local function refused(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^[^\n:]*task_spec%.lua:%d+: ", err)
-  return (err:gsub("^[^\n:]*task_spec%.lua:%d+: ", ""))
-end
+local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
+local refused = tasks.refused
 
 describe("create_task", function()
   it("TA-01 does not start the body", function()
@@ -68,12 +43,12 @@ describe("create_task", function()
       end
     end)
     main(function()
-      local tasks = {}
+      local list = {}
       for _, name in ipairs{"a", "b", "c"} do
-        tasks[#tasks + 1] = create_task(count(name))
+        list[#list + 1] = create_task(count(name))
       end
       order[#order + 1] = "main"
-      await(gather(tasks))
+      await(gather(list))
     end)
     assert.equal("main a1 b1 c1 a2 b2 c2 a3 b3 c3", table.concat(order, " "))
   end)
@@ -129,16 +104,16 @@ describe("create_task", function()
   it("TA-04 gives default names that count up", function()
     main(function()
       local last = tonumber(asyncio.current_task():get_name():match("^Task%-(%d+)$"))
-      local tasks = {}
+      local list = {}
       for i = 1, 3 do
-        tasks[i] = create_task(sleep(0), i == 2 and {name = "other"} or nil)
+        list[i] = create_task(sleep(0), i == 2 and {name = "other"} or nil)
       end
-      assert.equal(("Task-%d"):format(last + 1), tasks[1]:get_name())
-      assert.equal("other", tasks[2]:get_name())
-      local third = tonumber(tasks[3]:get_name():match("^Task%-(%d+)$"))
+      assert.equal(("Task-%d"):format(last + 1), list[1]:get_name())
+      assert.equal("other", list[2]:get_name())
+      local third = tonumber(list[3]:get_name():match("^Task%-(%d+)$"))
       assert.is_true(third > last + 1)
       assert.equal(math.type(third), "integer")
-      await(gather(tasks))
+      await(gather(list))
     end)
   end)
 

@@ -12,6 +12,53 @@ local cancelling, failing, in_group = scopes.cancelling, scopes.failing, scopes.
 local noting, values = scopes.noting, scopes.values
 
 describe("TaskGroup", function()
+  it("TG-08 the parent is cancelled: children are cancelled, CancelledError bare", function()
+    main(function()
+      for _, where in ipairs{"in the body", "at the end"} do
+        local order = {}
+        local parent = started(function()
+          local group <close> = asyncio.TaskGroup()
+          for i = 1, 5 do group:create_task(noting(order, i, 6 - i)) end
+          if where == "in the body" then
+            local _ <close> = at_end(function() order[#order + 1] = "body" end)
+            await(sleep(1000))
+          end
+        end)
+        turns(1)
+        assert.is_false(parent:done())
+        parent:cancel("real")
+        local err = caught(await, parent)
+        is_a("CancelledError", err)
+        assert.equal("real", err.message)
+        assert.is_true(parent:cancelled())
+        assert.equal(1, parent:cancelling())
+        assert.same(where == "in the body" and {"body", 5, 4, 3, 2, 1} or {5, 4, 3, 2, 1}, order)
+      end
+    end)
+  end)
+
+  it("TG-08 the parent is cancelled before its children have started", function()
+    main(function()
+      local ran = 0
+      local parent = create_task(co(function()
+        local group <close> = asyncio.TaskGroup()
+        for _ = 1, 3 do group:create_task(co(function() ran = ran + 1 end)) end
+        asyncio.current_task():cancel()
+        await(sleep(0))
+      end))
+      is_a("CancelledError", caught(await, parent))
+      -- they took their step in the turn in which the request was delivered
+      assert.equal(3, ran)
+      parent = create_task(co(function()
+        local group <close> = asyncio.TaskGroup()
+        for _ = 1, 3 do group:create_task(co(function() ran = ran + 1 end)) end
+        error(asyncio.CancelledError())
+      end))
+      is_a("CancelledError", caught(await, parent))
+      assert.equal(3, ran)
+    end)
+  end)
+
   it("TG-14 a timeout around a group: children are waited for, TimeoutError", function()
     main(function()
       for _, wait_in_body in ipairs{true, false} do

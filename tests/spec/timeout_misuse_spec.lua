@@ -8,16 +8,50 @@ local tasks = require "tasks"
 
 local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
 local main, refused, started, turns = tasks.main, tasks.refused, tasks.started, tasks.turns
-local assert_no_timer_after, cancelling = scopes.assert_no_timer_after, scopes.cancelling
-local in_timeout = scopes.in_timeout
-
-local SOON = 0.001
-
-local function past()
-  return asyncio.time() - 1
-end
+local SOON, assert_no_timer_after = scopes.SOON, scopes.assert_no_timer_after
+local cancelling, in_timeout, past = scopes.cancelling, scopes.in_timeout, scopes.past
 
 describe("timeout", function()
+  it("TO-16 entered twice: usage error where it is left the second time", function()
+    assert_no_timer_after(function()
+      local scope, again
+      local message = refused(function()
+        local s <close> = asyncio.timeout(1000)
+        scope = s
+        do
+          local inner <close> = s
+          again = inner
+        end
+      end)
+      assert.matches("timeout", message)
+      assert.equal(scope, again)
+      assert.is_false(scope:expired())
+      -- after its end
+      assert.matches("timeout", refused(function()
+        local _ <close> = scope
+      end))
+      assert.equal(0, cancelling())
+    end)
+  end)
+
+  it("TO-16 left a second time by an error: that error goes on", function()
+    main(function()
+      local boom = {}
+      assert.equal(boom, caught(function()
+        local s <close> = asyncio.timeout(1000)
+        local _ <close> = s
+        error(boom)
+      end))
+      -- and a CancelledError of its own is turned once
+      local err = in_timeout(0, function(s)
+        local _ <close> = s
+        await(sleep(1000))
+      end)
+      is_a("TimeoutError", err)
+      assert.equal(0, cancelling())
+    end)
+  end)
+
   it("outside a task is a usage error at the caller", function()
     local line
     local function use(make)
@@ -205,10 +239,7 @@ describe("timeout", function()
           local _ <close> = asyncio.timeout(1000)
         end
       end
-      storm()
-      local before = tasks.memory()
-      storm()
-      assert.is_true(tasks.memory() < before + 20000)
+      tasks.assert_no_growth(20000, storm)
     end)
   end)
 

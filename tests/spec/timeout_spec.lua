@@ -1,6 +1,7 @@
 -- timeout_spec.lua: asyncio.timeout and asyncio.timeout_at: blocks with a
--- deadline. With a group in the block: taskgroup_cancel_spec.lua; misuse, odd
--- places, size: timeout_misuse_spec.lua.
+-- deadline. What comes of cancellations in the block: timeout_cancel_spec.lua;
+-- misuse, odd places, size: timeout_misuse_spec.lua; with a group in the block:
+-- taskgroup_cancel_spec.lua.
 
 local asyncio = require "asyncio"
 local program = require "program"
@@ -9,14 +10,9 @@ local tasks = require "tasks"
 
 local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
 local main, refused, started, turns = tasks.main, tasks.refused, tasks.started, tasks.turns
-local assert_no_timer_after, cancelling = scopes.assert_no_timer_after, scopes.cancelling
-local in_timeout, spin = scopes.in_timeout, scopes.spin
-
-local SOON = 0.001
-
-local function past()
-  return asyncio.time() - 1
-end
+local SOON, assert_no_timer_after = scopes.SOON, scopes.assert_no_timer_after
+local cancelling, in_timeout, past = scopes.cancelling, scopes.in_timeout, scopes.past
+local spin = scopes.spin
 
 describe("timeout", function()
   it("TO-01 past the deadline: CancelledError inside, TimeoutError outside", function()
@@ -273,46 +269,6 @@ describe("timeout", function()
     end)
   end)
 
-  it("TO-08 a block that swallows the CancelledError ends normally", function()
-    main(function()
-      local task = create_task(co(function()
-        local scope
-        do
-          local s <close> = asyncio.timeout(SOON)
-          scope = s
-          is_a("CancelledError", caught(await, sleep(1000)))
-          assert.is_true(s:expired())
-          assert.equal(1, cancelling())
-          await(sleep(0)) -- goes on undisturbed
-          await(sleep(SOON))
-        end
-        assert.is_true(scope:expired())
-        assert.equal(0, cancelling())
-        await(sleep(0))
-        return "clean"
-      end))
-      assert.equal("clean", await(task))
-    end)
-  end)
-
-  it("TO-08 a task in the block that swallows it: its value arrives", function()
-    main(function()
-      local task = create_task(co(function()
-        caught(await, sleep(1000))
-        return "value", nil, 3
-      end))
-      local results, scope
-      do
-        local s <close> = asyncio.timeout(SOON)
-        scope = s
-        results = table.pack(await(task))
-      end
-      assert.same({"value", nil, 3, n = 3}, results)
-      assert.is_true(scope:expired())
-      assert.equal(0, cancelling())
-    end)
-  end)
-
   it("TO-09 a block that fails before the deadline: that error, unchanged", function()
     main(function()
       local values = table.pack("text", "", 5, 0.5, true, false, {}, print, io.stdout,
@@ -327,122 +283,6 @@ describe("timeout", function()
         assert.is_true(rawequal(value, err))
         assert.is_false(scope:expired())
       end
-    end)
-  end)
-
-  it("TO-10 a block that turns the CancelledError into another: that error", function()
-    main(function()
-      local values = table.pack("text", 5, true, false, {}, asyncio.Exception("boom"),
-        asyncio.KeyboardInterrupt("ctrl"), nil)
-      for i = 1, values.n do
-        local value = values[i]
-        local err, scope = in_timeout(0, function()
-          caught(await, sleep(1000))
-          error(value, 0)
-        end)
-        assert.is_true(rawequal(value, err))
-        assert.is_true(scope:expired())
-        assert.equal(0, cancelling())
-      end
-    end)
-  end)
-
-  it("TO-10 an error of a to-be-closed variable in the block stands", function()
-    main(function()
-      local boom = {}
-      local err, scope = in_timeout(0, function()
-        local _ <close> = at_end(function() error(boom) end)
-        await(sleep(1000))
-      end)
-      assert.equal(boom, err)
-      assert.is_true(scope:expired())
-      assert.equal(0, cancelling())
-    end)
-  end)
-
-  it("TO-10 another CancelledError, raised by the block's cleanup, becomes TimeoutError", function()
-    main(function()
-      is_a("TimeoutError", (in_timeout(0, function()
-        local _ <close> = at_end(function() error(asyncio.CancelledError("a new one")) end)
-        await(sleep(1000))
-      end)))
-    end)
-  end)
-
-  it("TO-11 a real cancellation inside: CancelledError, not expired", function()
-    main(function()
-      local scope
-      local task = started(function()
-        local s <close> = asyncio.timeout(1000)
-        scope = s
-        await(sleep(1000))
-      end)
-      task:cancel("real")
-      local err = caught(await, task)
-      is_a("CancelledError", err)
-      assert.equal("real", err.message)
-      assert.is_true(task:cancelled())
-      assert.equal(1, task:cancelling())
-      assert.is_false(scope:expired())
-      -- by the task itself, too
-      local own = create_task(co(function()
-        local s <close> = asyncio.timeout(1000)
-        scope = s
-        asyncio.current_task():cancel()
-        await(sleep(1000))
-      end))
-      is_a("CancelledError", caught(await, own))
-      assert.is_false(scope:expired())
-    end)
-  end)
-
-  it("TO-11 a real cancellation in the turn of the strike wins, before or after it", function()
-    main(function()
-      for _, order in ipairs{"before", "after"} do
-        local scope, task
-        local function cancel() task:cancel("real") end
-        task = create_task(co(function()
-          local s <close> = asyncio.timeout(nil)
-          scope = s
-          if order == "before" then asyncio.call_soon(cancel) end
-          s:reschedule(past())
-          if order == "after" then asyncio.call_soon(cancel) end
-          await(sleep(1000))
-        end))
-        is_a("CancelledError", caught(await, task))
-        assert.is_true(scope:expired())
-        assert.equal(1, task:cancelling())
-        assert.is_true(task:cancelled())
-      end
-    end)
-  end)
-
-  it("TO-11 the deadline passes while a real cancellation is being cleaned up", function()
-    main(function()
-      local task = started(function()
-        local s <close> = asyncio.timeout(1000)
-        local _ <close> = at_end(function()
-          s:reschedule(past())
-          await(sleep(1000)) -- cut by the deadline
-        end)
-        await(sleep(1000))
-      end)
-      task:cancel("real")
-      is_a("CancelledError", caught(await, task))
-      assert.is_true(task:cancelled())
-      assert.equal(1, task:cancelling())
-    end)
-  end)
-
-  it("TO-11 of an awaited task by somebody else is no timeout", function()
-    main(function()
-      local inner = create_task(sleep(1000))
-      asyncio.call_soon(function() inner:cancel("by hand") end)
-      local err, scope = in_timeout(1000, function() await(inner) end)
-      is_a("CancelledError", err)
-      assert.equal("by hand", err.message)
-      assert.is_false(scope:expired())
-      assert.equal(0, cancelling())
     end)
   end)
 
@@ -562,10 +402,7 @@ describe("timeout", function()
         scope = s
         for i = 1, 10000 do s:reschedule(asyncio.time() + 1000 + i) end
       end
-      storm()
-      local before = tasks.memory()
-      storm()
-      assert.is_true(tasks.memory() < before + 10000)
+      tasks.assert_no_growth(10000, storm)
       assert.is_false(scope:expired())
     end)
   end)
@@ -589,91 +426,6 @@ describe("timeout", function()
       assert.matches("reschedule.*expired", refused(move))
       turns(2)
       assert.equal(0, cancelling())
-    end)
-  end)
-
-  it("TO-16 entered twice: usage error where it is left the second time", function()
-    assert_no_timer_after(function()
-      local scope, again
-      local message = refused(function()
-        local s <close> = asyncio.timeout(1000)
-        scope = s
-        do
-          local inner <close> = s
-          again = inner
-        end
-      end)
-      assert.matches("timeout", message)
-      assert.equal(scope, again)
-      assert.is_false(scope:expired())
-      -- after its end
-      assert.matches("timeout", refused(function()
-        local _ <close> = scope
-      end))
-      assert.equal(0, cancelling())
-    end)
-  end)
-
-  it("TO-16 left a second time by an error: that error goes on", function()
-    main(function()
-      local boom = {}
-      assert.equal(boom, caught(function()
-        local s <close> = asyncio.timeout(1000)
-        local _ <close> = s
-        error(boom)
-      end))
-      -- and a CancelledError of its own is turned once
-      local err = in_timeout(0, function(s)
-        local _ <close> = s
-        await(sleep(1000))
-      end)
-      is_a("TimeoutError", err)
-      assert.equal(0, cancelling())
-    end)
-  end)
-
-  it("TO-17 after a swallowed real cancellation it counts from there", function()
-    main(function()
-      local task = create_task(co(function()
-        local this = asyncio.current_task()
-        this:cancel()
-        caught(await, sleep(1000))
-        assert.equal(1, this:cancelling())
-        is_a("TimeoutError", (in_timeout(0, function() await(sleep(1000)) end)))
-        assert.equal(1, this:cancelling())
-        -- and one more real cancellation stays one
-        local err, scope = in_timeout(1000, function()
-          this:cancel()
-          await(sleep(1000))
-        end)
-        is_a("CancelledError", err)
-        assert.is_false(scope:expired())
-        assert.equal(2, this:cancelling())
-        return "end"
-      end))
-      assert.equal("end", await(task))
-    end)
-  end)
-
-  it("TO-17 a thousand cancellations before and in the block: nothing is miscounted", function()
-    main(function()
-      local task = started(function()
-        local this = asyncio.current_task()
-        caught(await, sleep(1000))
-        assert.equal(1000, this:cancelling())
-        is_a("TimeoutError", (in_timeout(0, function() await(sleep(1000)) end)))
-        assert.equal(1000, this:cancelling())
-        local err = in_timeout(0, function()
-          caught(await, sleep(1000))
-          for _ = 1, 1000 do this:cancel() end
-          await(sleep(1000))
-        end)
-        is_a("CancelledError", err)
-        assert.equal(2000, this:cancelling())
-        return "end"
-      end)
-      for _ = 1, 1000 do task:cancel() end
-      assert.equal("end", await(task))
     end)
   end)
 

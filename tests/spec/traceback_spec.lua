@@ -2,7 +2,7 @@
 -- tasks where the failed task was created (TA-19, TA-20 of the behaviours).
 
 local asyncio = require "asyncio"
-local dropin = require "tests.support.dropin"
+local dropin = require "dropin"
 local program = require "program"
 
 -- What a script that fails says on stderr, without the program's name.

@@ -2,29 +2,10 @@
 -- places that are easily forgotten.
 
 local asyncio = require "asyncio"
+local tasks = require "tasks"
 
-local function co(fn, ...)
-  return async(fn)(...)
-end
-
-local function main(fn, ...)
-  return run(co(fn, ...))
-end
-
-local function is_a(class, value)
-  assert.is_true(asyncio.isinstance(value, asyncio[class]),
-    ("%s expected, got %s"):format(class, tostring(value)))
-end
-
-local function caught(...)
-  local result = table.pack(asyncio.catch(...))
-  assert.is_false(result[1])
-  return result[2]
-end
-
-local function turns(n)
-  for _ = 1, n do await(sleep(0)) end
-end
+local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
+local main, turns = tasks.main, tasks.turns
 
 describe("cancelling and uncancel", function()
   it("CA-20 count the requests, and take them back", function()
@@ -238,9 +219,7 @@ describe("cancellation", function()
       local order = {}
       local task = create_task(co(function()
         for _ in coroutine.wrap(function()
-          local _ <close> = setmetatable({}, {__close = function()
-            order[#order + 1] = "generator"
-          end})
+          local _ <close> = at_end(function() order[#order + 1] = "generator" end)
           coroutine.yield(1)
           await(sleep(1000))
           coroutine.yield(2)
@@ -257,7 +236,7 @@ describe("cancellation", function()
 
   it("of one of many waiters leaves the others' order", function()
     main(function()
-      local order, tasks = {}, {}
+      local order, list = {}, {}
       local inner = create_task(sleep(0.002, "value"))
       -- each waits through a future of its own: cancel stops there
       for i = 1, 5 do
@@ -265,18 +244,18 @@ describe("cancellation", function()
         inner:add_done_callback(function()
           if not gate:done() then gate:set_result() end
         end)
-        tasks[i] = create_task(co(function()
+        list[i] = create_task(co(function()
           await(gate)
           order[#order + 1] = i
         end))
       end
       turns(1)
-      tasks[2]:cancel()
-      tasks[4]:cancel()
+      list[2]:cancel()
+      list[4]:cancel()
       await(inner)
-      for i = 1, 5 do asyncio.catch(await, tasks[i]) end
+      for i = 1, 5 do asyncio.catch(await, list[i]) end
       assert.same({1, 3, 5}, order)
-      assert.is_true(tasks[2]:cancelled() and tasks[4]:cancelled())
+      assert.is_true(list[2]:cancelled() and list[4]:cancelled())
     end)
   end)
 

@@ -1,4 +1,6 @@
--- wait_for_spec.lua: asyncio.wait_for: something with a limit of time.
+-- wait_for_spec.lua: asyncio.wait_for: something with a limit of time. The waiter
+-- or the inner one is cancelled: wait_for_cancel_spec.lua; misuse, odd places,
+-- size: wait_for_misuse_spec.lua.
 
 local asyncio = require "asyncio"
 local program = require "program"
@@ -6,12 +8,10 @@ local scopes = require "scopes"
 local tasks = require "tasks"
 
 local at_end, caught, co, is_a = tasks.at_end, tasks.caught, tasks.co, tasks.is_a
-local main, refused, started, turns = tasks.main, tasks.refused, tasks.started, tasks.turns
-local assert_no_timer_after, cancelling, spin =
-  scopes.assert_no_timer_after, scopes.cancelling, scopes.spin
+local main, started, turns = tasks.main, tasks.started, tasks.turns
+local SOON, assert_no_timer_after = scopes.SOON, scopes.assert_no_timer_after
+local cancelling, spin = scopes.cancelling, scopes.spin
 local wait_for = asyncio.wait_for
-
-local SOON = 0.001
 
 -- An awaitable object of a class of the user's own.
 local function object_of(awaitable)
@@ -269,23 +269,6 @@ describe("wait_for", function()
     end)
   end)
 
-  it("WF-05 no time, pending: the waiter is cancelled while it waits for the end", function()
-    main(function()
-      local task = started(function()
-        caught(await, sleep(1000))
-        await(sleep(SOON))
-        return "end"
-      end)
-      local waiter = started(function() await(wait_for(task, 0)) end)
-      waiter:cancel("outside")
-      local err = caught(await, waiter)
-      is_a("CancelledError", err)
-      assert.equal("outside", err.message)
-      assert.is_true(waiter:cancelled())
-      assert.equal("end", await(task))
-    end)
-  end)
-
   it("WF-06 the inner cleanup fails after the timeout: that error", function()
     main(function()
       local values = table.pack("text", 5, true, false, {}, asyncio.Exception("boom"), nil)
@@ -329,62 +312,6 @@ describe("wait_for", function()
     end)
   end)
 
-  it("WF-08 the waiter is cancelled: the inner one ends first, then CancelledError", function()
-    main(function()
-      for _, limit in ipairs{1000, math.huge, false} do
-        for _, as in ipairs{"task", "coroutine"} do
-          local order = {}
-          local inner = co(function()
-            local _ <close> = at_end(function(_, err)
-              order[#order + 1] = tostring(err)
-              turns(3)
-              order[#order + 1] = "ended"
-            end)
-            await(sleep(1000))
-          end)
-          if as == "task" then inner = create_task(inner) end
-          local waiter = create_task(wait_for(inner, limit or nil))
-          turns(2)
-          waiter:cancel("real")
-          local err = caught(await, waiter)
-          order[#order + 1] = tostring(err)
-          assert.same({"CancelledError: real", "ended", "CancelledError: real"}, order)
-          assert.is_true(waiter:cancelled())
-          if as == "task" then assert.is_true(inner:cancelled()) end
-        end
-      end
-    end)
-  end)
-
-  it("WF-08 the waiter is cancelled and the inner one refuses: the waiter goes on", function()
-    main(function()
-      local inner = create_task(co(function()
-        for _ = 1, 3 do caught(await, sleep(1000)) end
-        return "exited"
-      end))
-      local waiter = create_task(wait_for(inner, 1000))
-      turns(2)
-      for _ = 1, 3 do
-        waiter:cancel()
-        turns(2)
-      end
-      assert.equal("exited", await(waiter))
-    end)
-  end)
-
-  it("WF-09 the inner task is cancelled by someone else: CancelledError", function()
-    main(function()
-      for _, limit in ipairs{1000, false} do
-        local inner = create_task(sleep(1000))
-        asyncio.call_soon(function() inner:cancel("by hand") end)
-        local err = caught(await, wait_for(inner, limit or nil))
-        is_a("CancelledError", err)
-        assert.equal("by hand", err.message)
-        assert.equal(0, cancelling())
-      end
-    end)
-  end)
-
   it("WF-10 of a shielded task: TimeoutError, the task lives", function()
     main(function()
       local gate = asyncio.Future()
@@ -396,34 +323,6 @@ describe("wait_for", function()
       gate:set_result("done")
       assert.equal("done", await(task))
       assert.equal("done", await(wait_for(asyncio.shield(create_task(sleep(0, "done"))), nil)))
-    end)
-  end)
-
-  it("WF-11 the waiter is cancelled in the turn in which the inner one ends", function()
-    main(function()
-      local reached = false
-      local inner = create_task(co(function() return "done" end))
-      local waiter = create_task(co(function()
-        await(wait_for(inner, 1000))
-        await(sleep(1000))
-        reached = true
-      end))
-      turns(1)
-      assert.is_true(inner:done())
-      assert.is_true(waiter:cancel())
-      is_a("CancelledError", caught(await, waiter))
-      assert.equal("done", inner:result())
-      -- the same with one that it has begun to wait for
-      local future = asyncio.Future()
-      waiter = started(function()
-        await(wait_for(future, 1000))
-        reached = true
-      end)
-      future:set_result("kept")
-      assert.is_true(waiter:cancel("real"))
-      assert.equal("real", caught(await, waiter).message)
-      assert.equal("kept", future:result())
-      assert.is_false(reached)
     end)
   end)
 
@@ -603,158 +502,6 @@ describe("wait_for", function()
       local waiting = wait_for(sleep(0, "value"), 0.1)
       spin(0.12)
       assert.equal("value", await(waiting))
-    end)
-  end)
-
-  it("of what is no number of seconds is a usage error at the caller", function()
-    main(function()
-      for _, wrong in ipairs{"5", true, false, {}, print, 0 / 0} do
-        local message = refused(function()
-          await(wait_for(asyncio.Future(), wrong))
-          await(sleep(0))
-        end)
-        assert.matches("^wait_for: ", message)
-      end
-    end)
-  end)
-
-  it("of what cannot be awaited is a usage error at the caller, with every limit", function()
-    main(function()
-      for _, wrong in ipairs{5, "text", true, {}, print} do
-        for _, limit in ipairs{1000, 0, -1, false} do
-          local message = refused(function()
-            await(wait_for(wrong, limit or nil))
-            await(sleep(0))
-          end)
-          assert.matches("awaitable", message)
-        end
-      end
-      assert.matches("await", refused(function()
-        await(wait_for())
-        await(sleep(0))
-      end))
-      assert.equal(0, cancelling())
-    end)
-  end)
-
-  it("of oneself is a usage error, not a deadlock", function()
-    main(function()
-      local task
-      task = create_task(co(function()
-        assert.matches("itself", caught(await, wait_for(task, 1000)))
-        assert.equal(0, cancelling())
-        return "end"
-      end))
-      assert.equal("end", await(task))
-    end)
-  end)
-
-  it("outside a task is a usage error that names run", function()
-    local waiting = wait_for(asyncio.Future(), 1)
-    assert.matches("run", refused(function()
-      await(waiting)
-      error "not reached"
-    end))
-    waiting:close()
-  end)
-
-  it("in a generator suspends the task, and times out there", function()
-    main(function()
-      local order = {}
-      for item in coroutine.wrap(function()
-        coroutine.yield(await(wait_for(sleep(0, "value"), 1000)))
-        coroutine.yield(tostring(caught(await, wait_for(sleep(1000), SOON))))
-      end) do
-        order[#order + 1] = item
-      end
-      assert.same({"value", "TimeoutError"}, order)
-    end)
-  end)
-
-  it("a hundred nested ones: value and timeout pass", function()
-    main(function()
-      local function nested(n, innermost, limit)
-        if n == 0 then return innermost end
-        return wait_for(nested(n - 1, innermost, limit), limit)
-      end
-      assert.same({1, 2}, {await(nested(100, co(function()
-        await(sleep(0))
-        return 1, 2
-      end), 1000))})
-      is_a("TimeoutError", caught(await, wait_for(nested(100, sleep(1000), 1000), SOON)))
-      is_a("TimeoutError", caught(await, nested(100, sleep(1000), SOON)))
-      assert.equal(0, cancelling())
-      turns(2)
-    end)
-  end)
-
-  it("two thousand that shield one task: all time out, the task lives", function()
-    main(function()
-      local task = create_task(sleep(1000))
-      local list = {}
-      for i = 1, 2000 do list[i] = wait_for(asyncio.shield(task), SOON) end
-      local results = await(gather{return_exceptions = true, table.unpack(list)})
-      for i = 1, 2000 do is_a("TimeoutError", results[i]) end
-      assert.is_false(task:done())
-      task:cancel()
-    end)
-  end)
-
-  it("retains nothing: thousands around one future that is never done", function()
-    main(function()
-      local future = asyncio.Future()
-      local function storm()
-        for _ = 1, 2000 do
-          caught(await, wait_for(asyncio.shield(future), 0))
-        end
-      end
-      storm()
-      local before = tasks.memory()
-      storm()
-      assert.is_true(tasks.memory() < before + 20000)
-    end)
-  end)
-
-  it("retains nothing: hundreds that were cancelled while a task refused to end", function()
-    main(function()
-      local ended = false
-      local task = started(function()
-        while not ended do asyncio.catch(await, sleep(1000)) end
-      end)
-      local function storm()
-        local list = {}
-        for i = 1, 300 do list[i] = create_task(wait_for(task, 0)) end
-        turns(2)
-        for i = 1, 300 do list[i]:cancel() end
-        for i = 1, 300 do asyncio.catch(await, list[i]) end
-      end
-      storm()
-      local before = tasks.memory()
-      storm()
-      local after = tasks.memory()
-      ended = true
-      task:cancel()
-      await(task)
-      assert.is_true(after < before + 20000)
-    end)
-  end)
-
-  it("cancelled in a storm of cancels gives each request its count", function()
-    main(function()
-      local waiter = started(function() await(wait_for(sleep(1000), 1000)) end)
-      for i = 1, 1000 do assert.is_true(waiter:cancel(i)) end
-      is_a("CancelledError", caught(await, waiter))
-      assert.equal(1000, waiter:cancelling())
-    end)
-  end)
-
-  it("a Ctrl-C as error of the inner one comes out bare", function()
-    main(function()
-      local err = caught(await, wait_for(co(function()
-        await(sleep(0))
-        error(asyncio.KeyboardInterrupt("ctrl"))
-      end), 1000))
-      is_a("KeyboardInterrupt", err)
     end)
   end)
 end)

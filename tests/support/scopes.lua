@@ -1,10 +1,18 @@
--- scopes.lua - what the specs of timeouts and task groups share: blocks
--- that are expected to fail, and children for groups.
+-- scopes.lua - what the specs of timeouts, of wait_for and of task groups
+-- share: deadlines, blocks that are expected to fail, children for groups.
 
 local asyncio = require "asyncio"
 local tasks = require "tasks"
 
 local M = {}
+
+-- A limit of time, in seconds, that is soon over.
+M.SOON = 0.001
+
+-- A deadline that is over.
+function M.past()
+  return asyncio.time() - 1
+end
 
 -- The number of cancellation requests of the running task.
 function M.cancelling()

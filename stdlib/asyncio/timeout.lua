@@ -29,29 +29,20 @@ Timeout.__name = "Timeout"
 -- The callback at the deadline. A future that is awaited in the block and
 -- is done already goes first (scope.future: wait_for.lua).
 local function strike(scope)
-  scope.handle = nil
+  scope.handle = false
   if scope.future and scope.future:done() then return end
   scope.state = "expiring"
   scope.task:cancel()
 end
 
-local function schedule(scope, when)
-  scope.deadline = when
+-- The deadline is so many seconds from now, or never.
+local function schedule(scope, delay)
   if scope.handle then scope.handle:cancel() end
-  if when == nil then
-    scope.handle = nil
-  else
-    local delay = when - time()
-    if delay > 0 then
-      scope.handle = call_later(delay, strike, scope)
-    else
-      scope.handle = call_soon(strike, scope)
-    end
-  end
+  scope.handle = delay and (delay > 0 and call_later(delay, strike, scope) or call_soon(strike, scope))
 end
 
 -- Makes the scope; called by a tail call.
-local function enter(when, name)
+local function enter(when, delay, name)
   local task = current_task()
   if task == nil then
     error(name .. ": outside a task: write it in an async function that run() started", 2)
@@ -60,8 +51,11 @@ local function enter(when, name)
     task = task,
     cancelling = task:cancelling(),
     state = "active",
+    deadline = when,
+    handle = false, -- of the timer, while it runs
+    future = false, -- see strike
   }, Timeout)
-  if when ~= nil then schedule(scope, when) end
+  if when then schedule(scope, delay) end
   return scope
 end
 
@@ -81,7 +75,7 @@ function Timeout.__close(scope, err)
   end
   if scope.handle then
     scope.handle:cancel()
-    scope.handle = nil
+    scope.handle = false
   end
   if scope.state ~= "expiring" then
     scope.state = "finished"
@@ -112,7 +106,7 @@ end
 -- scope:when() -> the deadline on the clock of asyncio.time(), or nil
 function Timeout.when(scope)
   check_scope(scope, "when")
-  return scope.deadline
+  return scope.deadline or nil
 end
 
 -- scope:expired() -> whether the deadline has struck in the block
@@ -130,7 +124,8 @@ function Timeout.reschedule(scope, when)
     error(("Timeout.reschedule: a timeout that is %s has no deadline to move")
       :format(scope.state), 2)
   end
-  schedule(scope, when)
+  scope.deadline = when
+  schedule(scope, when and when - time())
 end
 
 local M = {}
@@ -138,13 +133,13 @@ local M = {}
 -- timeout(seconds): the deadline is so much later than now; nil: none
 function M.timeout(seconds)
   check_seconds(seconds, "timeout")
-  return enter(seconds and time() + seconds, "timeout")
+  return enter(seconds and time() + seconds, seconds, "timeout")
 end
 
 -- timeout_at(when): the same with a time on the clock of asyncio.time()
 function M.timeout_at(when)
   check_seconds(when, "timeout_at")
-  return enter(when, "timeout_at")
+  return enter(when, when and when - time(), "timeout_at")
 end
 
 return M

@@ -230,7 +230,10 @@ static int method_call(lua_State *L) {
       !c->located) {
     c->state = NEAP__NEW;
     lua_pushvalue(L, lua_upvalueindex(UP_SPARE));
-    set_arguments(L, n);
+    for (; n > 0; n--) {
+      lua_pushvalue(L, n);
+      lua_setiuservalue(L, -2, 1 + n);
+    }
     return 1;
   }
   if (c != NULL && c->state == NEAP__NEW) { /* waits to be awaited? */

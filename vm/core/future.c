@@ -154,7 +154,7 @@ void neap__error_copy(lua_State *L, int from, int to) {
 }
 
 /* Lua: copy_outcome(from, to): settles the pending Future `to` as `from`,
-   which is done, was settled. For the library; both are known to be so. */
+   which is done, was settled. For shield, which alone can reach both. */
 int neap__outcome_copy(lua_State *L) {
   neap__future *from = (neap__future *)neap__known(L, 1);
   neap__future *to = (neap__future *)neap__known(L, 2);
@@ -211,7 +211,7 @@ static int future_result(lua_State *L) {
 /* Lua: failure(f) -> error object of a failed future, else nil. For the
    library. */
 int neap__future_failure(lua_State *L) {
-  neap__future *f = (neap__future *)neap__known(L, 1);
+  neap__future *f = neap__future_check(L);
   if (f->state != NEAP__FAILED)
     return 0;
   f->observed = 1;

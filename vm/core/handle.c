@@ -158,14 +158,15 @@ static int handle_cancelled(lua_State *L) {
 ** ======================================================= */
 
 static void check_callback(lua_State *L, int index, const char *function) {
+  if (lua_isfunction(L, index) && !neap__is_async_function(L, index))
+    return;
   if (neap__is_async_function(L, index) || neap__coroutine_at(L, index) != NULL)
     neap__usage(L, 1, "%s: a plain function expected, got %s: for async code "
                       "write create_task(f())",
                 function, neap__describe(L, index));
-  if (luaL_getmetafield(L, index, "__call") != LUA_TNIL)
-    lua_pop(L, 1); /* a callable object */
-  else
-    luaL_checktype(L, index, LUA_TFUNCTION);
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    luaL_checktype(L, index, LUA_TFUNCTION); /* raises */
+  lua_pop(L, 1); /* a callable object */
 }
 
 static void check_running(lua_State *L, const char *function) {

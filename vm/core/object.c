@@ -39,7 +39,7 @@ neap__coroutine *neap__coroutine_at(lua_State *L, int index) {
 neap__future *neap__future_at(lua_State *L, int index) {
   neap__object *o = neap__object_at(L, index);
   if (o == NULL || o->type->kind == NEAP__COROUTINE ||
-      o->type->kind == NEAP__HANDLE)
+      o->type->kind == NEAP__HANDLE || o->type == &neap__waitlist_type)
     return NULL;
   return (neap__future *)o;
 }

@@ -213,7 +213,8 @@ static inline neap__object *neap__object_at(lua_State *L, int index) {
   return neap__object_of(L, index, lua_touserdata(L, index));
 }
 
-/* The same for one kind; neap__future_at takes tasks and gathers too. */
+/* The same for one kind; neap__future_at takes tasks and gathers too, but
+   no waitlists. */
 neap__coroutine *neap__coroutine_at(lua_State *L, int index);
 neap__future *neap__future_at(lua_State *L, int index);
 neap__task *neap__task_at(lua_State *L, int index);

@@ -76,9 +76,17 @@ int neap__waitlist_make(lua_State *L) {
   return 1;
 }
 
+/* Scripts can write into the tables of the library's objects. */
+static neap__waitlist *check_list(lua_State *L) {
+  neap__object *o = neap__object_at(L, 1);
+  if (o == NULL || o->type != &neap__waitlist_type)
+    luaL_typeerror(L, 1, "waitlist");
+  return (neap__waitlist *)o;
+}
+
 /* Lua: wake(list) -> whether somebody stood in line */
 int neap__waitlist_wake(lua_State *L) {
-  neap__waitlist *list = (neap__waitlist *)neap__known(L, 1);
+  neap__waitlist *list = check_list(L);
   neap__task *task = list->first;
   if (task != NULL) {
     neap__waitlist_remove(task);
@@ -90,7 +98,6 @@ int neap__waitlist_wake(lua_State *L) {
 
 /* Lua: waiting(list) -> how many stand in line */
 int neap__waitlist_waiting(lua_State *L) {
-  neap__waitlist *list = (neap__waitlist *)neap__known(L, 1);
-  lua_pushinteger(L, list->length);
+  lua_pushinteger(L, check_list(L)->length);
   return 1;
 }

@@ -6,12 +6,14 @@
 -- asked for. A part is a file that gets `asyncio`, `method` and `core` and
 -- returns a table of what it adds to asyncio. `core` has what only the
 -- library may call:
---   method(fn, name): an async function whose coroutine object is used
---     again after its await; `name`, as in "Lock.acquire", is what people see
 --   copy_outcome(from, to), failure(future): see vm/core/future.c
 --   load_part(name): the file of that name, as a function
 --
 local asyncio, core = ...
+
+-- method(fn, name): the async function that is a function or method of the
+-- library; `name`, as in "Lock.acquire", is what people see.
+local method = asyncio.async
 
 local pairs, rawget, setmetatable = pairs, rawget, setmetatable
 
@@ -41,7 +43,7 @@ asyncio.ALL_COMPLETED = "ALL_COMPLETED"
 local function complete(_, name)
   local part = part_of[name]
   if part == nil then return nil end
-  for key, value in pairs(core.load_part(part)(asyncio, core.method, core)) do
+  for key, value in pairs(core.load_part(part)(asyncio, method, core)) do
     asyncio[key] = value
   end
   return rawget(asyncio, name)

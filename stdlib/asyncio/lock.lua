@@ -56,7 +56,10 @@ end
 Lock.acquire = method(function(lock)
   if lock == nil or lock.guard ~= false then
     check(lock, "acquire")
+    local guard = setmetatable({}, lock.guard_meta) -- while it can fail
     wait(lock)
+    lock.guard = guard
+    return guard
   end
   local guard = setmetatable({}, lock.guard_meta)
   lock.guard = guard

@@ -52,5 +52,5 @@ local function pop(queue)
 end
 
 return core.load_part("queue")(asyncio, method, core, {
-  name = "PriorityQueue", push = push, pop = pop, compares = true,
+  name = "PriorityQueue", push = push, pop = pop,
 })

@@ -13,8 +13,7 @@
 --
 -- This file also makes the other kinds of queue, each by being run again
 -- with a table of what is different there: name; push(queue, item) and
--- pop(queue), which change `items` (and nothing when they raise, which they
--- may do if `compares` is true).
+-- pop(queue), which change `items` (and nothing when they raise).
 --
 local asyncio, method, core, kind = ...
 
@@ -23,7 +22,8 @@ local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 local QueueEmpty, QueueFull = asyncio.QueueEmpty, asyncio.QueueFull
 local QueueShutDown = asyncio.QueueShutDown
 
-local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
+local error, ipairs, pcall = error, ipairs, pcall
+local setmetatable, type = setmetatable, type
 local huge, max, min, move = math.huge, math.max, math.min, table.move
 
 local ROOM <const> = 16 -- what `items` has at least; all are powers of two
@@ -79,8 +79,9 @@ local function get_now(queue)
   local item = pop(queue)
   local count, room = queue.count - 1, queue.room
   queue.count = count
-  if room > ROOM and count * 4 < room then resize(queue, room // 2) end
   wake(queue.putters)
+  -- what needs memory must not cost the item
+  if room > ROOM and count * 4 < room then pcall(resize, queue, room // 2) end
   return item
 end
 
@@ -100,7 +101,6 @@ end
 
 -- Calls put_now or get_now for a waiter that was woken.
 local function use(change, queue, pass_on, item)
-  if not kind.compares then return change(queue, item) end -- cannot fail
   local ok, result = catch(change, queue, item)
   if ok then return result end
   pass_on(queue)

@@ -20,7 +20,8 @@ local asyncio, method, core = ...
 local await, current_task = asyncio.await, asyncio.current_task
 local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 
-local error, setmetatable, type = error, setmetatable, type
+local error, pcall, rawset = error, pcall, rawset
+local setmetatable, type = setmetatable, type
 local maxinteger, tointeger = math.maxinteger, math.tointeger
 
 local Semaphore = {}
@@ -75,15 +76,16 @@ end
 -- permit and for those who came before.
 Semaphore.acquire = method(function(sem)
   if sem == nil or sem.holds == nil then check(sem, "acquire") end
+  local task, holds = current_task(), sem.holds
+  local guard = setmetatable({task}, sem.guard_meta)
   if sem.value == 0 or sem.woken > 0 then
     await(sem.line)
     has_run(sem)
+    pcall(rawset, holds, task, guard) -- no memory must not cost the permit
   else
+    holds[task] = guard
     sem.value = sem.value - 1
   end
-  local task = current_task()
-  local guard = setmetatable({task}, sem.guard_meta)
-  sem.holds[task] = guard
   return guard
 end, "Semaphore.acquire")
 

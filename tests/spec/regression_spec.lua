@@ -454,3 +454,47 @@ describe("objects of the library that scripts have written into", function()
     end)())
   end)
 end)
+
+describe("a finalizer that runs while a future settles", function()
+  it("may add a done callback: it is called", function()
+    local result = program.run_script([[
+      local asyncio = require "asyncio"
+      run(async(function()
+        collectgarbage("incremental", 100, 1000, 30) -- one step is a whole cycle
+        collectgarbage("stop")
+        local future = asyncio.Future()
+        setmetatable({}, {__gc = function()
+          future:add_done_callback(function() print "called" end)
+        end})
+        local set_exception = future.set_exception
+        collectgarbage("restart")
+        set_exception(future, "x") -- makes a reporter, and so runs the finalizer
+        future:exception()
+        await(sleep(0))
+      end)())]])
+    assert.same({code = 0, stdout = "called\n", stderr = ""}, result)
+  end)
+end)
+
+describe("reports", function()
+  it("of many tasks take no longer for each when there are many tasks", function()
+    local function seconds(n)
+      local result = program.run_script(([[
+        local asyncio = require "asyncio"
+        local fail = async(function() error("x", 0) end)
+        local wait = async(function(f) await(f) end)
+        run(async(function()
+          local never = asyncio.Future()
+          for _ = 1, %d do create_task(fail()) create_task(wait(never)) end
+          await(sleep(0))
+          await(sleep(0))
+          local start = os.clock()
+          collectgarbage()
+          print(os.clock() - start)
+        end)())]]):format(n))
+      return tonumber(result.stdout)
+    end
+    local few = seconds(2000)
+    assert.is_true(seconds(20000) < 40 * few + 0.5)
+  end)
+end)

@@ -147,10 +147,6 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     }
     lua_pushboolean(L, 1);
     lua_getiuservalue(L, 1, 2);
-    if (c->reusable) {
-      lua_pushnil(L);
-      lua_setiuservalue(L, 1, 2);
-    }
     return 3;
   }
   check_suspend(vm, L);

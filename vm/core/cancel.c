@@ -36,12 +36,19 @@ static void keep_message(lua_State *L, int index, int message) {
   neap__extra_set(L, index, "cancel_message");
 }
 
-/* Wakes up the task at `index` with a CancelledError. */
-static void interrupt(neap_vm *vm, lua_State *L, int index, int message) {
-  neap__task *task = (neap__task *)neap__known(L, index);
-  keep_message(L, index, message);
+/* Wakes up a task with a CancelledError. */
+static void interrupt(neap_vm *vm, neap__task *task) {
   task->interrupted = 1;
   neap__queue_push(&vm->ready, &task->timer.job);
+}
+
+/* Counts a request: nothing can fail from here on. */
+static void count(neap_vm *vm, neap__task *task) {
+  task->cancel_requests++;
+  if (vm->ending) {
+    task->leftover = 1;
+    vm->leftovers++;
+  }
 }
 
 /*
@@ -109,33 +116,36 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
     lua_replace(L, message + CIRCLE);
     return 0;
   }
-  if (vm->ending) { /* an earlier call has asked it? that is enough */
-    if (task->leftover)
-      return 1;
-    task->leftover = 1;
-    vm->leftovers++;
-  }
-  task->cancel_requests++;
+  if (vm->ending && task->leftover) /* an earlier call has asked it? */
+    return 1;                       /* that is enough */
   if (neap__is_waitlist(f)) { /* in line? */
+    keep_message(L, index, message);
+    count(vm, task);
     neap__waitlist_remove(task);
-    interrupt(vm, L, index, message);
+    interrupt(vm, task);
     return 1;
   }
   if (task->timer.position != 0) { /* sleeps? */
+    keep_message(L, index, message);
+    count(vm, task);
     neap__timer_stop(vm, &task->timer);
-    interrupt(vm, L, index, message);
+    interrupt(vm, task);
     return 1;
   }
   if (f == NULL || f->state != NEAP__PENDING || /* runs, or is ready? */
       (f->type->kind == NEAP__GATHER &&
        !neap__gather_cancel(vm, (neap__gather *)f))) { /* too late for it? */
     keep_message(L, index, message);
+    count(vm, task);
     task->must_cancel = 1;
     return 1;
   }
-  if (number == 0 && ++way->repeats > MOST_REPEATS)
+  if (number == 0 && ++way->repeats > MOST_REPEATS) {
+    count(vm, task);
     return 1;
+  }
   way_on(L, index, way);
+  count(vm, task);
   neap__task_push_awaited(L, index);
   return 0;
 }
@@ -146,9 +156,10 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
 */
 static void break_circle(neap_vm *vm, lua_State *L, int index, int message) {
   neap__task *task = (neap__task *)neap__known(L, index);
+  keep_message(L, index, message);
   neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
   task->waiting_on = NULL;
-  interrupt(vm, L, index, message);
+  interrupt(vm, task);
 }
 
 int neap__cancel(lua_State *L, int index) {

@@ -20,15 +20,10 @@
 /* Upvalues of an async function. */
 enum { UP_FUNCTION = 1, UP_METATABLE, UP_NAMED };
 
-/* And of a method, which is named when it is made. */
-enum { UP_SPARE = UP_NAMED };
-
 static int async_call(lua_State *L);
-static int method_call(lua_State *L);
 
 int neap__is_async_function(lua_State *L, int index) {
-  lua_CFunction f = lua_tocfunction(L, index);
-  return f == async_call || f == method_call;
+  return lua_tocfunction(L, index) == async_call;
 }
 
 /* {======================================================
@@ -159,7 +154,6 @@ static neap__coroutine *make(neap_vm *vm, lua_State *L,
   c->body = (uint8_t)body;
   c->packed = 0;
   c->located = (uint8_t)located;
-  c->reusable = 0;
   c->nargs = 0;
   if (located) {
     neap__where(L, 1);
@@ -176,21 +170,13 @@ static void pack_arguments(lua_State *L, int n) {
     lua_rawseti(L, 1, i);
 }
 
-/* Puts the n values at the bottom of the stack into the object at the top. */
-static void set_arguments(lua_State *L, int n) {
-  int i;
-  if (n == 0)
-    return;
-  lua_insert(L, 1);
-  for (i = n; i > 0; i--)
-    lua_setiuservalue(L, 1, 1 + i);
-}
-
-/* Makes an object of upvalue UP_FUNCTION with the arguments on the stack;
-   pushes it. */
-static neap__coroutine *new_call(neap_vm *vm, lua_State *L) {
-  int n = lua_gettop(L), values = n;
+/* What an async function does when called. */
+static int async_call(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  int i, n = lua_gettop(L), values = n;
   neap__coroutine *c;
+  if (!lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
+    name_infer(L);
   if (n > MANY_ARGUMENTS) {
     pack_arguments(L, n);
     values = 1;
@@ -202,49 +188,11 @@ static neap__coroutine *new_call(neap_vm *vm, lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, lua_upvalueindex(UP_METATABLE));
   lua_setmetatable(L, -2);
-  set_arguments(L, values);
-  return c;
-}
-
-/* What an async function does when called. */
-static int async_call(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
-  if (!lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
-    name_infer(L);
-  announce(vm, L, new_call(vm, L));
-  return 1;
-}
-
-/*
-** What a method of the library does when called. These calls are many, and
-** nearly every object is awaited by the expression that made it: an await
-** takes function and arguments out at its start, and then the object can
-** be given out again, as the one of sleep(0) is.
-*/
-static int method_call(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
-  neap__coroutine *c = (neap__coroutine *)neap__known(
-      L, lua_upvalueindex(UP_SPARE)); /* NULL before the first call */
-  int n = lua_gettop(L);
-  if (c != NULL && c->state == NEAP__AWAITED && c->nargs == (uint32_t)n &&
-      !c->located) {
-    c->state = NEAP__NEW;
-    lua_pushvalue(L, lua_upvalueindex(UP_SPARE));
-    for (; n > 0; n--) {
-      lua_pushvalue(L, n);
-      lua_setiuservalue(L, -2, 1 + n);
-    }
-    return 1;
+  for (i = values; i > 0; i--) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, -2, 1 + i);
   }
-  if (c != NULL && c->state == NEAP__NEW) { /* waits to be awaited? */
-    announce(vm, L, new_call(vm, L));
-    return 1;
-  }
-  c = new_call(vm, L);
-  c->reusable = c->packed == 0;
-  watch(L);
-  lua_pushvalue(L, -1);
-  lua_replace(L, lua_upvalueindex(UP_SPARE));
+  announce(vm, L, c);
   return 1;
 }
 
@@ -281,16 +229,6 @@ static void async_push(lua_State *L, int index, int named) {
   neap__metatable_push(L, &neap__coroutine_type);
   lua_pushboolean(L, named);
   lua_pushcclosure(L, async_call, 3);
-}
-
-/* Lua: method(fn, name): an async function of the library */
-int neap__method(lua_State *L) {
-  lua_settop(L, 2);
-  name_set(L, 1);
-  neap__metatable_push(L, &neap__coroutine_type);
-  lua_pushnil(L);
-  lua_pushcclosure(L, method_call, 3);
-  return 1;
 }
 
 static void check_function(lua_State *L, int index, const char *example) {
@@ -402,7 +340,7 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c,
     for (i = 1; i <= n; i++)
       lua_getiuservalue(L, index, 1 + i);
   }
-  if (release) { /* the object lives longer than the need for them */
+  if (release) { /* a task lives longer than the need for them */
     for (i = 1; i <= (c->packed ? 1 : n); i++) {
       lua_pushnil(L);
       lua_setiuservalue(L, index, 1 + i);
@@ -426,7 +364,7 @@ int neap__await_arguments(lua_State *L) {
   if (c == NULL)
     return neap__outcome(L, 1);
   if (c->body == NEAP__LUA)
-    push_arguments(L, 1, c, c->reusable);
+    push_arguments(L, 1, c, 0);
   else
     lua_getiuservalue(L, 1, 1); /* the result of a sleep */
   return (int)c->nargs;

@@ -87,10 +87,10 @@ void neap__future_settle(lua_State *L, int index, neap__state state) {
   neap_vm *vm = neap__vm(L);
   neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
-  if (f->callbacks) /* first, as these can raise */
-    neap__callbacks_anchor(L, index);
   if (state == NEAP__FAILED)
     report_if_unseen(L, index);
+  if (f->callbacks) /* last: a finalizer run above may have added one */
+    neap__callbacks_anchor(L, index);
   if (f->state != NEAP__PENDING)
     return; /* a finalizer, run by what stands above, was faster */
   f->state = (uint8_t)state;

@@ -136,8 +136,7 @@ typedef struct neap__coroutine {
   uint8_t state;         /* neap__coroutine_state */
   uint8_t body;          /* neap__coroutine_body */
   uint8_t located;       /* the last user value says where it was created */
-  uint8_t packed : 1;    /* the arguments stand in one table (many) */
-  uint8_t reusable : 1;  /* LUA: may be given out again after its await */
+  uint8_t packed;        /* the arguments stand in one table (many) */
   uint32_t nargs;        /* LUA: arguments; SLEEP: 1 when there is a result */
 } neap__coroutine;
 

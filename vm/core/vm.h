@@ -113,6 +113,7 @@ struct neap_vm {
   uint64_t task_count;       /* for names */
   uint8_t raised;            /* report.c remembers an error */
   uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
+  uint32_t searches;         /* for who awaits something, for reports */
 
   uint32_t anchors_used;     /* anchor.c */
   uint32_t anchors_free;
@@ -301,7 +302,6 @@ int neap__async_define(lua_State *L);
 /* Lua: sleep(seconds [, result]) */
 int neap__sleep(lua_State *L);
 int neap__iscoroutine(lua_State *L);
-int neap__method(lua_State *L);
 /* Whether the value is an async function. */
 int neap__is_async_function(lua_State *L, int index);
 /* Pushes the name of the coroutine object at `index`. */

@@ -128,10 +128,11 @@ static int load_part(lua_State *L) {
    asyncio.lua puts its own in this one's place. */
 static int complete(lua_State *L) {
   lua_settop(L, 2);
-  lua_pushnil(L); /* whatever comes of it, once is enough */
-  lua_setmetatable(L, 1);
-  if (load(L, "asyncio") == 0)
+  if (load(L, "asyncio") == 0) {
+    lua_pushnil(L); /* there is none: once is enough */
+    lua_setmetatable(L, 1);
     return 0;
+  }
   lua_pop(L, 1);
   lua_pushvalue(L, 1);
   neap__library_functions(L);

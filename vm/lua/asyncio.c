@@ -122,7 +122,6 @@ void neap__open(lua_State *L) {
 void neap__library_functions(lua_State *L) {
   static const luaL_Reg private[] = {{"copy_outcome", neap__outcome_copy},
                                      {"failure", neap__future_failure},
-                                     {"method", neap__method},
                                      {"waitlist", neap__waitlist_make},
                                      {"wake", neap__waitlist_wake},
                                      {"waiting", neap__waitlist_waiting},

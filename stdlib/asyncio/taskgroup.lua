@@ -23,8 +23,8 @@ local BaseException, CancelledError = asyncio.BaseException, asyncio.CancelledEr
 local Exception, ExceptionGroup = asyncio.Exception, asyncio.ExceptionGroup
 local KeyboardInterrupt = asyncio.KeyboardInterrupt
 
-local error, getmetatable, setmetatable = error, getmetatable, setmetatable
-local tostring = tostring
+local error, getmetatable, pcall = error, getmetatable, pcall
+local setmetatable, tostring = setmetatable, tostring
 
 local TaskGroup = {}
 TaskGroup.__index = TaskGroup
@@ -56,6 +56,11 @@ local function remove_child(group, task)
   group.list[place[task]] = false
   place[task] = nil
   group.count = group.count - 1
+end
+
+local function adopt(group, task)
+  add_child(group, task)
+  task:add_done_callback(group.on_done)
 end
 
 -- Cancels the children.
@@ -172,8 +177,12 @@ function TaskGroup.create_task(group, coro, options)
     error("TaskGroup.create_task: the group " .. refusal, 2)
   end
   local task = create_task(coro, options, 2)
-  add_child(group, task)
-  task:add_done_callback(group.on_done)
+  local ok, err = pcall(adopt, group, task)
+  if not ok then -- no memory: the block must not wait for it
+    if group.place[task] then remove_child(group, task) end
+    task:cancel()
+    error(err, 0)
+  end
   return task
 end
 

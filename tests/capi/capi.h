@@ -32,7 +32,7 @@
 typedef struct heap {
   size_t blocks;  /* blocks in use */
   long countdown; /* requests to grant before they fail; < 0: never fail */
-  int once;       /* only one request fails, not all that follow */
+  int in_a_row;   /* so many requests fail; 0: all that follow */
   int failures;   /* requests that failed */
 } heap;
 
@@ -49,8 +49,7 @@ static inline void *heap_alloc(void *ud, void *block, size_t old_size,
   /* Lua relies on a block that shrinks: only growth can fail */
   if ((block == NULL || size > old_size) && h->countdown >= 0) {
     if (h->countdown == 0) {
-      h->failures++;
-      if (h->once)
+      if (++h->failures == h->in_a_row)
         h->countdown = -1;
       return NULL;
     }

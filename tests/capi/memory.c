@@ -4,12 +4,15 @@
 */
 #include "capi.h"
 
+static char stdlib[4096]; /* where the library's Lua files are */
+
 static void config_on(neap_config *config, heap *memory, reports *said) {
   neap_config_init(config);
   config->alloc = heap_alloc;
   config->alloc_ud = memory;
   config->report = reports_add;
   config->report_ud = said;
+  config->module_path = stdlib;
 }
 
 static void creation_fails_at_every_request(void **state) {
@@ -48,11 +51,13 @@ static int ask_for_dump(lua_State *L) {
 
 /*
 ** Runs `program` (a Lua function body) again and again in one VM, each
-** time with the failure one request later, until there is none.
+** time with the failure one request later, until there is none. `in_a_row`
+** requests fail (Lua asks again after a collection), 0: all that follow. In
+** between, `check` must find all whole, if the program has defined it.
 */
-static void fail_in_turn(const char *program, int once) {
+static void fail_in_turn(const char *program, int in_a_row) {
   reports said = {0, ""};
-  heap memory = {0, -1, once, 0};
+  heap memory = {0, -1, in_a_row, 0};
   neap_config config;
   neap_vm *vm;
   lua_State *L;
@@ -85,7 +90,8 @@ static void fail_in_turn(const char *program, int once) {
                 "local t = run(async(function()\n"
                 "  return await(gather(work(1), create_task(work(2))))\n"
                 "end)())\n"
-                "assert(t[1] == 1 and t[2] == 2)");
+                "assert(t[1] == 1 and t[2] == 2)\n"
+                "if check then check() end");
   }
   close_vm(vm);
   assert_int_equal(memory.blocks, 0);
@@ -197,6 +203,42 @@ static const char errors[] =
   "  w() w()\n"
   "end)())";
 
+/* What waits in line, is cancelled there, and is woken: the objects live on,
+   and nothing of them may be lost. */
+static const char library[] =
+  "local asyncio = require 'asyncio'\n"
+  "local function hold(o)\n"
+  "  local guard <close> = await(o.lock:acquire())\n"
+  "  local permit <close> = await(o.limit:acquire())\n"
+  "  await(sleep(0))\n"
+  "end\n"
+  "objects = objects or {lock = asyncio.Lock(), queue = asyncio.Queue(1),\n"
+  "  limit = asyncio.BoundedSemaphore(1), event = asyncio.Event()}\n"
+  "local o = objects\n"
+  "function check()\n"
+  "  assert(not o.lock:locked() and not o.limit:locked())\n"
+  "  while not o.queue:empty() do o.queue:get_nowait() end\n"
+  "  run(async(function()\n"
+  "    hold(o) await(o.queue:put(1)) assert(await(o.queue:get()) == 1)\n"
+  "  end)())\n"
+  "end\n"
+  "run(async(function()\n"
+  "  local holders = {}\n"
+  "  for i = 1, 4 do holders[i] = create_task(async(hold)(o)) end\n"
+  "  local waiter = create_task(o.event:wait())\n"
+  "  await(sleep(0))\n"
+  "  pcall(holders[3].cancel, holders[3], 'message')\n"
+  "  do\n"
+  "    local group <close> = asyncio.TaskGroup()\n"
+  "    group:create_task(async(function()\n"
+  "      for i = 1, 3 do await(o.queue:put(i)) end\n"
+  "    end)())\n"
+  "    for i = 1, 3 do assert(await(o.queue:get()) == i) end\n"
+  "  end\n"
+  "  o.event:set() await(waiter) o.event:clear()\n"
+  "  await(asyncio.wait_for(asyncio.wait(holders), 10))\n"
+  "end)())";
+
 static void tasks_fail_at_every_request(void **state) {
   (void)state;
   fail_in_turn(tasks, 0);
@@ -268,7 +310,27 @@ static void dumps_survive_a_single_failure(void **state) {
   fail_in_turn(dumps, 1);
 }
 
-int main(void) {
+static void the_library_fails_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(library, 0);
+}
+
+static void the_library_survives_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(library, 1);
+}
+
+static void the_library_survives_two_failures_in_a_row(void **state) {
+  (void)state;
+  fail_in_turn(library, 2);
+}
+
+static void cancellation_survives_two_failures_in_a_row(void **state) {
+  (void)state;
+  fail_in_turn(errors, 2);
+}
+
+int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(creation_fails_at_every_request),
     cmocka_unit_test(tasks_fail_at_every_request),
@@ -285,6 +347,13 @@ int main(void) {
     cmocka_unit_test(errors_and_cancellation_survive_a_single_failure),
     cmocka_unit_test(dumps_fail_at_every_request),
     cmocka_unit_test(dumps_survive_a_single_failure),
+    cmocka_unit_test(the_library_fails_at_every_request),
+    cmocka_unit_test(the_library_survives_a_single_failure),
+    cmocka_unit_test(the_library_survives_two_failures_in_a_row),
+    cmocka_unit_test(cancellation_survives_two_failures_in_a_row),
   };
+  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+  snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib",
+           slash == NULL ? 0 : (int)(slash + 1 - argv[0]), argv[0]);
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

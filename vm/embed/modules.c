@@ -12,6 +12,7 @@
 */
 #include "modules.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ static const char *find(lua_State *L, const char *folder, size_t len,
   lua_remove(L, -2);
   f = fopen(file, "r");
   if (f == NULL) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+      luaL_error(L, "cannot open '%s': %s", file, strerror(errno));
     lua_pop(L, 1);
     return NULL;
   }
@@ -67,21 +70,20 @@ static const char *read_piece(lua_State *L, void *ud, size_t *size) {
    the library's functions (neap__usage). */
 static int load_lua(lua_State *L, const char *file, const char *name) {
   neap__reader reader;
-  int status;
+  int status, bad;
+  lua_pushfstring(L, "=[%s.lua]", name); /* while nothing is open */
   reader.f = fopen(file, "r");
   if (reader.f == NULL) {
-    lua_pushfstring(L, "cannot open it");
+    lua_pushfstring(L, "cannot open it: %s", strerror(errno));
     return LUA_ERRFILE;
   }
-  lua_pushfstring(L, "=[%s.lua]", name);
   status = lua_load(L, read_piece, &reader, lua_tostring(L, -1), "t");
-  lua_remove(L, -2);
-  if (ferror(reader.f) && status == LUA_OK) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "cannot read it");
-    status = LUA_ERRFILE;
-  }
+  bad = ferror(reader.f);
   (void)fclose(reader.f); /* opened for reading only: nothing can be lost */
+  if (bad && status == LUA_OK) {
+    lua_pushliteral(L, "cannot read it");
+    return LUA_ERRFILE;
+  }
   return status;
 }
 

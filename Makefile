@@ -262,8 +262,7 @@ install: all ## install below PREFIX (/usr/local); DESTDIR goes before it
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(TO)/,$(INSTALLED))
-	-rmdir $(sort $(dir $(filter $(TO)/lib/neap/%,\
-	  $(addprefix $(TO)/,$(INSTALLED))))) 2>/dev/null
+	-find $(TO)/lib/neap -depth -type d -empty -delete 2>/dev/null
 
 clean: ## remove everything that was built
 	rm -rf build

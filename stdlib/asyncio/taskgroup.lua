@@ -80,7 +80,7 @@ local function child_done(group, task)
     group.waiter:set_result()
   end
   if group.finished or parent:done() then return end -- an error is reported
-  local err = failure(task)
+  local _, err = pcall(failure, task) -- or why it cannot be told: no memory
   if err == nil then return end
   errors[#errors + 1] = err
   if group.interrupt == nil and isinstance(err, KeyboardInterrupt) then
@@ -207,7 +207,8 @@ local function new()
     list = {}, last = 0, -- of the children, see add_child
     place = {}, -- child -> its number in that list
     count = 0,  -- of unfinished children
-    errors = {},   -- of children, in the order in which they happened
+    errors = {nil}, -- of children, in the order in which they happened; there
+    -- is room for the first one
     aborting = false, exiting = false, finished = false,
     parent_asked = false, -- the group has cancelled the parent
   }

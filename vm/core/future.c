@@ -89,10 +89,10 @@ void neap__future_settle(lua_State *L, int index, neap__state state) {
   index = lua_absindex(L, index);
   if (state == NEAP__FAILED)
     report_if_unseen(L, index);
-  if (f->callbacks) /* last: a finalizer run above may have added one */
-    neap__callbacks_anchor(L, index);
   if (f->state != NEAP__PENDING)
     return; /* a finalizer, run by what stands above, was faster */
+  if (f->callbacks) /* runs no finalizers */
+    neap__callbacks_anchor(L, index);
   f->state = (uint8_t)state;
   f->observed = 0;
   neap__queue_splice(&vm->ready, &f->waiters);

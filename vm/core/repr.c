@@ -6,7 +6,6 @@
 
 #include "vm.h"
 
-#define MOST_SEARCHES 50  /* for who awaits something, in one run */
 #define LONGEST_STRING 60 /* shown of a string in a result or an error */
 
 /* Pushes "file:line" of the function at the top, which is popped. */
@@ -308,12 +307,10 @@ static neap__task *awaiter_of(const neap_vm *vm, const neap__future *f) {
 }
 
 void neap__awaiter_push(lua_State *L, int index) {
-  neap_vm *vm = neap__vm(L);
+  neap__future *f = neap__future_at(L, index);
   neap__task *task = NULL;
-  if (vm->searches < MOST_SEARCHES) { /* many reports would take too long */
-    vm->searches++;
-    task = awaiter_of(vm, neap__future_at(L, index));
-  }
+  if (f->state == NEAP__PENDING) /* else nobody does any more */
+    task = awaiter_of(neap__vm(L), f);
   if (task == NULL) {
     lua_pushliteral(L, "");
     return;

@@ -191,7 +191,6 @@ int neap__run(lua_State *L) {
   vm->keyboard = 0;
   vm->main_interrupted = 0;
   vm->interrupts = 0;
-  vm->searches = 0;
   vm->interrupts_seen = 0;
   vm->dump_requested = 0;
   lua_pushcfunction(L, make_main);

@@ -113,7 +113,6 @@ struct neap_vm {
   uint64_t task_count;       /* for names */
   uint8_t raised;            /* report.c remembers an error */
   uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
-  uint32_t searches;         /* for who awaits something, for reports */
 
   uint32_t anchors_used;     /* anchor.c */
   uint32_t anchors_free;

@@ -126,15 +126,11 @@ static int load_part(lua_State *L) {
   return 1;
 }
 
-/* Lua: asyncio's first __index(asyncio, name); upvalue: the folders.
-   asyncio.lua puts its own in this one's place. */
-static int complete(lua_State *L) {
-  lua_settop(L, 2);
-  if (load(L, "asyncio") == 0) {
-    lua_pushnil(L); /* there is none: once is enough */
-    lua_setmetatable(L, 1);
+/* Lua: runs asyncio.lua for the table asyncio; upvalue: the folders. Gives
+   whether there is one. */
+static int load_library(lua_State *L) {
+  if (load(L, "asyncio") == 0)
     return 0;
-  }
   lua_pop(L, 1);
   lua_pushvalue(L, 1);
   neap__library_functions(L);
@@ -142,6 +138,28 @@ static int complete(lua_State *L) {
   lua_pushcclosure(L, load_part, 1);
   lua_setfield(L, -2, "load_part");
   lua_call(L, 2, 0);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* Lua: asyncio's first __index(asyncio, name); upvalue: the folders.
+   asyncio.lua puts its own in this one's place; until that succeeds, each
+   use tries again. */
+static int complete(lua_State *L) {
+  int status;
+  lua_settop(L, 2);
+  lua_getmetatable(L, 1);
+  lua_pushnil(L); /* asyncio.lua cannot come back here */
+  lua_setmetatable(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, load_library, 1);
+  lua_pushvalue(L, 1);
+  status = lua_pcall(L, 1, 1, 0);
+  if (status != LUA_OK || !lua_toboolean(L, -1)) {
+    lua_pushvalue(L, 3);
+    lua_setmetatable(L, 1);
+    return status == LUA_OK ? 0 : lua_error(L);
+  }
   lua_settop(L, 2);
   lua_gettable(L, 1);
   return 1;

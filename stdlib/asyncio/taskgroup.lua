@@ -23,8 +23,8 @@ local BaseException, CancelledError = asyncio.BaseException, asyncio.CancelledEr
 local Exception, ExceptionGroup = asyncio.Exception, asyncio.ExceptionGroup
 local KeyboardInterrupt = asyncio.KeyboardInterrupt
 
-local error, getmetatable, pcall = error, getmetatable, pcall
-local setmetatable, tostring = setmetatable, tostring
+local error, getmetatable, ipairs, pcall = error, getmetatable, ipairs, pcall
+local setmetatable, tostring, type = setmetatable, tostring, type
 
 local TaskGroup = {}
 TaskGroup.__index = TaskGroup
@@ -80,9 +80,12 @@ local function child_done(group, task)
     group.waiter:set_result()
   end
   if group.finished or parent:done() then return end -- an error is reported
-  local _, err = pcall(failure, task) -- or why it cannot be told: no memory
+  -- not seen yet: when nobody leaves the block it is reported. An error of
+  -- pcall says that there is no memory to tell
+  local _, err = pcall(failure, task, true)
   if err == nil then return end
   errors[#errors + 1] = err
+  group.failed[#group.failed + 1] = task
   if group.interrupt == nil and isinstance(err, KeyboardInterrupt) then
     group.interrupt = err
   end
@@ -117,7 +120,9 @@ end
 -- An error as asyncio hands it out: an object of an error class.
 local function as_exception(err)
   if isinstance(err, BaseException) then return err end
-  return Exception(tostring(err), {value = err})
+  local ok, text = pcall(tostring, err)
+  if not ok then text = ("(error object is a %s value; its __tostring fails)"):format(type(err)) end
+  return Exception(text, {value = err})
 end
 
 -- Leaving the block. (A nil that is raised in it looks like no error.)
@@ -136,6 +141,7 @@ function TaskGroup.__close(group, err)
   local from_outside = wait_for_children(group)
   cancellation = cancellation or from_outside
   group.finished = true
+  for _, task in ipairs(group.failed) do failure(task) end -- now it is seen
   if group.interrupt then error(group.interrupt, 0) end
   if group.parent_asked then parent:uncancel() end
   if err ~= nil and not isinstance(err, CancelledError) then
@@ -209,6 +215,7 @@ local function new()
     count = 0,  -- of unfinished children
     errors = {nil}, -- of children, in the order in which they happened; there
     -- is room for the first one
+    failed = {},   -- these children
     aborting = false, exiting = false, finished = false,
     parent_asked = false, -- the group has cancelled the parent
   }

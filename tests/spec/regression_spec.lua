@@ -442,9 +442,6 @@ describe("objects of the library that scripts have written into", function()
     assert.is_false((pcall(event.set, event)))
     assert.is_false((pcall(lock.release, {guard = {}, line = io.stdout})))
     run(async(function()
-      local group = asyncio.TaskGroup()
-      group.place[5] = 1
-      assert.is_false((pcall(group.on_done, 5)))
       local _ <close> = await(lock:acquire())
       local waiter = create_task(lock:acquire())
       await(sleep(0))
@@ -452,6 +449,13 @@ describe("objects of the library that scripts have written into", function()
       assert.is_false((pcall(asyncio.Future().done, lock.line)))
       assert.is_false(waiter:done())
     end)())
+    local group
+    asyncio.catch(run, async(function() -- it cancels the main task
+      group = asyncio.TaskGroup()
+      group.place[5] = 1
+      group.on_done(5) -- takes what it cannot read for a child that failed
+    end)())
+    assert.equal(1, #group.errors)
   end)
 end)
 
@@ -496,5 +500,72 @@ describe("reports", function()
     end
     local few = seconds(2000)
     assert.is_true(seconds(20000) < 40 * few + 0.5)
+  end)
+end)
+
+describe("misuse that was silent", function()
+  it("a wrong option of gather is named", function()
+    main(function()
+      local coro = sleep(0.001)
+      assert.matches("gather: unknown option 'return_exception'",
+        caught(gather, {coro, return_exception = true}), 1, true)
+      coro:close()
+    end)
+  end)
+
+  it("dump takes only what it can write to", function()
+    for _, value in ipairs{42, "x.txt", {}} do
+      assert.matches("dump: a file, or an object with a method write, expected",
+        caught(asyncio.dump, value), 1, true)
+    end
+  end)
+
+  it("an error of a group's child is reported when the group is never closed", function()
+    local result = program.run_script([[
+      local asyncio = require "asyncio"
+      run(async(function()
+        local group = asyncio.TaskGroup()
+        group:create_task(async(function() await(sleep(0)) error("important", 0) end)())
+        asyncio.catch(await, sleep(10))
+      end)())]])
+    assert.equal(0, result.code)
+    assert.matches("never retrieved.*important", result.stderr)
+  end)
+
+  it("a group tells of a body's error whose __tostring fails", function()
+    main(function()
+      local bad = setmetatable({}, {__tostring = function() error("no text") end})
+      local err = caught(function()
+        local _ <close> = asyncio.TaskGroup()
+        error(bad)
+      end)
+      assert.equal(bad, err.exceptions[1].value)
+    end)
+  end)
+end)
+
+describe("the library's half of asyncio", function()
+  it("is looked for again when it could not be loaded", function()
+    local result = program.run_script([[
+      local asyncio = require "asyncio"
+      local files = {}
+      repeat
+        local file = io.open("/dev/null")
+        files[#files + 1] = file
+      until not file
+      print(pcall(function() return asyncio.Lock end))
+      files = nil
+      collectgarbage()
+      print(type(asyncio.Lock))]])
+    assert.equal("", result.stderr)
+    assert.matches("^false\t[^\n]*Too many open files[^\n]*\nfunction\n$", result.stdout)
+  end)
+
+  it("does not call itself when a script has removed what it needs", function()
+    local result = program.run_script([[
+      local asyncio = require "asyncio"
+      asyncio.async = nil
+      print(pcall(function() return asyncio.Lock end))]])
+    assert.matches("^false\t[^\n]*method", result.stdout)
   end)
 end)

@@ -303,6 +303,18 @@ static int is_awaited(neap_vm *vm, const neap__future *f) {
   return 0;
 }
 
+/* Raises a usage error unless there is no file, or one to write to. */
+static void check_file(lua_State *L) {
+  int type = lua_type(L, FILE_), ok = type == LUA_TNIL;
+  if (type == LUA_TTABLE || type == LUA_TUSERDATA) {
+    ok = lua_getfield(L, FILE_, "write") != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  if (!ok)
+    neap__usage(L, 1, "dump: a file, or an object with a method write, "
+                      "expected, got %s", neap__describe(L, FILE_));
+}
+
 /* Lua: asyncio.dump([file]) */
 int neap__dump(lua_State *L) {
   neap_vm *vm = neap__vm(L);
@@ -310,6 +322,7 @@ int neap__dump(lua_State *L) {
   neap__gather *g;
   dump d;
   lua_settop(L, FILE_);
+  check_file(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_newtable(L); /* SHOWN */
   lua_newtable(L); /* PATH */

@@ -208,13 +208,14 @@ static int future_result(lua_State *L) {
   return neap__outcome(L, 1);
 }
 
-/* Lua: failure(f) -> error object of a failed future, else nil. For the
-   library. */
+/* Lua: failure(f [, peek]) -> error object of a failed future, else nil. It
+   counts as seen unless `peek`. For the library. */
 int neap__future_failure(lua_State *L) {
   neap__future *f = neap__future_check(L);
   if (f->state != NEAP__FAILED)
     return 0;
-  f->observed = 1;
+  if (!lua_toboolean(L, 2))
+    f->observed = 1;
   lua_getiuservalue(L, 1, NEAP__RESULT);
   neap__error_as_value(L, 1);
   return 1;

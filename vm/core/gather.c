@@ -6,6 +6,8 @@
 ** the children point into it. Its user value NEAP__CORO is the list of
 ** the children, in argument order.
 */
+#include <string.h>
+
 #include "vm.h"
 
 static neap__gather *gather_of(neap__child *child) {
@@ -243,6 +245,14 @@ static int is_awaitable(lua_State *L) {
 static int is_list(lua_State *L) {
   if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TTABLE || is_awaitable(L))
     return 0;
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+    const char *key =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+    if (key != NULL && strcmp(key, "return_exceptions") != 0 &&
+        strcmp(key, "n") != 0) /* of table.pack */
+      neap__usage(L, 1, "gather: unknown option '%s' (there is "
+                        "'return_exceptions')", key);
+  }
   lua_getfield(L, 1, "return_exceptions");
   return 1;
 }

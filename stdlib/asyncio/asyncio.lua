@@ -7,6 +7,7 @@
 -- returns a table of what it adds to asyncio. `core` has what only the
 -- library may call:
 --   copy_outcome(from, to), failure(future): see vm/core/future.c
+--   waitlist(owner, on_waste), wake(list), waiting(list): vm/core/waitlist.c
 --   load_part(name): the file of that name, as a function
 --
 local asyncio, core = ...

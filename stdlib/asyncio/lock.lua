@@ -54,14 +54,9 @@ end
 -- lock:acquire() -> a guard, whose end releases the lock. Waits for those
 -- who came before; a holder that acquires again waits for itself.
 Lock.acquire = method(function(lock)
-  if lock == nil or lock.guard ~= false then
-    check(lock, "acquire")
-    local guard = setmetatable({}, lock.guard_meta) -- while it can fail
-    wait(lock)
-    lock.guard = guard
-    return guard
-  end
-  local guard = setmetatable({}, lock.guard_meta)
+  if lock == nil or lock.guard ~= false then check(lock, "acquire") end
+  local guard = setmetatable({}, lock.guard_meta) -- before the wait: it can fail
+  if lock.guard then wait(lock) end
   lock.guard = guard
   return guard
 end, "Lock.acquire")
@@ -98,7 +93,7 @@ function M.Lock()
         error("Lock: the hold of this guard has ended before: "
           .. "by release(), or the guard was closed twice", 2)
       end
-      lock.guard = lock.line and wake(lock.line)
+      pass_on(lock)
     end,
   }
   return setmetatable(lock, Lock)

@@ -106,7 +106,7 @@ end
 -- scope:when() -> the deadline on the clock of asyncio.time(), or nil
 function Timeout.when(scope)
   check_scope(scope, "when")
-  return scope.deadline or nil
+  return scope.deadline
 end
 
 -- scope:expired() -> whether the deadline has struck in the block

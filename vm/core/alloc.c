@@ -178,6 +178,7 @@ static void drop(neap__memory *m, void *p, size_t size) {
     put(m, p, class_of(size));
 }
 
+/* May fail when it shrinks a block, too: Lua 5.4 keeps the old one then. */
 void *neap__memory_alloc(void *ud, void *old, size_t old_size, size_t size) {
   neap__memory *m = (neap__memory *)ud;
   void *p;

@@ -97,6 +97,8 @@ void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread) {
   *neap__extra(thread.L) &= ~NEAP__XPCALL;
   if (lua_gethook(thread.L) != NULL) /* the next task starts without it */
     lua_sethook(thread.L, NULL, 0, 0);
+  if (vm->hooked == thread.L)
+    vm->hooked = NULL;
   if (vm->pool_count < NEAP__POOL_SIZE && !vm->starved)
     vm->pool[vm->pool_count++] = thread;
   else

@@ -350,9 +350,7 @@ int neap__gather_make(lua_State *L) {
   neap__gather *g;
   if (list)
     lua_settop(L, 1);
-  if (vm->L == NULL)
-    return neap__usage(L, 1, "gather: no running event loop: call it in an "
-                             "async function that run() started");
+  neap__check_running(L, "gather");
   luaL_checkstack(L, 12, "too many arguments");
   check_arguments(L, list, n);
   lua_createtable(L, n, 0);

@@ -169,18 +169,11 @@ static void check_callback(lua_State *L, int index, const char *function) {
   lua_pop(L, 1); /* a callable object */
 }
 
-static void check_running(lua_State *L, const char *function) {
-  if (neap__vm(L)->L == NULL)
-    neap__usage(L, 1, "%s: no running event loop: call it in an async "
-                      "function that run() started",
-                function);
-}
-
 int neap__call_soon(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__handle *h;
   check_callback(L, 1, "call_soon");
-  check_running(L, "call_soon");
+  neap__check_running(L, "call_soon");
   h = handle_new(L, 1, lua_gettop(L) - 1);
   anchor(vm, L, h);
   neap__queue_push(&vm->ready, &h->timer.job);
@@ -194,7 +187,7 @@ int neap__call_later(lua_State *L) {
   if (isnan(delay))
     return neap__usage(L, 1, "call_later: the delay is not a number (NaN)");
   check_callback(L, 2, "call_later");
-  check_running(L, "call_later");
+  neap__check_running(L, "call_later");
   h = handle_new(L, 2, lua_gettop(L) - 2);
   anchor(vm, L, h);
   if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
@@ -233,7 +226,7 @@ int neap__add_done_callback(lua_State *L) {
   lua_settop(L, 2);
   check_callback(L, 2, "add_done_callback");
   if (f->state != NEAP__PENDING)
-    check_running(L, "add_done_callback");
+    neap__check_running(L, "add_done_callback");
   lua_pushvalue(L, 1);
   h = handle_new(L, 2, 1); /* called with the future */
   if (f->state != NEAP__PENDING) {

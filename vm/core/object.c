@@ -92,6 +92,12 @@ int neap__usage(lua_State *L, int level, const char *format, ...) {
   return lua_error(L);
 }
 
+void neap__check_running(lua_State *L, const char *function) {
+  if (neap__vm(L)->L == NULL)
+    neap__usage(L, 1, "%s: no running event loop: call it in an async "
+                      "function that run() started", function);
+}
+
 void neap__check_options(lua_State *L, int index, const char *function,
                          const char *option, const char *example) {
   if (lua_type(L, index) != LUA_TTABLE)

@@ -60,7 +60,8 @@ static inline void neap__queue_splice(neap__queue *to, neap__queue *from) {
 }
 
 /* A job that becomes ready at a point in time, or, of a task, when it is its
-   turn in a waitlist: it does not wait for both. */
+   turn in a waitlist: it does not wait for both. While it is in line (its
+   `waiting_on` is a waitlist) `position` says nothing. */
 typedef struct neap__timer {
   neap__job job;
   union {

@@ -142,12 +142,6 @@ void neap__refuse_awaitable(lua_State *L, int index, const char *function,
               neap__describe(L, index), hint);
 }
 
-static void check_running(lua_State *L, const char *function) {
-  if (neap__vm(L)->L == NULL)
-    neap__usage(L, 1, "%s: no running event loop: call it in an async "
-                      "function that run() started", function);
-}
-
 /* Lua: create_task(coro [, options [, level]]). The task is said to be
    created where `level` tells, as in error(). */
 int neap__create_task(lua_State *L) {
@@ -158,7 +152,7 @@ int neap__create_task(lua_State *L) {
     lua_replace(L, 2);
     lua_settop(L, 2);
   }
-  check_running(L, "create_task");
+  neap__check_running(L, "create_task");
   neap__check_coroutine(L, 1, "create_task");
   neap__task_new(L, 1, level);
   if (lua_gettop(L) > 2 && !lua_isnil(L, 2)) {
@@ -186,7 +180,7 @@ int neap__ensure_future(lua_State *L) {
     lua_settop(L, 1);
     return 1;
   }
-  check_running(L, name);
+  neap__check_running(L, name);
   if (neap__coroutine_at(L, 1) != NULL)
     neap__task_new(L, 1, level);
   else if (luaL_getmetafield(L, 1, "__await") != LUA_TNIL) {

@@ -5,7 +5,7 @@
 ** Invariants, each kept by the file named:
 **  1. A future leaves PENDING once, in neap__future_settle (future.c);
 **     that call also makes ready all that waits for it, in the order of
-**     registration.
+**     registration. (A waitlist never does: it is a future in name only.)
 **  2. A job stands in at most one queue: the list of one future, the
 **     ready queue, the line of a waitlist, or (as a timer) the heap. Who
 **     takes it out decides what it does next; so no wake-up can be stale
@@ -237,6 +237,9 @@ static inline int neap__is_own(const lua_Debug *ar) {
 ** it that is not one of Neap's own.
 */
 int neap__usage(lua_State *L, int level, const char *format, ...);
+
+/* Raises one outside a run. */
+void neap__check_running(lua_State *L, const char *function);
 
 /* Raises one when the value is no table, or has a field but `option`. */
 void neap__check_options(lua_State *L, int index, const char *function,

@@ -9,7 +9,9 @@
 **
 ** For the rest of the core a waitlist is a plain future that never settles,
 ** and a task that stands in line waits for it. The line runs through the
-** tasks: by their jobs' `next`, and back by `ahead`.
+** tasks: by their jobs' `next`, and back by `ahead`. A task in line is
+** unfinished, hence anchored, and its await keeps the list alive; what ends
+** a task otherwise (neap__tasks_abandon) takes it out first.
 */
 #include "vm.h"
 

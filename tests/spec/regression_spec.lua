@@ -546,7 +546,8 @@ end)
 
 describe("the library's half of asyncio", function()
   it("is looked for again when it could not be loaded", function()
-    local result = program.run_script([[
+    local folder <close> = program.folder()
+    local path = folder:write("script.lua", [[
       local asyncio = require "asyncio"
       local files = {}
       repeat
@@ -557,6 +558,8 @@ describe("the library's half of asyncio", function()
       files = nil
       collectgarbage()
       print(type(asyncio.Lock))]])
+    local result = program.run(("ulimit -n 64; exec %s %s"):format(
+      program.quote(program.neap), program.quote(path)))
     assert.equal("", result.stderr)
     assert.matches("^false\t[^\n]*Too many open files[^\n]*\nfunction\n$", result.stdout)
   end)

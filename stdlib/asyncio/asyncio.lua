@@ -9,6 +9,7 @@
 --   copy_outcome(from, to), failure(future): see vm/core/future.c
 --   waitlist(owner, on_waste), wake(list), waiting(list): vm/core/waitlist.c
 --   load_part(name): the file of that name, as a function
+-- and what this file adds for the parts: refuse, check_seconds.
 --
 local asyncio, core = ...
 
@@ -16,7 +17,28 @@ local asyncio, core = ...
 -- library; `name`, as in "Lock.acquire", is what people see.
 local method = asyncio.async
 
-local pairs, rawget, setmetatable = pairs, rawget, setmetatable
+local error, pairs, rawget = error, pairs, rawget
+local setmetatable, type = setmetatable, type
+
+-- refuse(value, class, name, self, expected): the usage error of the method
+-- class.name, which got something else than an object of the class; `self`
+-- is what to write before the colon. `expected` when it is not "a CLASS".
+-- Its level suits a check that a method calls.
+function core.refuse(value, class, name, self, expected)
+  error(("%s.%s: %s expected, got a %s; write %s:%s()"):format(class, name,
+    expected or "a " .. class, type(value), self, name), 4)
+end
+
+-- check_seconds(seconds, name): a usage error of the function `name`, whose
+-- caller's position it has, unless seconds is a number or nil.
+function core.check_seconds(seconds, name)
+  if seconds == nil then return end
+  if type(seconds) ~= "number" then
+    error(("%s: a number of seconds or nil expected, got a %s"):format(name, type(seconds)), 3)
+  elseif seconds ~= seconds then
+    error(name .. ": the time is not a number (NaN)", 3)
+  end
+end
 
 local part_of = {
   shield = "shield",

@@ -8,7 +8,7 @@
 -- have left; who comes meanwhile waits for the next round. reset() sends
 -- those away who wait, abort() breaks the barrier until it is reset.
 --
-local asyncio, method = ...
+local asyncio, method, core = ...
 
 local await, BrokenBarrierError = asyncio.await, asyncio.BrokenBarrierError
 local Condition = asyncio.Condition
@@ -38,8 +38,7 @@ end
 
 local function check(value, name)
   if type(value) ~= "table" or value.changed == nil then
-    error(("Barrier.%s: a Barrier expected, got a %s; write barrier:%s()")
-      :format(name, type(value), name), 3)
+    core.refuse(value, "Barrier", name, "barrier")
   end
 end
 

@@ -50,8 +50,7 @@ end
 
 local function check(value, name)
   if type(value) ~= "table" or value.lock == nil then
-    error(("Condition.%s: a Condition expected, got a %s; write condition:%s()")
-      :format(name, type(value), name), 3)
+    core.refuse(value, "Condition", name, "condition")
   end
 end
 

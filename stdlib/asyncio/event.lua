@@ -10,7 +10,7 @@ local asyncio, method, core = ...
 local await = asyncio.await
 local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
 
-local error, setmetatable, type = error, setmetatable, type
+local setmetatable, type = setmetatable, type
 
 local Event = {}
 Event.__index = Event
@@ -24,8 +24,7 @@ end
 
 local function check(value, name)
   if type(value) ~= "table" or value.is_on == nil then
-    error(("Event.%s: an Event expected, got a %s; write event:%s()")
-      :format(name, type(value), name), 3)
+    core.refuse(value, "Event", name, "event", "an Event")
   end
 end
 

@@ -37,8 +37,7 @@ end
 
 local function check(value, name)
   if type(value) ~= "table" or value.guard == nil then
-    error(("Lock.%s: a Lock expected, got a %s; write lock:%s()")
-      :format(name, type(value), name), 3)
+    core.refuse(value, "Lock", name, "lock")
   end
 end
 

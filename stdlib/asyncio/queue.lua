@@ -60,8 +60,7 @@ end
 
 -- Of a method that got something else than a queue.
 local function refuse(value, name)
-  error(("%s.%s: a %s expected, got a %s; write queue:%s()"):format(
-    kind.name, name, kind.name, type(value), name), 3)
+  core.refuse(value, kind.name, name, "queue")
 end
 
 -- There is room: puts the item in.

@@ -58,8 +58,7 @@ end
 
 local function check(value, name)
   if type(value) ~= "table" or value.holds == nil then
-    error(("Semaphore.%s: a Semaphore expected, got a %s; write semaphore:%s()")
-      :format(name, type(value), name), 3)
+    core.refuse(value, "Semaphore", name, "semaphore")
   end
 end
 
@@ -78,7 +77,7 @@ Semaphore.acquire = method(function(sem)
   if sem == nil or sem.holds == nil then check(sem, "acquire") end
   local task, holds = current_task(), sem.holds
   local guard = setmetatable({task}, sem.guard_meta)
-  if sem.value == 0 or sem.woken > 0 then
+  if is_locked(sem) then
     await(sem.line)
     has_run(sem)
     pcall(rawset, holds, task, guard) -- no memory must not cost the permit

@@ -10,14 +10,15 @@
 -- out it takes that request back; and if the CancelledError that leaves
 -- the block can only be its own, it raises TimeoutError instead.
 --
-local asyncio = ...
+local asyncio, _, core = ...
 
 local call_later, call_soon, current_task = asyncio.call_later, asyncio.call_soon, asyncio.current_task
 local isinstance, time = asyncio.isinstance, asyncio.time
 local CancelledError, TimeoutError = asyncio.CancelledError, asyncio.TimeoutError
+local check_seconds = core.check_seconds
 
-local error, floor, getmetatable = error, math.floor, getmetatable
-local setmetatable, type = setmetatable, type
+local error, floor = error, math.floor
+local getmetatable, setmetatable = getmetatable, setmetatable
 
 local Timeout = {}
 Timeout.__index = Timeout
@@ -59,15 +60,6 @@ local function enter(when, delay, name)
   return scope
 end
 
-local function check_seconds(seconds, name)
-  if seconds == nil then return end
-  if type(seconds) ~= "number" then
-    error(("%s: a number of seconds or nil expected, got a %s"):format(name, type(seconds)), 3)
-  elseif seconds ~= seconds then
-    error(name .. ": the time is not a number (NaN)", 3)
-  end
-end
-
 function Timeout.__close(scope, err)
   if scope.state == "finished" or scope.state == "expired" then
     if err == nil then error("timeout: this scope's block was left before", 2) end
@@ -98,8 +90,7 @@ end
 
 local function check_scope(scope, name)
   if getmetatable(scope) ~= Timeout then
-    error(("Timeout.%s: a timeout's scope expected, got a %s; write scope:%s()")
-      :format(name, type(scope), name), 3)
+    core.refuse(scope, "Timeout", name, "scope", "a timeout's scope")
   end
 end
 

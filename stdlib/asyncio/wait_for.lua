@@ -6,10 +6,10 @@ local asyncio, method, core = ...
 local await = asyncio.await
 local ensure_future, Future, isfuture = asyncio.ensure_future, asyncio.Future, asyncio.isfuture
 local isinstance, timeout = asyncio.isinstance, asyncio.timeout
-local failure = core.failure
+local check_seconds, failure = core.check_seconds, core.failure
 local CancelledError, TimeoutError = asyncio.CancelledError, asyncio.TimeoutError
 
-local error, setmetatable, type = error, setmetatable, type
+local error, setmetatable = error, setmetatable
 
 -- Cancels a future and waits until it is done. When the waiting task is
 -- cancelled meanwhile it does not wait any longer.
@@ -46,11 +46,7 @@ end
 -- coroutine object runs in the task of the caller.
 local wait_for = method(function(awaitable, seconds)
   if seconds == nil then return await(awaitable) end
-  if type(seconds) ~= "number" then
-    error(("wait_for: a number of seconds or nil expected, got a %s"):format(type(seconds)), 2)
-  elseif seconds ~= seconds then
-    error("wait_for: the time is not a number (NaN)", 2)
-  end
+  check_seconds(seconds, "wait_for")
   if seconds <= 0 then return without_time(awaitable) end
   local scope <close> = timeout(seconds)
   if isfuture(awaitable) then scope.future = awaitable end

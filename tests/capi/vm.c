@@ -109,15 +109,19 @@ static void finalizers_run_when_a_vm_closes(void **state) {
   assert_int_equal(calls, 1);
 }
 
-static void diagnostics_go_to_the_host(void **state) {
-  reports said = {0, ""};
+/* A VM whose diagnostics go to `said`. */
+static neap_vm *reporting_vm(reports *said) {
   neap_config config;
-  neap_vm *vm;
-  (void)state;
   neap_config_init(&config);
   config.report = reports_add;
-  config.report_ud = &said;
-  vm = new_vm(&config);
+  config.report_ud = said;
+  return new_vm(&config);
+}
+
+static void diagnostics_go_to_the_host(void **state) {
+  reports said = {0, ""};
+  neap_vm *vm = reporting_vm(&said);
+  (void)state;
   run_lua(vm, "local forgotten = async(function() end)\n"
               "forgotten()\n"
               "forgotten = nil\n"
@@ -221,13 +225,8 @@ static int dump_myself(lua_State *L) {
 
 static void a_dump_goes_to_the_host(void **state) {
   reports said = {0, ""};
-  neap_config config;
-  neap_vm *vm;
+  neap_vm *vm = reporting_vm(&said);
   (void)state;
-  neap_config_init(&config);
-  config.report = reports_add;
-  config.report_ud = &said;
-  vm = new_vm(&config);
   lua_register(neap_lua(vm), "dump_myself", dump_myself);
   run_lua(vm, "run(async(function()\n"
               "  create_task(sleep(0), {name = 'other'})\n"
@@ -244,13 +243,8 @@ static void a_dump_goes_to_the_host(void **state) {
 
 static void a_dump_outside_run_is_refused(void **state) {
   reports said = {0, ""};
-  neap_config config;
-  neap_vm *vm;
+  neap_vm *vm = reporting_vm(&said);
   (void)state;
-  neap_config_init(&config);
-  config.report = reports_add;
-  config.report_ud = &said;
-  vm = new_vm(&config);
   assert_int_equal(neap_dump(vm), 0);
   run_lua(vm, "run(async(function() await(sleep(0)) end)())");
   assert_int_equal(neap_dump(vm), 0);

@@ -391,12 +391,7 @@ function M.trace(program)
 
   function operations.tick(context, op)
     say(context, "tick", op[2])
-    for _, strike in ipairs(program.strikes) do
-      local object = state.objects[strike[2]]
-      if strike[1] == op[2] and object then
-        say(context, "strikes", object.number, tostring(object.future:cancel(strike[3])))
-      end
-    end
+    state:strike(program.strikes, op[2], function(...) say(context, ...) end)
     await(sleep(0))
   end
   function operations.round(context)

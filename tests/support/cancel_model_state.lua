@@ -39,6 +39,16 @@ function State:say(context, requests, ...)
   table.insert(self.trace, line)
 end
 
+-- Cancels what the program's strikes of that turn are about.
+function State:strike(strikes, turn, say)
+  for _, strike in ipairs(strikes) do
+    local object = self.objects[strike[2]]
+    if strike[1] == turn and object then
+      say("strikes", object.number, tostring(object.future:cancel(strike[3])))
+    end
+  end
+end
+
 -- What a function, or a callback, does its operations in.
 function State:context(name, level)
   self.serial = self.serial + 1

@@ -111,6 +111,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
   lua_Integer number = way_number(L, index, way);
+  int in_line;
   if (number > 0) {
     lua_pushvalue(L, index);
     lua_replace(L, message + CIRCLE);
@@ -118,17 +119,14 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   }
   if (vm->ending && task->leftover) /* an earlier call has asked it? */
     return 1;                       /* that is enough */
-  if (neap__is_waitlist(f)) { /* in line? */
+  in_line = neap__is_waitlist(f);
+  if (in_line || task->timer.position != 0) { /* or sleeps? */
     keep_message(L, index, message);
     count(vm, task);
-    neap__waitlist_remove(task);
-    interrupt(vm, task);
-    return 1;
-  }
-  if (task->timer.position != 0) { /* sleeps? */
-    keep_message(L, index, message);
-    count(vm, task);
-    neap__timer_stop(vm, &task->timer);
+    if (in_line)
+      neap__waitlist_remove(task);
+    else
+      neap__timer_stop(vm, &task->timer);
     interrupt(vm, task);
     return 1;
   }

@@ -4,6 +4,8 @@
 */
 #include <unistd.h>
 
+#include <sys/stat.h>
+
 #include "capi.h"
 
 static void a_config_has_defaults(void **state) {
@@ -134,7 +136,8 @@ static void diagnostics_go_to_the_host(void **state) {
 
 static void modules_are_found_in_the_module_path(void **state) {
   char folder[] = "/tmp/neap-capi-XXXXXX";
-  char path[sizeof folder + 64];
+  char path[sizeof folder + 64], parts[sizeof path + 16],
+      part[sizeof path + 32];
   char *module_path;
   FILE *file;
   neap_config config;
@@ -144,7 +147,14 @@ static void modules_are_found_in_the_module_path(void **state) {
   snprintf(path, sizeof path, "%s/capimodule.lua", folder);
   file = fopen(path, "w");
   assert_non_null(file);
-  fputs("return {answer = 42}\n", file);
+  fputs("return {answer = require 'capimodule.part'}\n", file);
+  assert_int_equal(fclose(file), 0);
+  snprintf(parts, sizeof parts, "%s/capimodule", folder);
+  assert_int_equal(mkdir(parts, 0700), 0);
+  snprintf(part, sizeof part, "%s/part.lua", parts);
+  file = fopen(part, "w");
+  assert_non_null(file);
+  fputs("return 42\n", file);
   assert_int_equal(fclose(file), 0);
 
   /* two folders; the string is the VM's to copy */
@@ -159,8 +169,16 @@ static void modules_are_found_in_the_module_path(void **state) {
 
   run_lua(vm, "assert(require 'capimodule'.answer == 42)\n"
               "local ok, err = pcall(require, 'capimodule2')\n"
-              "assert(not ok and err:find('capimodule2', 1, true))");
+              "assert(not ok and err:find('capimodule2', 1, true))\n"
+              "for _, name in ipairs{'capimodule.other', 'capimodule..part', "
+              "'capimodule.part.x', 'capimodule.', '.part', '..', "
+              "'capimodule/part', 'asyncio.lock'} do\n"
+              "  ok, err = pcall(require, name)\n"
+              "  assert(not ok and err:find('not found:', 1, true), err)\n"
+              "end");
   close_vm(vm);
+  assert_int_equal(remove(part), 0);
+  assert_int_equal(rmdir(parts), 0);
   assert_int_equal(remove(path), 0);
   assert_int_equal(rmdir(folder), 0);
 }

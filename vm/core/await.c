@@ -18,23 +18,17 @@
 #include "vm.h"
 
 /* Raises the error that a yield of this Lua thread cannot reach the loop. */
-static void cannot_suspend(const neap_vm *vm, lua_State *L) {
+void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level) {
   if (vm->running != L && lua_isyieldable(L))
-    neap__usage(L, 2, "await: this coroutine was not resumed by "
-                      "coroutine.resume or coroutine.wrap");
-  neap__usage(L, 2, "await: attempt to yield across a C-call boundary: a "
-                    "callback of a C function (table.sort, string.gsub, "
-                    "a metamethod called from C) cannot await; await before "
-                    "the call instead");
+    neap__usage(L, level, "await: this coroutine was not resumed by "
+                          "coroutine.resume or coroutine.wrap");
+  neap__usage(L, level, "await: attempt to yield across a C-call boundary: a "
+                        "callback of a C function (table.sort, string.gsub, "
+                        "a metamethod called from C) cannot await; await "
+                        "before the call instead");
 }
 
-static inline void check_suspend(const neap_vm *vm, lua_State *L) {
-  if (vm->noyield != 0 || vm->running != L || !lua_isyieldable(L))
-    cannot_suspend(vm, L);
-}
-
-/* Raises the CancelledError that was asked for. */
-static int raise_cancelled(lua_State *L, neap__task *task) {
+int neap__raise_cancelled(lua_State *L, neap__task *task) {
   task->must_cancel = 0;
   task->interrupted = 0;
   neap__task_push(L, task);
@@ -97,7 +91,7 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel || task->interrupted) {
     if (neap__is_waitlist(f) && !task->interrupted) /* it was woken before */
       neap__waitlist_wasted(L, 1);
-    return raise_cancelled(L, task);
+    return neap__raise_cancelled(L, task);
   }
   if (neap__is_waitlist(f))
     return 0;
@@ -112,7 +106,7 @@ static int turned(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
   if (task->must_cancel || task->interrupted)
-    return raise_cancelled(L, task);
+    return neap__raise_cancelled(L, task);
   return 0;
 }
 
@@ -149,7 +143,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     lua_getiuservalue(L, 1, 2);
     return 3;
   }
-  check_suspend(vm, L);
+  neap__check_suspend(vm, L, 2);
   neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
   delay = ((neap__sleeper *)c)->delay;
   if (delay > 0 && !task->must_cancel) {
@@ -170,7 +164,7 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
     return answer_future(L, f);
   if (f == &task->future)
     return neap__usage(L, 2, "Task cannot await on itself");
-  check_suspend(vm, L);
+  neap__check_suspend(vm, L, 2);
   if (neap__is_waitlist(f)) {
     if (!task->must_cancel)
       neap__waitlist_append((neap__waitlist *)f, task);
@@ -221,7 +215,7 @@ int neap__await_turn(lua_State *L) {
 
 /* await(sleep(0)): the fastest way to let others run. */
 static int await_bare_yield(neap_vm *vm, lua_State *L) {
-  check_suspend(vm, L);
+  neap__check_suspend(vm, L, 2);
   if (!vm->bare_yield_out)
     neap__coroutine_take_again(L, 1, 2); /* raises */
   vm->bare_yield_out = 0;

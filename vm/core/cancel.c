@@ -119,6 +119,15 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   }
   if (vm->ending && task->leftover) /* an earlier call has asked it? */
     return 1;                       /* that is enough */
+  if (task->wait != NULL) { /* waits in C? */
+    keep_message(L, index, message);
+    count(vm, task);
+    if (neap__wait_cancel(vm, task))
+      interrupt(vm, task);
+    else
+      task->must_cancel = 1;
+    return 1;
+  }
   in_line = neap__is_waitlist(f);
   if (in_line || task->timer.position != 0) { /* or sleeps? */
     keep_message(L, index, message);

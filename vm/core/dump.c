@@ -47,7 +47,8 @@ static const char *const state_names[STATES] = {
 static state state_of(const neap_vm *vm, const neap__task *task) {
   if (task == vm->current)
     return RUNNING;
-  if (neap__is_waitlist(task->waiting_on))
+  if (neap__is_waitlist(task->waiting_on) ||
+      (task->wait != NULL && task->wait->task != NULL))
     return WAITING;
   if (task->timer.position != 0)
     return SLEEPING;
@@ -165,7 +166,11 @@ static void add_task(dump *d, neap__task *task, lua_Integer depth,
   add_line(d, depth);
   add_frames(d, depth + 1);
   lua_pop(L, 1);
-  if (s == SLEEPING) {
+  if (s == WAITING && task->wait != NULL) {
+    lua_pushfstring(L, "awaits %s", neap__wait_what(task->wait));
+    add_line(d, depth + 1);
+  }
+  else if (s == SLEEPING) {
     char text[64];
     uint64_t now = uv_hrtime();
     uint64_t due = neap__timer_deadline(d->vm, &task->timer);

@@ -55,6 +55,14 @@ int neap__loop_open(neap_vm *vm) {
   return pollers_open(vm); /* after an error the loop stays for a next try */
 }
 
+NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop) {
+  int status = neap__loop_open(vm);
+  *loop = status == 0 ? vm->loop : NULL;
+  if (status == UV_ENOMEM)
+    return NEAP_ENOMEM;
+  return status == 0 ? NEAP_OK : NEAP_ELOOP;
+}
+
 void neap__loop_close(neap_vm *vm) {
   if (vm->pollers != NULL) {
     uv_close((uv_handle_t *)&vm->pollers->wakeup, poller_closed);

@@ -178,6 +178,7 @@ typedef struct neap__task {
   neap__timer timer;            /* its job is the task's next step */
   lua_State *thread;            /* runs it; NULL before the first step */
   neap__future *waiting_on;     /* what its await waits for, or NULL */
+  neap_wait *wait;              /* of a C function (suspend.c), or NULL */
   struct neap__task *previous;  /* in vm->tasks, in creation order */
   struct neap__task *next;
   uint32_t anchor;              /* keeps the task alive until it ends */

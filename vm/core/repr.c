@@ -362,8 +362,13 @@ static void push_head(lua_State *L, int index) {
 /* Pushes " wait_for=<...>" for the task at `index`, without what that waits
    for; or "". */
 static void push_awaited(lua_State *L, int index) {
-  if (neap__is_waitlist(neap__task_at(L, index)->waiting_on)) {
+  const neap__task *task = neap__task_at(L, index);
+  if (neap__is_waitlist(task->waiting_on)) {
     lua_pushliteral(L, " wait_for=<Future pending>");
+    return;
+  }
+  if (task->wait != NULL) {
+    lua_pushfstring(L, " wait_for=<%s>", neap__wait_what(task->wait));
     return;
   }
   neap__task_push_awaited(L, index);

@@ -84,6 +84,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   task->timer.position = 0;
   task->thread = NULL;
   task->waiting_on = NULL;
+  task->wait = NULL;
   task->cancel_requests = 0;
   task->must_cancel = 0;
   task->interrupted = 0;
@@ -276,6 +277,8 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
         reports = 0; /* no memory for a report */
       }
     }
+    if (task->wait != NULL)
+      neap__wait_abandon(vm, task);
     if (neap__is_waitlist(task->waiting_on))
       neap__waitlist_remove(task);
     if (task->waiting_on != NULL) {

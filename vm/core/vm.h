@@ -390,7 +390,7 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* ====================================================== } */
 
 /* {======================================================
-** task.c, await.c, waitlist.c, gather.c, handle.c
+** task.c, await.c, suspend.c, waitlist.c, gather.c, handle.c
 ** ======================================================= */
 
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
@@ -400,7 +400,8 @@ neap__task *neap__task_new(lua_State *L, int index, int level);
 void neap__task_push(lua_State *L, const neap__task *task);
 /* Cancels it, on behalf of run or Ctrl-C. */
 void neap__task_cancel(lua_State *L, const neap__task *task);
-/* Pushes what the task at `index` waits for; nil for nothing or a waitlist. */
+/* Pushes what the task at `index` waits for; nil for nothing, a waitlist, or
+   a wait in C. */
 void neap__task_push_awaited(lua_State *L, int index);
 /* Pushes its name. */
 const char *neap__task_name(lua_State *L, int index);
@@ -425,6 +426,25 @@ int neap__await_enter(lua_State *L);
 int neap__await_arguments(lua_State *L);
 /* Lua: gives up one turn; the body of a task of sleep(0). */
 int neap__await_turn(lua_State *L);
+
+/* Raises a usage error, `level` calls up, where a task cannot suspend. */
+void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level);
+static inline void neap__check_suspend(const neap_vm *vm, lua_State *L,
+                                       int level) {
+  if (vm->noyield != 0 || vm->running != L || !lua_isyieldable(L))
+    neap__cannot_suspend(vm, L, level);
+}
+/* Raises the CancelledError that was asked for. */
+int neap__raise_cancelled(lua_State *L, neap__task *task);
+
+/* Takes a task out of its wait in C (suspend.c): false when that is over,
+   and the task ready. Or whether it is over or not. Neither can fail. */
+int neap__wait_cancel(neap_vm *vm, neap__task *task);
+void neap__wait_abandon(neap_vm *vm, neap__task *task);
+/* What it waits for, in words. */
+static inline const char *neap__wait_what(const neap_wait *wait) {
+  return wait->what != NULL ? wait->what : "a C function";
+}
 
 /* Puts the task at the end of the line; takes it out of the one it is in. */
 void neap__waitlist_append(neap__waitlist *list, neap__task *task);

@@ -2,9 +2,11 @@
 ** modules.c - where `require` finds Neap's own modules: after everything
 ** that Lua's own searchers find, so that a program's modules go first.
 **
-** A module is NAME.so (luaopen_NAME) or NAME.lua in one of the folders.
-** The searcher says nothing when it finds none: the message of a failed
-** require stays Lua's.
+** A module is NAME.lua in one of the folders, or NAME.so (luaopen_NAME). The
+** parts of a module that is in several files, NAME.PART, are NAME/PART.lua or,
+** as with Lua's own searchers, luaopen_NAME_PART in NAME.so. The searcher
+** says nothing when it finds none: the message of a failed require stays
+** Lua's.
 **
 ** The library's half of asyncio is asyncio.lua in one of these folders. It
 ** is loaded when a script first asks the core's table for a name that the
@@ -20,14 +22,19 @@
 
 #include "../lua/bindings.h"
 
-/* Pushes "FOLDER/NAME.EXTENSION" if such a file can be read. */
+/* Pushes "FOLDER/NAME.EXTENSION" if such a file can be read; `len` and
+   `name_len` tell how much of the first two counts. */
 static const char *find(lua_State *L, const char *folder, size_t len,
-                        const char *name, const char *extension) {
+                        const char *name, size_t name_len,
+                        const char *extension) {
   const char *file;
   FILE *f;
   lua_pushlstring(L, folder, len);
-  file = lua_pushfstring(L, "%s/%s.%s", lua_tostring(L, -1), name, extension);
-  lua_remove(L, -2);
+  lua_pushlstring(L, name, name_len);
+  file = lua_pushfstring(L, "%s/%s.%s", lua_tostring(L, -2),
+                         lua_tostring(L, -1), extension);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
   f = fopen(file, "r");
   if (f == NULL) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
@@ -39,18 +46,26 @@ static const char *find(lua_State *L, const char *folder, size_t len,
   return file;
 }
 
-/* Pushes the loader of a C module: package.loadlib(file, "luaopen_NAME") */
-static void load_c(lua_State *L, const char *file, const char *name) {
+/* Pushes the loader of a C module: package.loadlib(file, "luaopen_NAME");
+   pushes nothing and returns 0 when the file has no such function. */
+static int load_c(lua_State *L, const char *file, const char *name) {
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, "package");
   lua_getfield(L, -1, "loadlib");
   lua_pushstring(L, file);
-  lua_pushfstring(L, "luaopen_%s", name);
-  lua_call(L, 2, 2);
-  if (lua_isnil(L, -2))
+  lua_pushfstring(L, "luaopen_%s", luaL_gsub(L, name, "/", "_"));
+  lua_remove(L, -2);
+  lua_call(L, 2, 3);
+  if (lua_isnil(L, -3)) {
+    if (strcmp(luaL_optstring(L, -1, ""), "init") == 0) {
+      lua_pop(L, 5);
+      return 0;
+    }
     luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file,
-               lua_tostring(L, -1));
-  lua_pop(L, 1);
+               lua_tostring(L, -2));
+  }
+  lua_pop(L, 2);
+  return 1;
 }
 
 /* A file that is read for lua_load. */
@@ -87,21 +102,22 @@ static int load_lua(lua_State *L, const char *file, const char *name) {
   return status;
 }
 
-/* Puts the loader of the module in the folders of upvalue 1, and its file,
-   on top of the stack, and gives 2; or 0 when there is none. */
+/* Puts the loader of the module NAME or NAME/PART in the folders of upvalue
+   1, and its file, on top of the stack, and gives 2; or 0 when there is
+   none. */
 static int load(lua_State *L, const char *name) {
   const char *folder = lua_tostring(L, lua_upvalueindex(1)), *file;
   for (;;) {
     size_t len = strcspn(folder, ";");
-    if ((file = find(L, folder, len, name, "so")) != NULL) {
-      load_c(L, file, name);
-      lua_pushstring(L, file);
-      return 2;
-    }
-    if ((file = find(L, folder, len, name, "lua")) != NULL) {
+    if ((file = find(L, folder, len, name, strlen(name), "lua")) != NULL) {
       if (load_lua(L, file, name) != LUA_OK)
         return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
                           name, file, lua_tostring(L, -1));
+      lua_pushstring(L, file);
+      return 2;
+    }
+    file = find(L, folder, len, name, strcspn(name, "/"), "so");
+    if (file != NULL && load_c(L, file, name)) {
       lua_pushstring(L, file);
       return 2;
     }
@@ -111,10 +127,15 @@ static int load(lua_State *L, const char *name) {
   }
 }
 
-/* Lua: the searcher; upvalue: the folders */
+/* Lua: the searcher; upvalue: the folders. NAME or NAME.PART without a '/':
+   no way leads out of the folders. The parts of asyncio are no modules. */
 static int search(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  return strpbrk(name, "./") != NULL ? 0 : load(L, name); /* plain names */
+  const char *name = luaL_checkstring(L, 1), *rest = strchr(name, '.');
+  if (strchr(name, '/') != NULL || rest == name ||
+      (rest != NULL && (rest[1] == '\0' || strchr(rest + 1, '.') != NULL)) ||
+      strncmp(name, "asyncio.", 8) == 0)
+    return 0;
+  return load(L, luaL_gsub(L, name, ".", "/"));
 }
 
 /* Lua: the loader of a part of asyncio; upvalue: the folders */

@@ -38,7 +38,9 @@ typedef struct neap_vm neap_vm;
 #define NEAP_ERROR_MAP(X) \
   X(ENOMEM, -1, "not enough memory") \
   X(EINVAL, -2, "invalid argument") \
-  X(EBUSY, -3, "the VM is running")
+  X(EBUSY, -3, "the VM is running") \
+  X(ETIMEDOUT, -4, "the time has passed") \
+  X(ELOOP, -5, "no event loop can be opened")
 
 enum {
 #define NEAP_ERROR_ENUM(name, value, text) NEAP_##name = (value),
@@ -142,6 +144,68 @@ NEAP_API int neap_iskeyboardinterrupt(lua_State *L, int index);
 ** is.
 */
 NEAP_API int neap_traceback(lua_State *L);
+
+/*
+** The loop on which the VM runs its tasks, stored in `*loop`: the host's, or
+** the VM's own, which is opened if no `run` has done so. A module in C puts
+** its handles there: in memory of its own, since a handle is freed by its
+** close callback, which may come after Lua has gone. A module that is a
+** shared object must therefore stay loaded (linker option -z nodelete).
+** A callback of libuv or of another library may call neap_wake, and nothing
+** of Lua: an error would have nowhere to go. Do not run or close the loop.
+** Errors: NEAP_ENOMEM; NEAP_ELOOP, it cannot be opened.
+*/
+NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop);
+
+/*
+** Suspending a task in C: what the running task waits for. It is in the
+** caller's memory, all zero before its first use, and stays there until the
+** wait is over; then it can serve again. At its end, either the
+** continuation given to neap_suspend is called or `cancel`, exactly once.
+*/
+typedef struct neap_wait neap_wait;
+struct neap_wait {
+  /*
+  ** Called when the task will not go on from here: it was cancelled, maybe
+  ** after neap_wake, or its run has ended. It stops what was begun, and must
+  ** not fail, use Lua, or call neap_suspend; neap_wake for other waits is
+  ** allowed. NULL: nothing to stop.
+  */
+  void (*cancel)(neap_wait *wait);
+  const char *what; /* is awaited, for asyncio.dump and the like: "a message".
+                       Static, or lives as long as the wait; NULL: unknown */
+  /* the library's: */
+  neap_vm *vm;
+  void *task;
+  lua_KFunction k;
+  lua_KContext ctx;
+  int timed;
+};
+
+/*
+** Suspends the task that runs, until neap_wake(wait), but at most `seconds`
+** (HUGE_VAL: without a limit). For a C function that a task has called, as
+** its last act:
+**     return neap_suspend(L, &r->wait, HUGE_VAL, (lua_KContext)r, received);
+** The task then goes on with k(L, status, ctx), whose results are those of
+** the C function; status is NEAP_OK, or NEAP_ETIMEDOUT when the time has
+** passed first. k runs in the task: it may raise errors, and suspend again.
+** A script awaits such a function through async(function), or calls it.
+** As lua_yieldk it does not return. Raises an error, with neither k nor
+** `cancel` called: outside a task; where a task cannot suspend (inside a
+** callback of a C function that knows no continuations); when a task waits
+** on `wait` already; not enough memory.
+*/
+NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
+                          lua_KContext ctx, lua_KFunction k);
+
+/*
+** Makes the task that waits ready to go on in the next turn of the loop.
+** Returns whether there was one; nothing happens without. Cannot fail, runs
+** no Lua, takes no lock: called on the VM's thread, also by callbacks of
+** libuv.
+*/
+NEAP_API int neap_wake(neap_wait *wait);
 
 /* The text of a NEAP_E code. Static. Any thread. */
 NEAP_API const char *neap_strerror(int code);

@@ -1,0 +1,108 @@
+/*
+** suspend.c - C functions that suspend the task which calls them (neap.h).
+**
+** A neap_wait is the caller's; while its `task` is set, that task stands
+** nowhere but, with a deadline, in the timer heap, and the task's `wait`
+** points back. It ends in one of three ways:
+**    neap_wake        `task` is unset, the task's job becomes ready
+**    its time passes  the heap has made the job ready; `task` is still set
+**    cancellation     both are unset, `cancel` is called, the job is ready
+** In the first two the task keeps `wait` until its job runs: if it is
+** cancelled meanwhile, or the run ends, `cancel` is called in place of the
+** continuation.
+*/
+#include "vm.h"
+
+/* Longer than this (some 30 years) is for ever, and needs no timer. */
+#define FOR_EVER 1e9
+
+/* Whether its job is in the ready queue. */
+static int is_ready(const neap_wait *wait, const neap__task *task) {
+  return wait->task == NULL || (wait->timed && task->timer.position == 0);
+}
+
+static void call_off(neap_wait *wait) {
+  wait->task = NULL;
+  if (wait->cancel != NULL)
+    wait->cancel(wait);
+}
+
+/* The loop runs the task on. */
+static int resumed(lua_State *L, int status, lua_KContext ctx) {
+  neap__task *task = neap__vm(L)->current;
+  neap_wait *wait = task->wait;
+  (void)ctx;
+  task->wait = NULL;
+  if (task->must_cancel || task->interrupted) {
+    if (wait != NULL)
+      call_off(wait);
+    return neap__raise_cancelled(L, task);
+  }
+  status = wait->task != NULL ? NEAP_ETIMEDOUT : NEAP_OK;
+  wait->task = NULL;
+  return wait->k(L, status, wait->ctx);
+}
+
+NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
+                          lua_KContext ctx, lua_KFunction k) {
+  neap_vm *vm = neap__vm(L);
+  neap__task *task = vm->current;
+  if (task == NULL)
+    return neap__usage(L, 1, "this function suspends the task that calls it, "
+                             "and was called outside a task");
+  neap__check_suspend(vm, L, 1);
+  if (wait->task != NULL)
+    return neap__usage(L, 1, "another task waits for the same thing");
+  wait->k = k;
+  wait->ctx = ctx;
+  wait->timed = seconds < FOR_EVER;
+  if (task->must_cancel) { /* cancelled itself before: strikes here */
+    task->interrupted = 1;
+    neap__queue_push(&vm->ready, &task->timer.job);
+    call_off(wait);
+  }
+  else {
+    if (wait->timed && neap__timer_start(vm, &task->timer,
+                                         neap__deadline(seconds)) != 0)
+      return luaL_error(L, "not enough memory");
+    wait->vm = vm;
+    wait->task = task;
+    task->wait = wait;
+  }
+  vm->suspending = 1;
+  return lua_yieldk(L, 0, 0, resumed);
+}
+
+NEAP_API int neap_wake(neap_wait *wait) {
+  neap__task *task = (neap__task *)wait->task;
+  int ready;
+  if (task == NULL)
+    return 0;
+  ready = is_ready(wait, task);
+  wait->task = NULL;
+  if (ready) /* its time has passed just now */
+    return 1;
+  if (wait->timed)
+    neap__timer_stop(wait->vm, &task->timer);
+  neap__queue_push(&wait->vm->ready, &task->timer.job);
+  return 1;
+}
+
+int neap__wait_cancel(neap_vm *vm, neap__task *task) {
+  neap_wait *wait = task->wait;
+  if (is_ready(wait, task))
+    return 0;
+  if (wait->timed)
+    neap__timer_stop(vm, &task->timer);
+  task->wait = NULL;
+  call_off(wait);
+  return 1;
+}
+
+void neap__wait_abandon(neap_vm *vm, neap__task *task) {
+  neap_wait *wait = task->wait;
+  if (!neap__wait_cancel(vm, task)) {
+    task->wait = NULL;
+    call_off(wait);
+  }
+}

@@ -16,6 +16,14 @@
 static void alarm_rings(uv_timer_t *timer) { (void)timer; }
 static void wakeup_comes(uv_async_t *async) { (void)async; }
 
+/* Libuv runs its timers, and then polls: a timer's callback may have made a
+   task ready. */
+static void before_poll(uv_prepare_t *prepare) {
+  const neap__pollers *p = (neap__pollers *)prepare->data;
+  if (p->vm->ready.last != NULL)
+    uv_stop(prepare->loop); /* this poll does not wait, and is the last */
+}
+
 static void poller_closed(uv_handle_t *handle) {
   neap__pollers *p = (neap__pollers *)handle->data;
   if (--p->open == 0)
@@ -33,11 +41,15 @@ static int pollers_open(neap_vm *vm) {
     return status;
   }
   (void)uv_timer_init(vm->loop, &p->alarm); /* cannot fail */
-  uv_unref((uv_handle_t *)&p->wakeup); /* alone, it is nothing to wait for */
-  p->alarm.data = p->wakeup.data = p;
+  (void)uv_prepare_init(vm->loop, &p->prepare); /* nor this, nor its start */
+  (void)uv_prepare_start(&p->prepare, before_poll);
+  uv_unref((uv_handle_t *)&p->wakeup); /* alone, they are nothing to wait for */
+  uv_unref((uv_handle_t *)&p->prepare);
+  p->alarm.data = p->wakeup.data = p->prepare.data = p;
+  p->vm = vm;
   p->alloc = vm->alloc;
   p->ud = vm->alloc_ud;
-  p->open = 2;
+  p->open = 3;
   vm->pollers = p;
   return 0;
 }
@@ -67,6 +79,7 @@ void neap__loop_close(neap_vm *vm) {
   if (vm->pollers != NULL) {
     uv_close((uv_handle_t *)&vm->pollers->wakeup, poller_closed);
     uv_close((uv_handle_t *)&vm->pollers->alarm, poller_closed);
+    uv_close((uv_handle_t *)&vm->pollers->prepare, poller_closed);
     vm->pollers = NULL;
   }
   if (vm->owns_loop) {

@@ -2,8 +2,8 @@
 ** suspend.c - C functions that suspend the task which calls them (neap.h).
 **
 ** A neap_wait is the caller's; while its `task` is set, that task stands
-** nowhere but, with a deadline, in the timer heap, and the task's `wait`
-** points back. It ends in one of three ways:
+** nowhere but, with a limit of time, in the timer heap, and the task's
+** `wait` points back. It ends in one of three ways:
 **    neap_wake        `task` is unset, the task's job becomes ready
 **    its time passes  the heap has made the job ready; `task` is still set
 **    cancellation     both are unset, `cancel` is called, the job is ready
@@ -23,6 +23,7 @@ static int is_ready(const neap_wait *wait, const neap__task *task) {
 
 static void call_off(neap_wait *wait) {
   wait->task = NULL;
+  wait->pending = 0;
   if (wait->cancel != NULL)
     wait->cancel(wait);
 }
@@ -40,6 +41,7 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   }
   status = wait->task != NULL ? NEAP_ETIMEDOUT : NEAP_OK;
   wait->task = NULL;
+  wait->pending = 0;
   return wait->k(L, status, wait->ctx);
 }
 
@@ -51,7 +53,7 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
     return neap__usage(L, 1, "this function suspends the task that calls it, "
                              "and was called outside a task");
   neap__check_suspend(vm, L, 1);
-  if (wait->task != NULL)
+  if (wait->pending)
     return neap__usage(L, 1, "another task waits for the same thing");
   wait->k = k;
   wait->ctx = ctx;
@@ -66,6 +68,7 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
                                          neap__deadline(seconds)) != 0)
       return luaL_error(L, "not enough memory");
     wait->vm = vm;
+    wait->pending = 1;
     wait->task = task;
     task->wait = wait;
   }

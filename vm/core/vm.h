@@ -57,7 +57,9 @@ typedef struct neap__thread {
 typedef struct neap__pollers {
   uv_timer_t alarm;  /* ends a poll when the first timer is due */
   uv_async_t wakeup; /* ends a poll when a signal has come */
-  lua_Alloc alloc;   /* frees the block when both are closed */
+  uv_prepare_t prepare; /* no poll sleeps while something is ready */
+  neap_vm *vm;
+  lua_Alloc alloc;   /* frees the block when all are closed */
   void *ud;
   int open;
 } neap__pollers;

@@ -90,7 +90,7 @@ NEAP_API int neap_new(neap_vm **vm, const neap_config *config);
 /*
 ** Frees a VM and everything in it. Pending tasks end without running
 ** again; finalizers of Lua objects run. A loop of the VM's own is closed.
-** A host's loop frees the VM's two handles, by config.alloc, when it runs
+** A host's loop frees the VM's three handles, by config.alloc, when it runs
 ** next: run it once more before closing it. NULL is allowed.
 ** Errors: NEAP_EBUSY, called from inside the VM's own `run` (nothing
 ** was freed). Must not be called by a function that a script of the VM
@@ -174,7 +174,8 @@ struct neap_wait {
   void (*cancel)(neap_wait *wait);
   const char *what; /* is awaited, for asyncio.dump and the like: "a message".
                        Static, or lives as long as the wait; NULL: unknown */
-  /* the library's: */
+  int pending;      /* a task waits, or was woken and has not yet gone on */
+  /* the library's, as the setting of `pending` is: */
   neap_vm *vm;
   void *task;
   lua_KFunction k;

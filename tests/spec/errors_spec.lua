@@ -141,6 +141,21 @@ describe("subclass", function()
     assert.is_true(asyncio.isinstance(caught(pcall, error, Stop()), Stop))
   end)
 
+  it("takes a second class that its objects are of, too", function()
+    local ServerError = asyncio.Exception:subclass("ServerError")
+    local ServerTimeout = ServerError:subclass("ServerTimeout", asyncio.TimeoutError)
+    local Slow = ServerTimeout:subclass("Slow")
+    for _, class in ipairs {ServerTimeout, Slow} do
+      for _, base in ipairs {ServerTimeout, ServerError, asyncio.TimeoutError, asyncio.Exception} do
+        assert.is_true(asyncio.isinstance(class("late"), base))
+      end
+      assert.is_false(asyncio.isinstance(class("late"), asyncio.OSError))
+    end
+    assert.is_false(asyncio.isinstance(ServerError("x"), asyncio.TimeoutError))
+    assert.is_false(asyncio.isinstance(asyncio.TimeoutError("x"), ServerTimeout))
+    assert.has_error(function() asyncio.Exception:subclass("X", {}) end)
+  end)
+
   it("needs a class and a name", function()
     assert.matches("errors_spec%.lua:%d+: subclass: a name expected, got a "
       .. "nil$", caught(function() asyncio.Exception:subclass() end))

@@ -75,15 +75,25 @@ local function new_class(name, base, flags)
   })
 end
 
--- class:subclass(name): a class whose objects are also of `class`.
-function BaseException.subclass(class, name)
-  if type(class) ~= "table" or rawget(class, flags_key) == nil then
+local function is_class(value)
+  return type(value) == "table" and rawget(value, flags_key) ~= nil
+end
+
+-- class:subclass(name, also): a class whose objects are also of `class`;
+-- and of `also`, if given, from which they take nothing else.
+function BaseException.subclass(class, name, also)
+  if not is_class(class) then
     error("subclass: an error class expected; write asyncio.Exception:subclass(\"Name\")", 2)
   end
   if type(name) ~= "string" then
     error("subclass: a name expected, got a " .. type(name), 2)
   end
-  return new_class(name, class)
+  if also ~= nil and not is_class(also) then
+    error("subclass: an error class expected after the name, got a " .. type(also), 2)
+  end
+  local subclass = new_class(name, class)
+  if also then subclass.__also = also end
+  return subclass
 end
 
 local function define(name, base, flags)
@@ -108,19 +118,22 @@ local group = define("ExceptionGroup", exception)
 group.__groups = true
 group.__tostring = tostring_group
 
--- isinstance(value, class): whether value is an error object of the class
--- or of one derived from it. Takes any value.
-local function isinstance(value, class)
-  if type(class) ~= "table" or rawget(class, flags_key) == nil then
-    error("isinstance: an error class expected as second argument, got a " .. type(class), 2)
-  end
-  if type(value) ~= "table" then return false end
-  local of = getmetatable(value)
+-- Whether the class `of`, or anything else, is `class` or derived from it.
+local function derived(of, class)
   while type(of) == "table" do
-    if rawequal(of, class) then return true end
+    if rawequal(of, class) or derived(rawget(of, "__also"), class) then return true end
     of = rawget(of, "__base")
   end
   return false
+end
+
+-- isinstance(value, class): whether value is an error object of the class
+-- or of one derived from it. Takes any value.
+local function isinstance(value, class)
+  if not is_class(class) then
+    error("isinstance: an error class expected as second argument, got a " .. type(class), 2)
+  end
+  return type(value) == "table" and derived(getmetatable(value), class)
 end
 
 return classes, isinstance

@@ -109,7 +109,7 @@ enum { TASKS = 1, CIRCLE }; /* stack slots behind the message */
 static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
                        neap__way *way) {
   neap__task *task = (neap__task *)neap__known(L, index);
-  neap__future *f = task->waiting_on;
+  neap__future *f;
   lua_Integer number = way_number(L, index, way);
   int in_line;
   if (number > 0) {
@@ -119,7 +119,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   }
   if (vm->ending && task->leftover) /* an earlier call has asked it? */
     return 1;                       /* that is enough */
-  if (task->wait != NULL) { /* waits in C? */
+  if (task->in_c) { /* waits in C? */
     keep_message(L, index, message);
     count(vm, task);
     if (neap__wait_cancel(vm, task))
@@ -128,6 +128,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
       task->must_cancel = 1;
     return 1;
   }
+  f = task->waiting_on;
   in_line = neap__is_waitlist(f);
   if (in_line || task->timer.position != 0) { /* or sleeps? */
     keep_message(L, index, message);

@@ -47,12 +47,12 @@ static const char *const state_names[STATES] = {
 static state state_of(const neap_vm *vm, const neap__task *task) {
   if (task == vm->current)
     return RUNNING;
-  if (neap__is_waitlist(task->waiting_on) ||
-      (task->wait != NULL && task->wait->task != NULL))
+  if (task->in_c ? task->wait->task != NULL
+                 : neap__is_waitlist(task->waiting_on))
     return WAITING;
   if (task->timer.position != 0)
     return SLEEPING;
-  if (task->waiting_on != NULL && !task->interrupted &&
+  if (!task->in_c && task->waiting_on != NULL && !task->interrupted &&
       task->waiting_on->state == NEAP__PENDING)
     return WAITING;
   return task->thread == NULL ? NOT_STARTED : READY;
@@ -166,7 +166,7 @@ static void add_task(dump *d, neap__task *task, lua_Integer depth,
   add_line(d, depth);
   add_frames(d, depth + 1);
   lua_pop(L, 1);
-  if (s == WAITING && task->wait != NULL) {
+  if (s == WAITING && task->in_c) {
     lua_pushfstring(L, "awaits %s", neap__wait_what(task->wait));
     add_line(d, depth + 1);
   }
@@ -245,8 +245,9 @@ static neap__future *next_child(const neap_vm *vm, neap__future *f,
                                 lua_Integer *i) {
   if (f->type->kind == NEAP__TASK) {
     neap__task *task = (neap__task *)f;
-    return (*i)++ == 0 && state_of(vm, task) == WAITING ? task->waiting_on
-                                                        : NULL;
+    return (*i)++ == 0 && !task->in_c && state_of(vm, task) == WAITING
+               ? task->waiting_on
+               : NULL;
   }
   else {
     neap__gather *g = (neap__gather *)f;

@@ -177,15 +177,18 @@ typedef struct neap__task {
   neap__future future;
   neap__timer timer;            /* its job is the task's next step */
   lua_State *thread;            /* runs it; NULL before the first step */
-  neap__future *waiting_on;     /* what its await waits for, or NULL */
-  neap_wait *wait;              /* of a C function (suspend.c), or NULL */
+  union {
+    neap__future *waiting_on;   /* what its await waits for, or NULL */
+    neap_wait *wait;            /* in_c: what a C function waits for */
+  };
   struct neap__task *previous;  /* in vm->tasks, in creation order */
   struct neap__task *next;
   uint32_t anchor;              /* keeps the task alive until it ends */
   uint32_t thread_anchor;       /* of `thread` */
   uint32_t cancel_requests;     /* cancel() less uncancel() */
   int32_t line;                 /* where it was created, or -1 */
-  uint64_t id : 56;             /* the N of "Task-N" */
+  uint64_t id : 55;             /* the N of "Task-N" */
+  uint64_t in_c : 1;            /* a C function has suspended it (suspend.c) */
   uint64_t must_cancel : 1;     /* raise CancelledError at the next step */
   uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
   uint64_t leftover : 1;        /* cancelled at the end of run */

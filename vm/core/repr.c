@@ -363,12 +363,12 @@ static void push_head(lua_State *L, int index) {
    for; or "". */
 static void push_awaited(lua_State *L, int index) {
   const neap__task *task = neap__task_at(L, index);
-  if (neap__is_waitlist(task->waiting_on)) {
-    lua_pushliteral(L, " wait_for=<Future pending>");
+  if (task->in_c) {
+    lua_pushfstring(L, " wait_for=<%s>", neap__wait_what(task->wait));
     return;
   }
-  if (task->wait != NULL) {
-    lua_pushfstring(L, " wait_for=<%s>", neap__wait_what(task->wait));
+  if (neap__is_waitlist(task->waiting_on)) {
+    lua_pushliteral(L, " wait_for=<Future pending>");
     return;
   }
   neap__task_push_awaited(L, index);

@@ -21,6 +21,14 @@ static int is_ready(const neap_wait *wait, const neap__task *task) {
   return wait->task == NULL || (wait->timed && task->timer.position == 0);
 }
 
+/* What the task waits for in C, and waits for no longer; or NULL. */
+static neap_wait *leave(neap__task *task) {
+  neap_wait *wait = task->in_c ? task->wait : NULL;
+  task->in_c = 0;
+  task->waiting_on = NULL;
+  return wait;
+}
+
 static void call_off(neap_wait *wait) {
   wait->task = NULL;
   wait->pending = 0;
@@ -31,9 +39,8 @@ static void call_off(neap_wait *wait) {
 /* The loop runs the task on. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   neap__task *task = neap__vm(L)->current;
-  neap_wait *wait = task->wait;
+  neap_wait *wait = leave(task);
   (void)ctx;
-  task->wait = NULL;
   if (task->must_cancel || task->interrupted) {
     if (wait != NULL)
       call_off(wait);
@@ -71,6 +78,7 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
     wait->pending = 1;
     wait->task = task;
     task->wait = wait;
+    task->in_c = 1;
   }
   vm->suspending = 1;
   return lua_yieldk(L, 0, 0, resumed);
@@ -97,15 +105,11 @@ int neap__wait_cancel(neap_vm *vm, neap__task *task) {
     return 0;
   if (wait->timed)
     neap__timer_stop(vm, &task->timer);
-  task->wait = NULL;
-  call_off(wait);
+  call_off(leave(task));
   return 1;
 }
 
 void neap__wait_abandon(neap_vm *vm, neap__task *task) {
-  neap_wait *wait = task->wait;
-  if (!neap__wait_cancel(vm, task)) {
-    task->wait = NULL;
-    call_off(wait);
-  }
+  if (!neap__wait_cancel(vm, task))
+    call_off(leave(task));
 }

@@ -25,7 +25,7 @@ void neap__task_cancel(lua_State *L, const neap__task *task) {
 void neap__task_push_awaited(lua_State *L, int index) {
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
-  if (f == NULL || task->future.state != NEAP__PENDING || neap__is_waitlist(f))
+  if (task->in_c || f == NULL || task->future.state != NEAP__PENDING || neap__is_waitlist(f))
     lua_pushnil(L);
   else if (f->type->kind == NEAP__FUTURE)
     lua_getiuservalue(L, index, NEAP__RESULT);
@@ -84,7 +84,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   task->timer.position = 0;
   task->thread = NULL;
   task->waiting_on = NULL;
-  task->wait = NULL;
+  task->in_c = 0;
   task->cancel_requests = 0;
   task->must_cancel = 0;
   task->interrupted = 0;
@@ -95,7 +95,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   lua_setiuservalue(L, -2, NEAP__CORO);
   note_creator(L, task, level);
   task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
-  task->id = ++vm->task_count & 0xffffffffffffff;
+  task->id = ++vm->task_count & 0x7fffffffffffff;
   list_append(vm, task);
   neap__queue_push(&vm->ready, &task->timer.job);
   return task;
@@ -277,7 +277,7 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
         reports = 0; /* no memory for a report */
       }
     }
-    if (task->wait != NULL)
+    if (task->in_c)
       neap__wait_abandon(vm, task);
     if (neap__is_waitlist(task->waiting_on))
       neap__waitlist_remove(task);

@@ -97,17 +97,26 @@ CLI_OBJECTS := $(call object,$(wildcard vm/cli/*.c))
 SO := libneap.so
 LIBRARIES := $(B)/libneap.a $(B)/$(SO).$(VERSION) $(B)/$(SO).$(ABI) $(B)/$(SO)
 
+# What a module needs besides Lua and libuv, as pkg-config calls it. A
+# module whose library is not installed is skipped, with a word.
+MODULE_PC_http := libcurl
+SKIPPED := $(foreach name,$(patsubst stdlib/%/,%,$(wildcard stdlib/*/)),\
+  $(if $(MODULE_PC_$(name)),$(shell \
+    $(PKG_CONFIG) --exists $(MODULE_PC_$(name)) || echo $(name))))
+SOURCES := $(filter-out $(SKIPPED:%=stdlib/%/%),\
+  $(wildcard stdlib/*/*.c stdlib/*/*.lua))
+
 # A folder of stdlib/ is a module: its C becomes <module>.so, and its
 # <module>.lua is copied; its other Lua files go to <module>/.
 STDLIB_SO := $(patsubst stdlib/%/,$(B)/stdlib/%.so,\
-  $(sort $(dir $(wildcard stdlib/*/*.c))))
+  $(sort $(dir $(filter %.c,$(SOURCES)))))
 STDLIB_LUA :=
 define copy_module
 STDLIB_LUA += $(B)/stdlib/$(strip $(2))
 $(B)/stdlib/$(strip $(2)): $(1)
 endef
 lua_place = $(patsubst $(1)/$(1).lua,$(1).lua,$(2))
-$(foreach file,$(wildcard stdlib/*/*.lua),$(eval $(call copy_module,$(file),\
+$(foreach file,$(filter %.lua,$(SOURCES)),$(eval $(call copy_module,$(file),\
   $(call lua_place,$(word 2,$(subst /, ,$(file))),$(file:stdlib/%=%)))))
 MODULES := $(STDLIB_SO) $(STDLIB_LUA)
 
@@ -115,7 +124,8 @@ MODULES := $(STDLIB_SO) $(STDLIB_LUA)
 CAPI := $(call program,tests/capi/*.c)
 HOSTS := $(call program,scripts/embed/*.c)
 
-all: $(B)/neap $(LIBRARIES) $(MODULES) $(B)/neap.pc ## build (the default)
+all: $(B)/neap $(LIBRARIES) $(MODULES) $(B)/neap.pc \
+  $(SKIPPED:%=skipped-%) ## build (the default)
 
 # }====================================================
 
@@ -143,7 +153,7 @@ $(STAMPS): FORCE
 $(B)/obj/%.o: %.c $(B)/obj/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(MODULE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # vm/lua/NAME.lua in C: neap__lua_NAME, its bytes and one 0 behind them,
 # and neap__lua_NAME_size, their number without the 0.
@@ -180,12 +190,28 @@ $(B)/$(SO).$(VERSION): $(LIB_OBJECTS) $(B)/obj/objects
 $(B)/$(SO).$(ABI) $(B)/$(SO): $(B)/$(SO).$(VERSION)
 	$(Q)ln -sf $(<F) $@
 
-# Modules find Lua, libuv and Neap in the program that loads them.
+# Modules find Lua, libuv and Neap in the program that loads them. What
+# their libraries ask for reaches the objects, too: make hands a target's
+# variables on to what it is made from. They stay in memory (nodelete) when
+# Lua unloads them, as callbacks of the loop may come even later.
+define module_library
+$(B)/stdlib/$(1).so: MODULE_CFLAGS := $(patsubst -I%,-isystem %,\
+  $(shell $(PKG_CONFIG) --cflags $(MODULE_PC_$(1))))
+$(B)/stdlib/$(1).so: MODULE_LIBS := $(shell \
+  $(PKG_CONFIG) --libs $(MODULE_PC_$(1)))
+endef
+$(foreach name,$(STDLIB_SO:$(B)/stdlib/%.so=%),$(if $(MODULE_PC_$(name)),\
+  $(eval $(call module_library,$(name)))))
+
 $(STDLIB_SO): $(B)/stdlib/%.so: $$(call object,$$(wildcard stdlib/$$*/*.c)) \
     $(B)/obj/objects
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $(filter %.o,$^) -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete -o $@ $(filter %.o,$^) \
+	  $(MODULE_LIBS) -lm
+
+$(SKIPPED:%=skipped-%): skipped-%: FORCE
+	@echo '$*: skipped, $(MODULE_PC_$*) is not installed (make deps)'
 
 $(STDLIB_LUA):
 	@mkdir -p $(@D)

@@ -246,6 +246,18 @@ static const char library[] =
   "  for i = 1, 4 do asyncio.catch(await, holders[i]) end\n"
   "end)())";
 
+/* A text of JSON and back, with errors, and more than fits at first. */
+static const char json[] =
+  "local json = require 'json'\n"
+  "local value = {{a = 1, b = {}}, ('text\\n'):rep(1000)}\n"
+  "for i = 3, 100 do value[i] = {[tostring(i)] = i / 3} end\n"
+  "for i = 1, 50 do value = {value} end\n"
+  "local text = json.encode(value)\n"
+  "assert(json.encode(json.decode(text), {sort_keys = false}) ~= '')\n"
+  "local ok, err = pcall(json.decode, text .. ',')\n"
+  "assert(not ok)\n"
+  "if not err.pos then error(err, 0) end";
+
 static void tasks_fail_at_every_request(void **state) {
   (void)state;
   fail_in_turn(tasks, 0);
@@ -332,6 +344,16 @@ static void cancellation_survives_two_failures_in_a_row(void **state) {
   fail_in_turn(errors, 2);
 }
 
+static void json_fails_at_every_request(void **state) {
+  (void)state;
+  fail_in_turn(json, 0);
+}
+
+static void json_survives_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(json, 1);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(creation_fails_at_every_request),
@@ -352,6 +374,8 @@ int main(int argc, char **argv) {
     cmocka_unit_test(the_library_survives_a_single_failure),
     cmocka_unit_test(the_library_survives_two_failures_in_a_row),
     cmocka_unit_test(cancellation_survives_two_failures_in_a_row),
+    cmocka_unit_test(json_fails_at_every_request),
+    cmocka_unit_test(json_survives_a_single_failure),
   };
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib",

@@ -7,10 +7,13 @@
 -- one blank, and those at the beginning of a line do not count.
 
 local examples = require "examples"
+local servers = require "http_servers"
 
 local function squeeze(text)
   return (("\n" .. text):gsub("[ \t]+", " "):gsub("\n ", "\n"))
 end
+
+teardown(servers.stop)
 
 local total = 0
 

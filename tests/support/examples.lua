@@ -9,9 +9,11 @@
 --   end
 --
 -- In the code, `--> text` is one line of output, behind a statement or
--- alone. Blocks of other kinds are no examples.
+-- alone. Blocks of other kinds are no examples. An example that uses arg[1]
+-- gets the URL of a server (http_servers.lua).
 
 local program = require "program"
+local servers = require "http_servers"
 
 local M = {}
 
@@ -61,6 +63,9 @@ end
 function M.run(example)
   local folder <close> = program.folder()
   local command = "exec " .. program.quote(program.neap) .. " example.lua"
+  if example.code:find("arg[1]", 1, true) then
+    command = command .. " " .. servers.nginx().http
+  end
   folder:write("example.lua", example.code)
   return program.run(example.output and command .. " 2>&1" or command, {cwd = folder.path})
 end

@@ -1,0 +1,57 @@
+--
+-- http/usage.lua - usage errors: the caller's position, and what was wrong.
+--
+local M = {}
+
+local getinfo = debug and debug.getinfo or function() end -- a host may not give it
+
+-- Raises the text with the position of the nearest function that is not the
+-- library's: what belongs to Neap or to C has a name in brackets.
+function M.refuse(format, ...)
+  local level = 2
+  local info = getinfo(level, "S")
+  while info and info.source:find("^=%[") do
+    level = level + 1
+    info = getinfo(level, "S")
+  end
+  error("http: " .. format:format(...), level)
+end
+
+-- The words for a value in such a text.
+function M.describe(value)
+  if value == nil then return "nil" end
+  local meta = getmetatable(value)
+  local name = type(meta) == "table" and type(value) ~= "string" and meta.__name
+  return "a " .. (type(name) == "string" and name or type(value))
+end
+
+-- Refuses what is not of the type, unless it is nil; gives what is.
+function M.check(value, expected, what)
+  if value ~= nil and type(value) ~= expected then
+    M.refuse("%s: a %s expected, got %s", what, expected, M.describe(value))
+  end
+  return value
+end
+
+-- Refuses options that are not in `known`, a table with their names as keys.
+function M.check_options(options, known, of)
+  M.check(options, "table", "options of " .. of)
+  for name in pairs(options) do
+    if not known[name] then
+      local names = {}
+      for each in pairs(known) do names[#names + 1] = tostring(each) end
+      table.sort(names)
+      M.refuse("unknown option '%s' of %s (there are %s)", tostring(name), of,
+        table.concat(names, ", "))
+    end
+  end
+end
+
+-- A table with the given names as keys.
+function M.set(names)
+  local set = {}
+  for name in names:gmatch("%S+") do set[name] = true end
+  return set
+end
+
+return M

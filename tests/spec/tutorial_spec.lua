@@ -6,6 +6,7 @@
 
 local asyncio = require "asyncio"
 local program = require "program"
+local servers = require "http_servers"
 
 local folder = "scripts/tutorial/"
 
@@ -216,12 +217,60 @@ describe("tutorial", function()
     takes(result, 2, 5)
   end)
 
-  it("13: pcall around await catches what the awaited function raised", function()
-    succeeds(run_program("13-error-handling"), {
-      '{url = "http://example.org/todos/1", title = "todo"}',
-      "An error occurred: cannot connect to http://unreachable.example/todos/1",
-      "no result for http://unreachable.example/todos/1",
-    })
+  describe("against a server", function()
+    local nginx, faults
+
+    setup(function()
+      nginx, faults = servers.nginx(), servers.faults()
+    end)
+
+    teardown(servers.stop)
+
+    local function todo(id)
+      return ('{"completed":false,"id":%d,"title":"todo %d","userId":1}'):format(id, id)
+    end
+
+    it("13: two requests over TLS give two todos", function()
+      succeeds(run_program("13-fetch-several", nginx.https, nginx.ca), {todo(1), todo(2)})
+    end)
+
+    it("13: the error of a request that nobody catches ends the program", function()
+      local result = run_program("13-fetch-several", faults.refused)
+      assert.equal(1, result.code)
+      assert.equal("", result.stdout)
+      assert.matches("ClientConnectorError: .*/todos/1.*\n.*async function 'fetch_data'",
+        result.stderr)
+    end)
+
+    it("14: prints the todo when nothing goes wrong", function()
+      succeeds(run_program("14-error-handling", nginx.https, nginx.ca), {todo(1)})
+    end)
+
+    for _, case in ipairs {
+      {"a server that nobody runs", function() return faults.refused end,
+        "ClientConnectorError"},
+      {"a host that there is not", function() return "https://nowhere.invalid" end,
+        "ClientConnectorError"},
+      {"a certificate for another host", function() return nginx.wrong_name end,
+        "ClientSSLError"},
+      {"a page that is not found", function() return nginx.https .. "/nowhere" end,
+        "ClientResponseError: 404"},
+    } do
+      local name, server, expected = table.unpack(case)
+      it("14: catches the error of " .. name, function()
+        local url = server()
+        local result = run_program("14-error-handling", url, nginx.ca)
+        succeeds(result, {result.stdout:match "[^\n]*"})
+        assert.equal("An error occurred: " .. expected, result.stdout:sub(1, 19 + #expected))
+        assert.is_truthy(result.stdout:find(url .. "/todos/1", 1, true), result.stdout)
+      end)
+    end
+
+    it("14: does not trust an authority that nobody named", function()
+      local result = run_program("14-error-handling", nginx.https)
+      succeeds(result, {result.stdout:match "[^\n]*"})
+      assert.matches("^An error occurred: ClientSSLError: ", result.stdout)
+    end)
   end)
 
   it("has a test for every program, and a line in scripts/README.md", function()
@@ -234,6 +283,6 @@ describe("tutorial", function()
       local name = file:match("^(%d%d%-.+)%.lua$")
       assert.is_truthy(name and spec:find('"' .. name .. '"', 1, true), file .. " has no test")
     end
-    assert.are.equal(13, count)
+    assert.are.equal(14, count)
   end)
 end)

@@ -3,9 +3,10 @@
 local M = {}
 
 -- in the order of the table's columns
-M.names = { "neap", "raw", "lua", "python", "uvloop", "node", "go" }
+M.names = { "neap", "raw", "lua", "cjson", "python", "uvloop", "aiohttp", "node", "go" }
 M.titles = {
-  neap = "Neap", raw = "C API", lua = "lua5.4", python = "asyncio", uvloop = "uvloop", node = "Node", go = "Go",
+  neap = "Neap", raw = "C API", lua = "lua5.4", cjson = "lua-cjson", python = "asyncio", uvloop = "uvloop",
+  aiohttp = "aiohttp", node = "Node", go = "Go", nginx = "nginx",
 }
 
 function M.quote(text)
@@ -30,16 +31,16 @@ local function installed(program)
   return M.capture("command -v " .. M.quote(program)) ~= nil
 end
 
--- The interpreter that can import uvloop, if there is one, else the first on the path: the real program, since a
+-- The interpreter that can import a module, if there is one, else the first on the path: the real program, since a
 -- version manager's stand-in would be measured with it.
-local function find_python()
+local function find_python(module)
   local folders = os.getenv("PATH") or "/usr/bin"
   local first
   for folder in folders:gmatch("[^:]+") do
     local path = M.capture(words { folder .. "/python3", "-c", "import sys; print(sys.executable)" })
     if path and path ~= "" then
       first = first or path
-      if M.capture(words { path, "-c", "import uvloop" }) then return path, true end
+      if M.capture(words { path, "-c", "import " .. module }) then return path, true end
     end
   end
   return first, false
@@ -81,9 +82,15 @@ local function compile_go(here, temp, programs)
   return true
 end
 
--- Finds everybody. `wanted` is a set of peers, `programs` the base names to compile for them, `here` this folder,
--- `temp` a folder for what is compiled. Raises an error when Neap itself is missing. The result has the paths, and
--- `missing`: a list of { peer, why }.
+-- The servers of the tests.
+local function servers(here)
+  package.path = here .. "/../support/?.lua;" .. package.path
+  return require("http_servers")
+end
+
+-- Finds everybody. `wanted` is a set of peers, with "nginx" when it is to be started; `programs` the base names to
+-- compile for them, `here` this folder, `temp` a folder for what is compiled. Raises an error when Neap itself is
+-- missing. The result has the paths, what http_servers says of nginx, and `missing`: a list of { peer, why }.
 function M.find(here, temp, wanted, programs)
   local found = { here = here, temp = temp, missing = {}, pin = find_pin() }
   local function miss(peer, why) table.insert(found.missing, { peer, why }) end
@@ -98,12 +105,26 @@ function M.find(here, temp, wanted, programs)
     found.lua = installed("lua5.4") and "lua5.4" or nil
     if not found.lua then miss("lua", "not installed") end
   end
+  if wanted.cjson then
+    found.cjson = M.capture("lua5.4 -l cjson -e ''") and "lua5.4" or nil
+    if not found.cjson then miss("cjson", "no lua5.4 that finds it") end
+  end
   if wanted.python or wanted.uvloop then
-    local python, has_uvloop = find_python()
+    local python, has_uvloop = find_python("uvloop")
     found.python = python
     found.uvloop = has_uvloop and python or nil
     if not python then miss("python", "no python3") end
     if not has_uvloop then miss("uvloop", "no python3 that can import it") end
+  end
+  if wanted.aiohttp then
+    local python, has_aiohttp = find_python("aiohttp")
+    found.aiohttp = has_aiohttp and python or nil
+    if not has_aiohttp then miss("aiohttp", "no python3 that can import it") end
+  end
+  if wanted.nginx then
+    local ready = installed("openssl") and M.capture("PATH=$PATH:/usr/sbin command -v nginx")
+    found.nginx = ready and servers(here).nginx()
+    if not ready then miss("nginx", "it or openssl is not installed") end
   end
   if wanted.node then
     found.node = installed("node") and "node" or nil
@@ -129,13 +150,23 @@ local function pinned(found, command, environment)
   return table.concat(prefix, " ")
 end
 
+-- The path of the document `name` of documents.lua, which is made when it is first asked for.
+local function document(found, name)
+  local path = found.temp .. "/" .. name .. ".json"
+  if not M.capture("test -e " .. M.quote(path)) then
+    local file <close> = assert(io.open(path, "w"))
+    assert(file:write(dofile(found.here .. "/documents.lua")[name]()))
+  end
+  return path
+end
+
 -- The command that runs one benchmark on one peer with count n.
 function M.command(found, row, entry, n)
   local peer, program = entry.peer, row.program or row.name
   local list
   if peer == "raw" or peer == "go" then
     list = { ("%s/%s-%s"):format(found.temp, peer, program), n }
-  elseif peer == "neap" or peer == "lua" then
+  elseif peer == "neap" or peer == "lua" or peer == "cjson" then
     list = { found[peer], ("%s/%s/%s.lua"):format(found.here, row.folder or "neap", program), n }
   elseif peer == "node" then
     list = { found.node, ("%s/node/%s.js"):format(found.here, program), n }
@@ -143,9 +174,18 @@ function M.command(found, row, entry, n)
     list = { found[peer], "-B", ("%s/python/%s.py"):format(found.here, program), n }
     if peer == "uvloop" then list[#list + 1] = "uvloop" end
   end
+  if peer == "aiohttp" then table.insert(list, 2, "-I") end  -- its `import json` is not for our json.py
   list[#list + 1] = entry.arg
+  if row.document then list[#list + 1] = document(found, row.document) end
+  if peer == "cjson" then list[#list + 1] = peer end
+  local environment
+  if row.server then
+    list[#list + 1] = found.nginx[row.server] .. "/small.txt"
+    list[#list + 1] = found.nginx.ca
+    environment = peer == "node" and "NODE_EXTRA_CA_CERTS=" .. M.quote(found.nginx.ca) or nil
+  end
   -- everybody else runs on one thread, so Go does
-  return pinned(found, words(list), peer == "go" and "GOMAXPROCS=1" or nil)
+  return pinned(found, words(list), peer == "go" and "GOMAXPROCS=1" or environment)
 end
 
 -- The command that starts each of the entries' programs `rounds` times in turn.
@@ -181,6 +221,13 @@ function M.facts(found)
   if found.python then add(version(words { found.python, "-V" })) end
   if found.uvloop then
     add("uvloop " .. version(words { found.uvloop, "-c", "import uvloop; print(uvloop.__version__)" }))
+  end
+  if found.aiohttp then
+    add("aiohttp " .. version(words { found.aiohttp, "-c", "import aiohttp; print(aiohttp.__version__)" }))
+  end
+  if found.nginx then
+    add(version(words { found.neap, "-e", "print(require 'http'.libraries)" }))
+    add(version("PATH=$PATH:/usr/sbin nginx -v"))
   end
   if found.node then add("Node " .. version("node --version")) end
   if found.go then add(version("go version") .. ", GOMAXPROCS=1") end

@@ -90,16 +90,20 @@ function M.text(result, titles)
   return lines
 end
 
--- All rows as one Markdown table: a list of lines. Each peer is a column; lua5.4 shares that of the C API, since
--- both are the limit.
+-- Peers that share the column of another: lua5.4 is the limit, as the C API is, and so is lua-cjson, which asks less;
+-- aiohttp runs on asyncio.
+local shared = { lua = "raw", cjson = "raw", aiohttp = "python" }
+local headings = { raw = "limit (C API, lua5.4, lua-cjson)", python = "asyncio, aiohttp" }
+
+-- All rows as one Markdown table: a list of lines. Each peer is a column, or shares one.
 function M.markdown(results, peers)
   local columns = {}
   for _, peer in ipairs(peers.names) do
-    if peer ~= "lua" then columns[#columns + 1] = peer end
+    if not shared[peer] then columns[#columns + 1] = peer end
   end
   local heads, rules = { "what, unit" }, { "---" }
   for _, peer in ipairs(columns) do
-    heads[#heads + 1] = peer == "raw" and "limit (C API, lua5.4)" or peers.titles[peer]
+    heads[#heads + 1] = headings[peer] or peers.titles[peer]
     rules[#rules + 1] = "---:"
   end
   local lines = {
@@ -114,7 +118,7 @@ function M.markdown(results, peers)
         local cell = {}
         for _, item in ipairs(list) do
           local entry, stats = item.entry, item.stats
-          local column = entry.peer == "lua" and "raw" or entry.peer
+          local column = shared[entry.peer] or entry.peer
           if column == peer then
             local about = peer == "neap" and ("%s..%s"):format(number(stats.least), number(stats.greatest))
               or item.ratio and ("%.2f x"):format(item.ratio) or "-"

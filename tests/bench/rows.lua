@@ -4,6 +4,8 @@
 --   program   the programs' base name, where it is not the row's
 --   folder    where Neap's program lies, and lua5.4's: "neap" unless said otherwise
 --   what      the question; %n in it stands for n
+--   document  the name of a text in documents.lua; its path is the programs' last argument
+--   server    what nginx is asked by: "http" or "https"; the programs' last arguments are a URL and the CA's file
 --   n         how many operations; quick_n is for --quick (a tenth unless given, false: left out)
 --   runs      how many runs from the usual number of runs (as many, unless given)
 --   entries   who takes part: peer, note (what exactly it does), arg (a further argument), n (its own count:
@@ -162,6 +164,47 @@ for _, linear in ipairs {
       { peer = "neap", arg = size },
       { peer = "neap", note = "10 times as many", n = 10 * n, arg = size and 10 * size },
     },
+  }
+end
+
+-- JSON: the same documents for all. Python's column is its json here, Node's JSON.parse and JSON.stringify.
+for _, json in ipairs {
+  { "todos", 15, "10,000 records, 1.2 MB" },
+  { "numbers", 20, "50,000 integers and 50,000 floats, 1.1 MB" },
+  { "strings", 80, "1000 long strings with escapes and other scripts, 1.1 MB" },
+  { "unicode", 40, "the same in ASCII, with \\u escapes, 1.5 MB" },
+  { "nested", 20, "50 values nested 900 levels deep, 0.2 MB" },
+} do
+  local document, n, what = table.unpack(json)
+  for _, way in ipairs(document == "unicode" and { "decode" } or { "decode", "encode" }) do
+    rows[#rows + 1] = {
+      name = ("json-%s-%s"):format(way, document), program = "json", document = document, n = n, quick_n = n // 4,
+      what = ("%s JSON: %s"):format(way, what),
+      entries = {
+        { peer = "neap", arg = way }, { peer = "cjson", arg = way }, { peer = "python", note = "json", arg = way },
+        { peer = "node", arg = way },
+      },
+      metrics = { { unit = "ms", what = "a document", targets = {
+        { peer = "python", ratio = 1, text = "faster than Python" },
+      } } },
+    }
+  end
+end
+
+-- HTTP requests
+for _, server in ipairs { "http", "https" } do
+  rows[#rows + 1] = {
+    name = server, program = "fetch", server = server, n = 10000,
+    what = ("%%n requests to nginx by %s, 100 at a time"):format(server),
+    entries = {
+      { peer = "neap", note = server == "https" and "HTTP/2" or nil },
+      { peer = "aiohttp" },
+      { peer = "node", note = "fetch" },
+    },
+    metrics = { { unit = "us", what = "a request", targets = {
+      { peer = "aiohttp", ratio = 1, text = "less than aiohttp" },
+      { peer = "node", ratio = 1, text = "less than Node" },
+    } } },
   }
 end
 

@@ -72,6 +72,7 @@ local function needs(chosen)
       wanted[entry.peer] = true
       compile(entry.peer, row.program or row.name)
     end
+    if row.server then wanted.nginx = true end
     if row.startup then
       wanted.raw = true
       compile("raw", "spawn")
@@ -111,6 +112,7 @@ local function measure(row, found, options)
   local result, failed = { row = row, n = count(row, row.entries[1], options), values = {} }, {}
   local runs = (row.runs or function(usual) return usual end)(options.runs)
   local failures = 0
+  if row.server and not found.nginx then return result, failures end
   io.stderr:write(row.name)
   for _ = 1, runs do
     io.stderr:write(" .")

@@ -60,6 +60,49 @@ static void a_hosts_loop_lives_on_after_the_vm(void **state) {
   close_loop(&loop);
 }
 
+/* A job that is ready for the VM's next run is nothing to the host's. */
+static void a_hosts_run_goes_on_while_a_vm_has_something_ready(void **state) {
+  uv_loop_t loop;
+  uv_timer_t timer;
+  int fired = 0;
+  neap_vm *vm = new_vm_on(&loop);
+  (void)state;
+  run_lua(vm, "future = require 'asyncio'.Future() "
+              "future:add_done_callback(print) "
+              "run(async(function() await(sleep(0.001)) end)()) "
+              "future:set_result(1)");
+  assert_int_equal(uv_timer_init(&loop, &timer), 0);
+  timer.data = &fired;
+  assert_int_equal(uv_timer_start(&timer, mark, 5, 0), 0);
+  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  assert_true(fired);
+  uv_close((uv_handle_t *)&timer, NULL);
+  close_vm(vm);
+  close_loop(&loop);
+}
+
+/* The VM's own alarm must not be lost among the host's timers. */
+static void a_sleep_that_is_over_waits_for_no_timer_of_the_host(void **state) {
+  uv_loop_t loop;
+  uv_timer_t timer;
+  int fired = 0;
+  neap_vm *vm = new_vm_on(&loop);
+  (void)state;
+  assert_int_equal(uv_timer_init(&loop, &timer), 0);
+  timer.data = &fired;
+  assert_int_equal(uv_timer_start(&timer, mark, 60000, 0), 0);
+  run_lua(vm, "local asyncio = require 'asyncio' "
+              "run(async(function() "
+              "local t = create_task(sleep(0.001)) await(sleep(0)) "
+              "local begin = asyncio.time() "
+              "while asyncio.time() < begin + 0.01 do end "
+              "await(t) end)())");
+  assert_false(fired);
+  uv_close((uv_handle_t *)&timer, NULL);
+  close_vm(vm);
+  close_loop(&loop);
+}
+
 static void a_vm_that_never_ran_leaves_the_hosts_loop_alone(void **state) {
   uv_loop_t loop;
   neap_vm *vm = new_vm_on(&loop);
@@ -237,6 +280,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_hosts_handles_run_while_lua_waits),
     cmocka_unit_test(a_hosts_loop_lives_on_after_the_vm),
+    cmocka_unit_test(a_hosts_run_goes_on_while_a_vm_has_something_ready),
+    cmocka_unit_test(a_sleep_that_is_over_waits_for_no_timer_of_the_host),
     cmocka_unit_test(a_vm_that_never_ran_leaves_the_hosts_loop_alone),
     cmocka_unit_test(two_vms_share_a_hosts_loop),
     cmocka_unit_test(a_run_may_stand_inside_the_run_of_another_vm),

@@ -147,7 +147,7 @@ static void modules_are_found_in_the_module_path(void **state) {
   snprintf(path, sizeof path, "%s/capimodule.lua", folder);
   file = fopen(path, "w");
   assert_non_null(file);
-  fputs("return {answer = require 'capimodule.part'}\n", file);
+  fputs("return {answer = require 'neap.capimodule.part'}\n", file);
   assert_int_equal(fclose(file), 0);
   snprintf(parts, sizeof parts, "%s/capimodule", folder);
   assert_int_equal(mkdir(parts, 0700), 0);
@@ -170,9 +170,10 @@ static void modules_are_found_in_the_module_path(void **state) {
   run_lua(vm, "assert(require 'capimodule'.answer == 42)\n"
               "local ok, err = pcall(require, 'capimodule2')\n"
               "assert(not ok and err:find('capimodule2', 1, true))\n"
-              "for _, name in ipairs{'capimodule.other', 'capimodule..part', "
-              "'capimodule.part.x', 'capimodule.', '.part', '..', "
-              "'capimodule/part', 'asyncio.lock'} do\n"
+              "for _, name in ipairs{'capimodule.part', 'neap.capimodule', "
+              "'neap.capimodule.other', 'neap.capimodule..part', 'neap.', "
+              "'neap.capimodule.part.x', 'neap.capimodule.', 'neap..part', "
+              "'..', 'capimodule/part', 'neap.asyncio.lock'} do\n"
               "  ok, err = pcall(require, name)\n"
               "  assert(not ok and err:find('not found:', 1, true), err)\n"
               "end");

@@ -572,3 +572,36 @@ describe("the library's half of asyncio", function()
     assert.matches("^false\t[^\n]*method", result.stdout)
   end)
 end)
+
+describe("a finalizer that cancels the task that is being cancelled", function()
+  for _, what in ipairs {"sleep(1000)", "lock:acquire()"} do
+    it("makes one more request: " .. what, function()
+      local result = program.run_script(([[
+        local asyncio = require "asyncio"
+        run(async(function()
+          collectgarbage("incremental", 100, 1000, 30) -- one step is a whole cycle
+          local lock = asyncio.Lock()
+          local _ <close> = await(lock:acquire())
+          local task = create_task(async(function() await(%s) end)())
+          await(sleep(0))
+          await(sleep(0))
+          local cancel, asked = task.cancel, 0
+          collectgarbage()
+          collectgarbage("stop")
+          setmetatable({}, {__gc = function()
+            asked = asked + 1
+            cancel(task, "finalizer")
+          end})
+          collectgarbage("restart")
+          cancel(task, "message") -- keeps it in a table, and so runs the finalizer
+          print(asked, task:cancelling())
+          print(asyncio.catch(await, task))
+        end)())]]):format(what))
+      assert.same({
+        code = 0,
+        stdout = "1\t2\nfalse\tCancelledError: message\n",
+        stderr = "",
+      }, result)
+    end)
+  end
+end)

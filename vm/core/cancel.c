@@ -100,6 +100,25 @@ static void way_back(lua_State *L, lua_Integer length, neap__way *way) {
   }
 }
 
+/* Whether it sleeps, stands in line, or waits in C. */
+static int is_apart(const neap__task *task) {
+  return task->in_c || neap__is_waitlist(task->waiting_on) ||
+         task->timer.position != 0;
+}
+
+/* Takes a task out of there; false when it is ready to run on. */
+static int take_out(neap_vm *vm, neap__task *task) {
+  if (!is_apart(task))
+    return 0;
+  if (task->in_c)
+    return neap__wait_cancel(vm, task);
+  if (neap__is_waitlist(task->waiting_on))
+    neap__waitlist_remove(task);
+  else
+    neap__timer_stop(vm, &task->timer);
+  return 1;
+}
+
 enum { TASKS = 1, CIRCLE }; /* stack slots behind the message */
 
 /*
@@ -111,7 +130,6 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f;
   lua_Integer number = way_number(L, index, way);
-  int in_line;
   if (number > 0) {
     lua_pushvalue(L, index);
     lua_replace(L, message + CIRCLE);
@@ -119,27 +137,16 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   }
   if (vm->ending && task->leftover) /* an earlier call has asked it? */
     return 1;                       /* that is enough */
-  if (task->in_c) { /* waits in C? */
-    keep_message(L, index, message);
+  if (is_apart(task)) {
+    keep_message(L, index, message); /* may run a finalizer, which cancels it */
     count(vm, task);
-    if (neap__wait_cancel(vm, task))
+    if (take_out(vm, task))
       interrupt(vm, task);
     else
       task->must_cancel = 1;
     return 1;
   }
   f = task->waiting_on;
-  in_line = neap__is_waitlist(f);
-  if (in_line || task->timer.position != 0) { /* or sleeps? */
-    keep_message(L, index, message);
-    count(vm, task);
-    if (in_line)
-      neap__waitlist_remove(task);
-    else
-      neap__timer_stop(vm, &task->timer);
-    interrupt(vm, task);
-    return 1;
-  }
   if (f == NULL || f->state != NEAP__PENDING || /* runs, or is ready? */
       (f->type->kind == NEAP__GATHER &&
        !neap__gather_cancel(vm, (neap__gather *)f))) { /* too late for it? */

@@ -47,7 +47,7 @@ static const char *const state_names[STATES] = {
 static state state_of(const neap_vm *vm, const neap__task *task) {
   if (task == vm->current)
     return RUNNING;
-  if (task->in_c ? task->wait->task != NULL
+  if (task->in_c ? !neap__wait_is_over(task)
                  : neap__is_waitlist(task->waiting_on))
     return WAITING;
   if (task->timer.position != 0)

@@ -13,7 +13,8 @@
 
 #define NEAP__SHARED_TURNS 64
 
-static void alarm_rings(uv_timer_t *timer) { (void)timer; }
+/* It may ring just before the poll, which then is not to wait. */
+static void alarm_rings(uv_timer_t *timer) { uv_stop(timer->loop); }
 static void wakeup_comes(uv_async_t *async) { (void)async; }
 
 /* Libuv runs its timers, and then polls: a timer's callback may have made a
@@ -42,7 +43,6 @@ static int pollers_open(neap_vm *vm) {
   }
   (void)uv_timer_init(vm->loop, &p->alarm); /* cannot fail */
   (void)uv_prepare_init(vm->loop, &p->prepare); /* nor this, nor its start */
-  (void)uv_prepare_start(&p->prepare, before_poll);
   uv_unref((uv_handle_t *)&p->wakeup); /* alone, they are nothing to wait for */
   uv_unref((uv_handle_t *)&p->prepare);
   p->alarm.data = p->wakeup.data = p->prepare.data = p;
@@ -113,7 +113,9 @@ static void wait(neap_vm *vm) {
     uv_update_time(vm->loop);
     (void)uv_timer_start(&vm->pollers->alarm, alarm_rings, ms, 0); /* cannot fail */
   }
+  (void)uv_prepare_start(&vm->pollers->prepare, before_poll); /* nor this */
   uv_run(vm->loop, UV_RUN_ONCE);
+  (void)uv_prepare_stop(&vm->pollers->prepare); /* the host's runs are its own */
   (void)uv_timer_stop(&vm->pollers->alarm);
   vm->unpolled = 0;
 }

@@ -16,16 +16,11 @@
 /* Longer than this (some 30 years) is for ever, and needs no timer. */
 #define FOR_EVER 1e9
 
-/* Whether its job is in the ready queue. */
-static int is_ready(const neap_wait *wait, const neap__task *task) {
-  return wait->task == NULL || (wait->timed && task->timer.position == 0);
-}
-
 /* What the task waits for in C, and waits for no longer; or NULL. */
 static neap_wait *leave(neap__task *task) {
   neap_wait *wait = task->in_c ? task->wait : NULL;
   task->in_c = 0;
-  task->waiting_on = NULL;
+  task->waiting_on = NULL; /* stands where `wait` stood */
   return wait;
 }
 
@@ -56,12 +51,17 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
                           lua_KContext ctx, lua_KFunction k) {
   neap_vm *vm = neap__vm(L);
   neap__task *task = vm->current;
-  if (task == NULL)
-    return neap__usage(L, 1, "this function suspends the task that calls it, "
-                             "and was called outside a task");
-  neap__check_suspend(vm, L, 1);
   if (wait->pending)
     return neap__usage(L, 1, "another task waits for the same thing");
+  if (task == NULL) {
+    call_off(wait);
+    return neap__usage(L, 1, "this function suspends the task that calls it, "
+                             "and was called outside a task");
+  }
+  if (!neap__can_suspend(vm, L)) {
+    call_off(wait);
+    neap__cannot_suspend(vm, L, 1);
+  }
   wait->k = k;
   wait->ctx = ctx;
   wait->timed = seconds < FOR_EVER;
@@ -72,8 +72,10 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
   }
   else {
     if (wait->timed && neap__timer_start(vm, &task->timer,
-                                         neap__deadline(seconds)) != 0)
+                                         neap__deadline(seconds)) != 0) {
+      call_off(wait);
       return luaL_error(L, "not enough memory");
+    }
     wait->vm = vm;
     wait->pending = 1;
     wait->task = task;
@@ -89,7 +91,7 @@ NEAP_API int neap_wake(neap_wait *wait) {
   int ready;
   if (task == NULL)
     return 0;
-  ready = is_ready(wait, task);
+  ready = neap__wait_is_over(task);
   wait->task = NULL;
   if (ready) /* its time has passed just now */
     return 1;
@@ -101,7 +103,7 @@ NEAP_API int neap_wake(neap_wait *wait) {
 
 int neap__wait_cancel(neap_vm *vm, neap__task *task) {
   neap_wait *wait = task->wait;
-  if (is_ready(wait, task))
+  if (neap__wait_is_over(task))
     return 0;
   if (wait->timed)
     neap__timer_stop(vm, &task->timer);

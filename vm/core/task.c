@@ -25,7 +25,8 @@ void neap__task_cancel(lua_State *L, const neap__task *task) {
 void neap__task_push_awaited(lua_State *L, int index) {
   neap__task *task = (neap__task *)neap__known(L, index);
   neap__future *f = task->waiting_on;
-  if (task->in_c || f == NULL || task->future.state != NEAP__PENDING || neap__is_waitlist(f))
+  if (task->in_c || f == NULL || task->future.state != NEAP__PENDING ||
+      neap__is_waitlist(f))
     lua_pushnil(L);
   else if (f->type->kind == NEAP__FUTURE)
     lua_getiuservalue(L, index, NEAP__RESULT);

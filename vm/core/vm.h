@@ -15,8 +15,9 @@
 **     with unfinished children, Lua threads.
 **  4. Lua runs only in the loop's jobs (loop.c: one job at a time);
 **     libuv's callbacks settle futures and make jobs ready.
-**  5. A Lua thread that the loop may resume suspends in await.c alone,
-**     with vm->suspending set; any other yield belongs to a generator.
+**  5. A Lua thread that the loop may resume suspends in await.c or
+**     suspend.c, with vm->suspending set; any other yield belongs to a
+**     generator.
 */
 #ifndef NEAP_VM_H
 #define NEAP_VM_H
@@ -431,16 +432,24 @@ int neap__await_turn(lua_State *L);
 
 /* Raises a usage error, `level` calls up, where a task cannot suspend. */
 void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level);
+static inline int neap__can_suspend(const neap_vm *vm, lua_State *L) {
+  return vm->noyield == 0 && vm->running == L && lua_isyieldable(L);
+}
 static inline void neap__check_suspend(const neap_vm *vm, lua_State *L,
                                        int level) {
-  if (vm->noyield != 0 || vm->running != L || !lua_isyieldable(L))
+  if (!neap__can_suspend(vm, L))
     neap__cannot_suspend(vm, L, level);
 }
 /* Raises the CancelledError that was asked for. */
 int neap__raise_cancelled(lua_State *L, neap__task *task);
 
-/* Takes a task out of its wait in C (suspend.c): false when that is over,
-   and the task ready. Or whether it is over or not. Neither can fail. */
+/* Whether the wait in C (suspend.c) of a task is over, so that it is ready. */
+static inline int neap__wait_is_over(const neap__task *task) {
+  const neap_wait *wait = task->wait;
+  return wait->task == NULL || (wait->timed && task->timer.position == 0);
+}
+/* Takes a task out of it: false when it is over. Or whether it is over or
+   not. Neither can fail. */
 int neap__wait_cancel(neap_vm *vm, neap__task *task);
 void neap__wait_abandon(neap_vm *vm, neap__task *task);
 /* What it waits for, in words. */

@@ -3,10 +3,10 @@
 ** that Lua's own searchers find, so that a program's modules go first.
 **
 ** A module is NAME.lua in one of the folders, or NAME.so (luaopen_NAME). The
-** parts of a module that is in several files, NAME.PART, are NAME/PART.lua or,
-** as with Lua's own searchers, luaopen_NAME_PART in NAME.so. The searcher
-** says nothing when it finds none: the message of a failed require stays
-** Lua's.
+** parts of a module that is in several files, neap.NAME.PART, are
+** NAME/PART.lua or luaopen_NAME_PART in NAME.so: a program with files
+** NAME/PART.lua of its own does not get between them. The searcher says
+** nothing when it finds none: the message of a failed require stays Lua's.
 **
 ** The library's half of asyncio is asyncio.lua in one of these folders. It
 ** is loaded when a script first asks the core's table for a name that the
@@ -127,13 +127,20 @@ static int load(lua_State *L, const char *name) {
   }
 }
 
-/* Lua: the searcher; upvalue: the folders. NAME or NAME.PART without a '/':
-   no way leads out of the folders. The parts of asyncio are no modules. */
+/* Lua: the searcher; upvalue: the folders. NAME, or neap.NAME.PART, without a
+   '/': no way leads out of the folders. The parts of asyncio are no modules. */
 static int search(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1), *rest = strchr(name, '.');
-  if (strchr(name, '/') != NULL || rest == name ||
-      (rest != NULL && (rest[1] == '\0' || strchr(rest + 1, '.') != NULL)) ||
-      strncmp(name, "asyncio.", 8) == 0)
+  static const char own[] = "neap.", asyncio[] = "asyncio.";
+  const char *name = luaL_checkstring(L, 1), *part;
+  if (strchr(name, '/') != NULL)
+    return 0;
+  if (strncmp(name, own, sizeof own - 1) != 0)
+    return strchr(name, '.') != NULL ? 0 : load(L, name);
+  name += sizeof own - 1;
+  part = strchr(name, '.');
+  if (part == NULL || part == name || part[1] == '\0' ||
+      strchr(part + 1, '.') != NULL ||
+      strncmp(name, asyncio, sizeof asyncio - 1) == 0)
     return 0;
   return load(L, luaL_gsub(L, name, ".", "/"));
 }

@@ -66,7 +66,7 @@ typedef struct neap_config {
   lua_Alloc alloc;         /* memory; NULL: malloc. Must outlive the VM */
   void *alloc_ud;          /* its first argument */
   uv_loop_t *loop;         /* the host's loop; NULL: the VM makes its own
-                              when the first `run` needs one */
+                              when `run` or neap_loop first needs one */
   neap_report_fn report;   /* diagnostics; NULL: to stderr */
   void *report_ud;         /* its first argument */
   const char *module_path; /* folders of Neap's own modules, separated by
@@ -160,14 +160,16 @@ NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop);
 /*
 ** Suspending a task in C: what the running task waits for. It is in the
 ** caller's memory, all zero before its first use, and stays there until the
-** wait is over; then it can serve again. At its end, either the
-** continuation given to neap_suspend is called or `cancel`, exactly once.
+** wait is over; then it can serve again. (A userdata that has it inside lives
+** long enough when it is an argument of the function that suspends.) For
+** each neap_suspend, either the continuation is called or `cancel`, exactly
+** once; so what is begun before it, is always ended.
 */
 typedef struct neap_wait neap_wait;
 struct neap_wait {
   /*
   ** Called when the task will not go on from here: it was cancelled, maybe
-  ** after neap_wake, or its run has ended. It stops what was begun, and must
+  ** after neap_wake, its run has ended, or neap_suspend raises. It stops what was begun, and must
   ** not fail, use Lua, or call neap_suspend; neap_wake for other waits is
   ** allowed. NULL: nothing to stop.
   */
@@ -192,10 +194,10 @@ struct neap_wait {
 ** the C function; status is NEAP_OK, or NEAP_ETIMEDOUT when the time has
 ** passed first. k runs in the task: it may raise errors, and suspend again.
 ** A script awaits such a function through async(function), or calls it.
-** As lua_yieldk it does not return. Raises an error, with neither k nor
-** `cancel` called: outside a task; where a task cannot suspend (inside a
-** callback of a C function that knows no continuations); when a task waits
-** on `wait` already; not enough memory.
+** As lua_yieldk it does not return. Raises an error, after `cancel`: outside
+** a task; where a task cannot suspend (inside a callback of a C function that
+** knows no continuations); not enough memory. And, with nothing called, when
+** a task waits on `wait` already. On the VM's thread.
 */
 NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
                           lua_KContext ctx, lua_KFunction k);

@@ -89,12 +89,8 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel && f != NULL && ends_cancelled(L, f))
     task->must_cancel = 0; /* this error will do */
   if (task->must_cancel || task->interrupted) {
-    if (neap__is_waitlist(f) && !task->interrupted) /* it was woken before */
-      neap__waitlist_wasted(L, 1);
     return neap__raise_cancelled(L, task);
   }
-  if (neap__is_waitlist(f))
-    return 0;
   if (f != NULL)
     return answer_future(L, f);
   return answer(L, lua_gettop(L) > 0, 1);
@@ -143,6 +139,8 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     lua_getiuservalue(L, 1, 2);
     return 3;
   }
+  if (c->body == NEAP__HOLD)
+    return neap__hold_await(vm, L, (neap__hold *)c);
   neap__check_suspend(vm, L, 2);
   neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
   delay = ((neap__sleeper *)c)->delay;
@@ -165,15 +163,8 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   if (f == &task->future)
     return neap__usage(L, 2, "Task cannot await on itself");
   neap__check_suspend(vm, L, 2);
-  if (neap__is_waitlist(f)) {
-    if (!task->must_cancel)
-      neap__waitlist_append((neap__waitlist *)f, task);
-    else { /* cancelled itself before: strikes here */
-      task->interrupted = 1;
-      neap__queue_push(&vm->ready, &task->timer.job);
-    }
-    return suspend(vm, L, f);
-  }
+  if (neap__is_waitlist(f))
+    return neap__waitlist_await(vm, L, (neap__waitlist *)f);
   neap__future_wait(f, &task->timer.job);
   task->waiting_on = f;
   if (f->type == &neap__future_type) {
@@ -182,7 +173,7 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
     lua_setiuservalue(L, -2, NEAP__RESULT);
     lua_pop(L, 1);
   }
-  if (task->must_cancel) { /* as above */
+  if (task->must_cancel) { /* cancelled itself before: strikes here */
     neap__task_push(L, task);
     neap__extra_get(L, -1, "cancel_message");
     if (neap__cancel(L, 1))

@@ -71,8 +71,9 @@ typedef struct neap__pollers {
 */
 typedef enum neap__ref {
   NEAP__METATABLES,                /* of each kind */
-  NEAP__WATCHED = NEAP__HANDLE + 1, /* metatable: coroutine.c */
+  NEAP__WATCHED = NEAP__KINDS,     /* metatable: coroutine.c */
   NEAP__REPORTER,                  /* metatable: future.c */
+  NEAP__GUARD,                     /* metatable: lock.c */
   NEAP__ANCHORS,                   /* table: anchor.c */
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__FRESH,                     /* vm->fresh, coroutine.c */
@@ -313,6 +314,10 @@ const char *neap__coroutine_name(lua_State *L, int index);
 /* Pushes the name of the function at `index` when it is the body of an
    async function; pushes nothing and returns NULL when it is not. */
 const char *neap__function_name(lua_State *L, int index);
+/* Makes one of `size` bytes with so many user values, which may be set
+   later; pushes it. */
+neap__coroutine *neap__coroutine_new(lua_State *L, neap__coroutine_body body,
+                                     size_t size, int values);
 /* Makes a coroutine object that calls the function at `function` with the
    value at `argument`; pushes it. */
 void neap__coroutine_of(lua_State *L, int function, int argument);
@@ -392,7 +397,7 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* ====================================================== } */
 
 /* {======================================================
-** task.c, await.c, suspend.c, waitlist.c, gather.c, handle.c
+** task.c, await.c, suspend.c, waitlist.c, lock.c, gather.c, handle.c
 ** ======================================================= */
 
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
@@ -448,18 +453,41 @@ static inline const char *neap__wait_what(const neap_wait *wait) {
   return wait->what != NULL ? wait->what : "a C function";
 }
 
-/* Puts the task at the end of the line; takes it out of the one it is in. */
-void neap__waitlist_append(neap__waitlist *list, neap__task *task);
+/* Fills in a new one. */
+void neap__waitlist_prepare(neap__waitlist *list);
+/* Puts the running task at the end of the line, and yields; it goes on with
+   k(L, status, list): woken, or cancelled in line (`interrupted`), or woken
+   and cancelled before it ran (`must_cancel` alone). */
+int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
+                           lua_KFunction k);
+/* await: the same for a list that Lua holds, at index 1. */
+int neap__waitlist_await(neap_vm *vm, lua_State *L, neap__waitlist *list);
+/* Wakes the first in line; false when there is none. */
+int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list);
+/* Takes the task out of the line it is in. */
 void neap__waitlist_remove(neap__task *task);
 static inline int neap__is_waitlist(const neap__future *f) {
   return f != NULL && f->type == &neap__waitlist_type;
 }
-/* A task that the list at `index` has woken is cancelled. Calls Lua. */
-void neap__waitlist_wasted(lua_State *L, int index);
 /* Lua: what the library calls. */
 int neap__waitlist_make(lua_State *L);
 int neap__waitlist_wake(lua_State *L);
 int neap__waitlist_waiting(lua_State *L);
+
+/* Takes a permit for the hold at index 1, or says who waits for one: answers
+   as await does. */
+int neap__hold_await(neap_vm *vm, lua_State *L, neap__hold *hold);
+/* Pushes the name of the function that gave it. */
+const char *neap__hold_name(lua_State *L, const neap__hold *hold);
+/* The same by the C function in which a task waits; NULL for any other. */
+const char *neap__acquire_name(lua_CFunction f);
+/* Lua: Lock(), Semaphore([n]), BoundedSemaphore([n]) */
+int neap__lock_make(lua_State *L);
+int neap__semaphore_make(lua_State *L);
+int neap__bounded_semaphore_make(lua_State *L);
+/* Lua: for Condition. */
+int neap__lock_present(lua_State *L);
+void neap__lock_init(lua_State *L);
 
 /* Lua: gather(...) */
 int neap__gather_make(lua_State *L);

@@ -21,7 +21,7 @@ static neap__task *task_of(neap__job *job) {
   return (neap__task *)((char *)job - offsetof(neap__task, timer));
 }
 
-void neap__waitlist_append(neap__waitlist *list, neap__task *task) {
+static void append(neap__waitlist *list, neap__task *task) {
   neap__task *last = list->last;
   task->timer.ahead = last;
   task->timer.job.next = NULL;
@@ -50,13 +50,52 @@ void neap__waitlist_remove(neap__task *task) {
   task->waiting_on = NULL;
 }
 
-void neap__waitlist_wasted(lua_State *L, int index) {
-  if (lua_getiuservalue(L, index, ON_WASTE) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
+int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
+                           lua_KFunction k) {
+  neap__task *task = vm->current;
+  if (!task->must_cancel)
+    append(list, task);
+  else { /* cancelled itself before: strikes here */
+    task->interrupted = 1;
+    neap__queue_push(&vm->ready, &task->timer.job);
   }
-  lua_getiuservalue(L, index, OWNER);
-  lua_call(L, 1, 0);
+  vm->suspending = 1;
+  return lua_yieldk(L, 0, (lua_KContext)list, k);
+}
+
+int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list) {
+  neap__task *task = list->first;
+  if (task == NULL)
+    return 0;
+  neap__waitlist_remove(task);
+  neap__queue_push(&vm->ready, &task->timer.job);
+  return 1;
+}
+
+/* The loop runs a task on that has awaited the list at index 1. */
+static int resumed(lua_State *L, int status, lua_KContext ctx) {
+  neap__task *task = neap__vm(L)->current;
+  (void)status;
+  (void)ctx;
+  if (!task->must_cancel && !task->interrupted)
+    return 0;
+  /* woken before it was cancelled? */
+  if (!task->interrupted && lua_getiuservalue(L, 1, ON_WASTE) != LUA_TNIL) {
+    lua_getiuservalue(L, 1, OWNER);
+    lua_call(L, 1, 0);
+  }
+  return neap__raise_cancelled(L, task);
+}
+
+int neap__waitlist_await(neap_vm *vm, lua_State *L, neap__waitlist *list) {
+  return neap__waitlist_suspend(vm, L, list, resumed);
+}
+
+void neap__waitlist_prepare(neap__waitlist *list) {
+  neap__future_prepare(&list->future, &neap__waitlist_type);
+  list->first = NULL;
+  list->last = NULL;
+  list->length = 0;
 }
 
 /* Lua: waitlist(owner [, on_waste]) -> a list whose line is empty.
@@ -65,10 +104,7 @@ int neap__waitlist_make(lua_State *L) {
   neap__waitlist *list;
   lua_settop(L, 2);
   list = (neap__waitlist *)lua_newuserdatauv(L, sizeof *list, ON_WASTE);
-  neap__future_prepare(&list->future, &neap__waitlist_type);
-  list->first = NULL;
-  list->last = NULL;
-  list->length = 0;
+  neap__waitlist_prepare(list);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, OWNER);
   lua_pushvalue(L, 2);
@@ -89,12 +125,7 @@ static neap__waitlist *check_list(lua_State *L) {
 /* Lua: wake(list) -> whether somebody stood in line */
 int neap__waitlist_wake(lua_State *L) {
   neap__waitlist *list = check_list(L);
-  neap__task *task = list->first;
-  if (task != NULL) {
-    neap__waitlist_remove(task);
-    neap__queue_push(&neap__vm(L)->ready, &task->timer.job);
-  }
-  lua_pushboolean(L, task != NULL);
+  lua_pushboolean(L, neap__waitlist_wake_first(neap__vm(L), list));
   return 1;
 }
 

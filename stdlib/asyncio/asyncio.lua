@@ -9,6 +9,8 @@
 --   copy_outcome(from, to), failure(future): see vm/core/future.c
 --   waitlist(owner, on_waste), wake(list), waiting(list): vm/core/waitlist.c
 --   present(lock, number): vm/core/lock.c
+--   group(owner, on_failure), create_member(coro, options, group),
+--   members(group), cancel_members(group): vm/core/group.c, task.c
 --   load_part(name): the file of that name, as a function
 -- and what this file adds for the parts: refuse, check_seconds.
 --

@@ -450,13 +450,15 @@ describe("objects of the library that scripts have written into", function()
       assert.is_false(waiter:done())
       other:set()
     end)())
-    local group
-    asyncio.catch(run, async(function() -- it cancels the main task
-      group = asyncio.TaskGroup()
-      group.place[5] = 1
-      group.on_done(5) -- takes what it cannot read for a child that failed
-    end)())
-    assert.equal(1, #group.errors)
+    for _, value in ipairs {io.stdout, event, asyncio.Event().line, 12} do
+      run(async(function()
+        local group, coro = asyncio.TaskGroup(), sleep(0)
+        group.children = value
+        assert.is_false((pcall(group.create_task, group, coro)))
+        assert.is_false((pcall(function() local _ <close> = group end)))
+        coro:close()
+      end)())
+    end
   end)
 end)
 

@@ -174,7 +174,8 @@ typedef struct neap__future {
 enum {
   NEAP__RESULT = 1, /* the result (or table of them), or the error */
   NEAP__EXTRA,      /* what few futures have (future.c) */
-  NEAP__CORO        /* Task: its coroutine object. Gather: list of children */
+  NEAP__CORO,       /* Task: its coroutine object. Gather: list of children */
+  NEAP__GROUP       /* Task: the group that it is a member of */
 };
 
 typedef struct neap__task {
@@ -196,6 +197,7 @@ typedef struct neap__task {
   uint64_t must_cancel : 1;     /* raise CancelledError at the next step */
   uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
   uint64_t leftover : 1;        /* cancelled at the end of run */
+  uint64_t kept : 1;            /* anchored beyond its end, by group.c */
 } neap__task;
 
 /* Tasks in line (waitlist.c); to others, a future that never settles. */
@@ -205,6 +207,24 @@ typedef struct neap__waitlist {
   neap__task *last;
   uint32_t length;
 } neap__waitlist;
+
+/* The unfinished tasks of a TaskGroup (group.c), and in line who waits for
+   their end. */
+typedef struct neap__group {
+  neap__waitlist line;
+  struct neap__member *first; /* oldest */
+  struct neap__member *last;
+  lua_Integer count;
+} neap__group;
+
+/* A task of a group, and the job that tells its end. */
+typedef struct neap__member {
+  neap__task task;
+  neap__job end;
+  neap__group *group;
+  struct neap__member *previous; /* in the group, in creation order */
+  struct neap__member *next;
+} neap__member;
 
 /* So many permits, and who waits for one: a Lock or a semaphore (lock.c). */
 typedef struct neap__lock {

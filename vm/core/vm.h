@@ -397,7 +397,7 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* ====================================================== } */
 
 /* {======================================================
-** task.c, await.c, suspend.c, waitlist.c, lock.c, gather.c, handle.c
+** task.c, await.c, suspend.c, waitlist.c, lock.c, gather.c, group.c, handle.c
 ** ======================================================= */
 
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
@@ -418,6 +418,7 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L);
 void neap__task_awaiting(lua_State *L, int level);
 /* Lua: asyncio's functions that make or find tasks. */
 int neap__create_task(lua_State *L);
+int neap__create_member(lua_State *L);
 int neap__ensure_future(lua_State *L);
 int neap__current_task(lua_State *L);
 int neap__all_tasks(lua_State *L);
@@ -453,7 +454,7 @@ static inline const char *neap__wait_what(const neap_wait *wait) {
   return wait->what != NULL ? wait->what : "a C function";
 }
 
-/* Fills in a new one. */
+/* Fills in a new one, whose user values, if it is a userdata, are 1 to 3. */
 void neap__waitlist_prepare(neap__waitlist *list);
 /* Puts the running task at the end of the line, and yields; it goes on with
    k(L, status, list): woken, or cancelled in line (`interrupted`), or woken
@@ -503,6 +504,22 @@ void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job);
 /* Cancels the gathers that wait for what outlives the run. Cannot fail. */
 void neap__gathers_abandon(neap_vm *vm, lua_State *L);
 
+/* The group at `index`; raises when it is none. */
+neap__group *neap__group_check(lua_State *L, int index);
+/* Makes a new task a member; the group is its user value NEAP__GROUP. */
+void neap__group_add(neap__group *group, neap__member *member);
+/* Lets go of a member whose job was dropped. Runs no Lua; cannot fail. */
+int neap__is_group_job(const neap__job *job);
+void neap__group_drop_member(neap_vm *vm, lua_State *L, neap__job *job);
+/* Lua: what TaskGroup calls. */
+int neap__group_make(lua_State *L);
+int neap__group_count(lua_State *L);
+int neap__group_cancel(lua_State *L);
+
+/* Calls the function below the n values at the top of vm->L, outside any
+   task: an error is reported, with the handle or task at index `subject`.
+   What is left above those is the caller's to pop. */
+void neap__callback(neap_vm *vm, int subject, int n);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);

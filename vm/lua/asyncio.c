@@ -130,6 +130,10 @@ void neap__library_functions(lua_State *L) {
                                      {"wake", neap__waitlist_wake},
                                      {"waiting", neap__waitlist_waiting},
                                      {"present", neap__lock_present},
+                                     {"group", neap__group_make},
+                                     {"create_member", neap__create_member},
+                                     {"members", neap__group_count},
+                                     {"cancel_members", neap__group_cancel},
                                      {NULL, NULL}};
   luaL_newlib(L, private);
 }

@@ -21,7 +21,11 @@ const neap__type neap__handle_type = {NEAP__HANDLE, "Handle"};
 */
 neap__object *neap__object_of(lua_State *L, int index, void *block) {
   neap__object *o = (neap__object *)block;
-  if (o == NULL || lua_rawlen(L, index) < sizeof *o)
+  if (o == NULL)
+    return NULL;
+  if (block == neap__vm(L)->fresh) /* most are awaited when they are new */
+    return o;
+  if (lua_rawlen(L, index) < sizeof *o)
     return NULL; /* also light userdata: their length is 0 */
   if (o->type == &neap__coroutine_type || o->type == &neap__task_type ||
       o->type == &neap__future_type || o->type == &neap__gather_type ||

@@ -16,8 +16,8 @@ local asyncio, method, core = ...
 
 local await, catch = asyncio.await, asyncio.catch
 local CancelledError, isinstance, Lock = asyncio.CancelledError, asyncio.isinstance, asyncio.Lock
-local present = core.present
-local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
+local line_up, present, waiting = core.line_up, core.present, core.waiting
+local waitlist, wake = core.waitlist, core.wake
 
 local error, huge, setmetatable, type = error, math.huge, setmetatable, type
 
@@ -34,7 +34,7 @@ local function wait(cond)
   local lock = cond.lock
   local hold = present(lock) -- its guard is closed in the end
   lock:release()
-  local ok, err = catch(await, cond.line)
+  local ok, err = catch(line_up, cond.line)
   local back, failure
   repeat
     back, failure = catch(await, lock:acquire())

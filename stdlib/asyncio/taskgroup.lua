@@ -16,8 +16,8 @@
 local asyncio, _, core = ...
 
 local cancel_members, create_member = core.cancel_members, core.create_member
-local failure, members = core.failure, core.members
-local await, catch, current_task = asyncio.await, asyncio.catch, asyncio.current_task
+local failure, line_up, members = core.failure, core.line_up, core.members
+local catch, current_task = asyncio.catch, asyncio.current_task
 local iscoroutine, isinstance = asyncio.iscoroutine, asyncio.isinstance
 local BaseException, CancelledError = asyncio.BaseException, asyncio.CancelledError
 local Exception, ExceptionGroup = asyncio.Exception, asyncio.ExceptionGroup
@@ -61,7 +61,7 @@ end
 local function wait_for_children(group)
   local cancellation
   while members(group.children) > 0 do
-    local ok, err = catch(await, group.children)
+    local ok, err = catch(line_up, group.children)
     if not ok then
       if not group.aborting then abort(group) end
       if not isinstance(err, CancelledError) then -- cannot wait here

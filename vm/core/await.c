@@ -19,6 +19,9 @@
 
 /* Raises the error that a yield of this Lua thread cannot reach the loop. */
 void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level) {
+  if (vm->current == NULL)
+    neap__usage(L, level, "await outside a task: write an async function and "
+                          "start it with run(main())");
   if (vm->running != L && lua_isyieldable(L))
     neap__usage(L, level, "await: this coroutine was not resumed by "
                           "coroutine.resume or coroutine.wrap");
@@ -163,8 +166,6 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   if (f == &task->future)
     return neap__usage(L, 2, "Task cannot await on itself");
   neap__check_suspend(vm, L, 2);
-  if (neap__is_waitlist(f))
-    return neap__waitlist_await(vm, L, (neap__waitlist *)f);
   neap__future_wait(f, &task->timer.job);
   task->waiting_on = f;
   if (f->type == &neap__future_type) {
@@ -221,8 +222,7 @@ int neap__await_enter(lua_State *L) {
     return await_bare_yield(vm, L);
   o = neap__object_of(L, 1, block);
   if (vm->current == NULL)
-    return neap__usage(L, 2, "await outside a task: write an async function "
-                             "and start it with run(main())");
+    neap__cannot_suspend(vm, L, 2);
   if (o == NULL || o->type->kind == NEAP__HANDLE) {
     resolve(L);
     o = neap__object_at(L, 1);

@@ -79,15 +79,15 @@ static void end_job(neap_vm *vm, neap__job *job) {
 }
 
 neap__group *neap__group_check(lua_State *L, int index) {
-  neap__object *o = neap__object_at(L, index);
-  if (o == NULL || o->type != &neap__waitlist_type ||
-      lua_rawlen(L, index) != sizeof(neap__group))
+  neap__group *group = (neap__group *)lua_touserdata(L, index);
+  if (group == NULL || lua_rawlen(L, index) != sizeof *group ||
+      group->line.future.type != &neap__waitlist_type)
     luaL_typeerror(L, index, "group");
-  return (neap__group *)o;
+  return group;
 }
 
-/* Lua: group(owner, on_failure) -> a group without members, whose line is a
-   waitlist: await(group) waits for the last of those it has. The loop calls
+/* Lua: group(owner, on_failure) -> a group without members, which is a
+   waitlist: line_up(group) waits for the last of those it has. The loop calls
    on_failure(owner, task) when one has failed. */
 int neap__group_make(lua_State *L) {
   neap__group *group;

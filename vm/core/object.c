@@ -29,7 +29,7 @@ neap__object *neap__object_of(lua_State *L, int index, void *block) {
     return NULL; /* also light userdata: their length is 0 */
   if (o->type == &neap__coroutine_type || o->type == &neap__task_type ||
       o->type == &neap__future_type || o->type == &neap__gather_type ||
-      o->type == &neap__waitlist_type || o->type == &neap__handle_type)
+      o->type == &neap__handle_type)
     return o;
   return NULL;
 }
@@ -43,7 +43,7 @@ neap__coroutine *neap__coroutine_at(lua_State *L, int index) {
 neap__future *neap__future_at(lua_State *L, int index) {
   neap__object *o = neap__object_at(L, index);
   if (o == NULL || o->type->kind == NEAP__COROUTINE ||
-      o->type->kind == NEAP__HANDLE || o->type == &neap__waitlist_type)
+      o->type->kind == NEAP__HANDLE)
     return NULL;
   return (neap__future *)o;
 }

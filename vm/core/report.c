@@ -189,6 +189,7 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
   lua_CFunction f = lua_tocfunction(L, function);
   const char *name, *what = "async function ";
   if (f == neap__await_enter || f == neap__await_arguments ||
+      f == neap__waitlist_line_up ||
       strcmp(ar->short_src, "[neap]") == 0) {
     lua_pop(L, 1);
     return;

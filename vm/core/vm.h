@@ -216,8 +216,7 @@ static inline neap__object *neap__object_at(lua_State *L, int index) {
   return neap__object_of(L, index, lua_touserdata(L, index));
 }
 
-/* The same for one kind; neap__future_at takes tasks and gathers too, but
-   no waitlists. */
+/* The same for one kind; neap__future_at takes tasks and gathers, too. */
 neap__coroutine *neap__coroutine_at(lua_State *L, int index);
 neap__future *neap__future_at(lua_State *L, int index);
 neap__task *neap__task_at(lua_State *L, int index);
@@ -439,7 +438,8 @@ int neap__await_turn(lua_State *L);
 void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level);
 static inline void neap__check_suspend(const neap_vm *vm, lua_State *L,
                                        int level) {
-  if (vm->noyield != 0 || vm->running != L || !lua_isyieldable(L))
+  if (vm->current == NULL || vm->noyield != 0 || vm->running != L ||
+      !lua_isyieldable(L))
     neap__cannot_suspend(vm, L, level);
 }
 /* Raises the CancelledError that was asked for. */
@@ -461,8 +461,6 @@ void neap__waitlist_prepare(neap__waitlist *list);
    and cancelled before it ran (`must_cancel` alone). */
 int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
                            lua_KFunction k);
-/* await: the same for a list that Lua holds, at index 1. */
-int neap__waitlist_await(neap_vm *vm, lua_State *L, neap__waitlist *list);
 /* Wakes the first in line; false when there is none. */
 int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list);
 /* Takes the task out of the line it is in. */
@@ -472,6 +470,7 @@ static inline int neap__is_waitlist(const neap__future *f) {
 }
 /* Lua: what the library calls. */
 int neap__waitlist_make(lua_State *L);
+int neap__waitlist_line_up(lua_State *L);
 int neap__waitlist_wake(lua_State *L);
 int neap__waitlist_waiting(lua_State *L);
 

@@ -1,7 +1,7 @@
 /*
 ** waitlist.c - tasks that wait in line, for a lock or for an item.
 **
-** The library's locks and queues are made of waitlists. `await(list)` puts
+** Locks and the library's queues are made of waitlists. `line_up(list)` puts
 ** the running task at the end of the line, until wake(list) takes out the
 ** first one. A task that is cancelled leaves the line at once. One that was
 ** woken and is cancelled before it runs was given what it will not use: the
@@ -10,7 +10,7 @@
 ** For the rest of the core a waitlist is a plain future that never settles,
 ** and a task that stands in line waits for it. The line runs through the
 ** tasks: by their jobs' `next`, and back by `ahead`. A task in line is
-** unfinished, hence anchored, and its await keeps the list alive; what ends
+** unfinished, hence anchored, and its stack keeps the list alive; what ends
 ** a task otherwise (neap__tasks_abandon) takes it out first.
 */
 #include "vm.h"
@@ -72,7 +72,7 @@ int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list) {
   return 1;
 }
 
-/* The loop runs a task on that has awaited the list at index 1. */
+/* The loop runs a task on that has waited in the list at index 1. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   neap__task *task = neap__vm(L)->current;
   (void)status;
@@ -85,10 +85,6 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
     lua_call(L, 1, 0);
   }
   return neap__raise_cancelled(L, task);
-}
-
-int neap__waitlist_await(neap_vm *vm, lua_State *L, neap__waitlist *list) {
-  return neap__waitlist_suspend(vm, L, list, resumed);
 }
 
 void neap__waitlist_prepare(neap__waitlist *list) {
@@ -116,10 +112,19 @@ int neap__waitlist_make(lua_State *L) {
 
 /* Scripts can write into the tables of the library's objects. */
 static neap__waitlist *check_list(lua_State *L) {
-  neap__object *o = neap__object_at(L, 1);
-  if (o == NULL || o->type != &neap__waitlist_type)
+  neap__waitlist *list = (neap__waitlist *)lua_touserdata(L, 1);
+  if (list == NULL || lua_rawlen(L, 1) < sizeof *list ||
+      list->future.type != &neap__waitlist_type)
     luaL_typeerror(L, 1, "waitlist");
-  return (neap__waitlist *)o;
+  return list;
+}
+
+/* Lua: line_up(list): the task waits at the end of the line. */
+int neap__waitlist_line_up(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__waitlist *list = check_list(L);
+  neap__check_suspend(vm, L, 1);
+  return neap__waitlist_suspend(vm, L, list, resumed);
 }
 
 /* Lua: wake(list) -> whether somebody stood in line */

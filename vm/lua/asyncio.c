@@ -127,6 +127,7 @@ void neap__library_functions(lua_State *L) {
   static const luaL_Reg private[] = {{"copy_outcome", neap__outcome_copy},
                                      {"failure", neap__future_failure},
                                      {"waitlist", neap__waitlist_make},
+                                     {"line_up", neap__waitlist_line_up},
                                      {"wake", neap__waitlist_wake},
                                      {"waiting", neap__waitlist_waiting},
                                      {"present", neap__lock_present},

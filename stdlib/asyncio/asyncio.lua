@@ -7,14 +7,18 @@
 -- returns a table of what it adds to asyncio. `core` has what only the
 -- library may call:
 --   copy_outcome(from, to), failure(future): see vm/core/future.c
---   waitlist(owner, on_waste), wake(list), waiting(list): vm/core/waitlist.c
+--   waitlist(owner, on_waste), line_up(list), wake(list), waiting(list):
+--     vm/core/waitlist.c
+--   present(lock, number): vm/core/lock.c
+--   group(owner, on_failure), create_member(coro, options, group),
+--   members(group), cancel_members(group): vm/core/group.c, task.c
 --   load_part(name): the file of that name, as a function
 -- and what this file adds for the parts: refuse, check_seconds.
 --
 local asyncio, core = ...
 
 -- method(fn, name): the async function that is a function or method of the
--- library; `name`, as in "Lock.acquire", is what people see.
+-- library; `name`, as in "Event.wait", is what people see.
 local method = asyncio.async
 
 local error, pairs, rawget = error, pairs, rawget
@@ -48,11 +52,8 @@ local part_of = {
   wait = "wait",
   as_completed = "as_completed",
   TaskGroup = "taskgroup",
-  Lock = "lock",
   Event = "event",
   Condition = "condition",
-  Semaphore = "semaphore",
-  BoundedSemaphore = "semaphore",
   Barrier = "barrier",
   Queue = "queue",
   PriorityQueue = "priority_queue",

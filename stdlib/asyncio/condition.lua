@@ -16,7 +16,8 @@ local asyncio, method, core = ...
 
 local await, catch = asyncio.await, asyncio.catch
 local CancelledError, isinstance, Lock = asyncio.CancelledError, asyncio.isinstance, asyncio.Lock
-local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
+local line_up, present, waiting = core.line_up, core.present, core.waiting
+local waitlist, wake = core.waitlist, core.wake
 
 local error, huge, setmetatable, type = error, math.huge, setmetatable, type
 
@@ -31,14 +32,14 @@ end
 
 local function wait(cond)
   local lock = cond.lock
-  local guard = lock.guard -- whoever holds it closes this one in the end
+  local hold = present(lock) -- its guard is closed in the end
   lock:release()
-  local ok, err = catch(await, cond.line)
+  local ok, err = catch(line_up, cond.line)
   local back, failure
   repeat
     back, failure = catch(await, lock:acquire())
     if back then
-      lock.guard = guard
+      present(lock, hold)
     else
       ok, err = false, failure
     end
@@ -135,7 +136,7 @@ local M = {}
 function M.Condition(lock)
   if lock == nil then
     lock = Lock()
-  elseif type(lock) ~= "table" or lock.guard == nil then
+  elseif present(lock) == nil then
     error("Condition: a Lock expected, got a " .. type(lock), 2)
   end
   return setmetatable({lock = lock, line = waitlist()}, Condition)

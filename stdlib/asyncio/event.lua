@@ -5,10 +5,10 @@
 --   create_task(serve(ready))    -- which calls ready:set()
 --   await(ready:wait())
 --
-local asyncio, method, core = ...
+local _, method, core = ...
 
-local await = asyncio.await
-local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
+local line_up, waiting = core.line_up, core.waiting
+local waitlist, wake = core.waitlist, core.wake
 
 local setmetatable, type = setmetatable, type
 
@@ -18,7 +18,7 @@ Event.__name = "Event"
 Event.__metatable = false
 
 local function wait(event)
-  await(event.line)
+  line_up(event.line)
   return true
 end
 

@@ -17,8 +17,9 @@
 --
 local asyncio, method, core, kind = ...
 
-local await, catch = asyncio.await, asyncio.catch
-local waiting, waitlist, wake = core.waiting, core.waitlist, core.wake
+local catch = asyncio.catch
+local line_up, waiting = core.line_up, core.waiting
+local waitlist, wake = core.waitlist, core.wake
 local QueueEmpty, QueueFull = asyncio.QueueEmpty, asyncio.QueueFull
 local QueueShutDown = asyncio.QueueShutDown
 
@@ -108,7 +109,7 @@ end
 
 local function wait_for_room(queue, item)
   repeat
-    await(queue.putters)
+    line_up(queue.putters)
     if queue.closed then error(QueueShutDown(), 0) end
   until queue.count < queue.limit
   use(put_now, queue, pass_room_on, item)
@@ -135,7 +136,7 @@ end
 local function wait_for_item(queue)
   repeat
     if queue.closed then error(QueueShutDown(), 0) end
-    await(queue.getters)
+    line_up(queue.getters)
   until queue.count > 0
   return use(get_now, queue, pass_item_on)
 end
@@ -197,7 +198,7 @@ end
 Queue.join = method(function(queue)
   if type(queue) ~= "table" or queue.kind ~= kind then refuse(queue, "join") end
   if queue.unfinished == 0 then return end
-  await(queue.joiners)
+  line_up(queue.joiners)
 end, kind.name .. ".join")
 
 -- queue:shutdown(immediate): no more items. Who waits to put one gets

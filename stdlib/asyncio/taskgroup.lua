@@ -15,9 +15,9 @@
 --
 local asyncio, _, core = ...
 
-local failure = core.failure
-local await, catch, create_task = asyncio.await, asyncio.catch, asyncio.create_task
-local current_task, Future = asyncio.current_task, asyncio.Future
+local cancel_members, create_member = core.cancel_members, core.create_member
+local failure, line_up, members = core.failure, core.line_up, core.members
+local catch, current_task = asyncio.catch, asyncio.current_task
 local iscoroutine, isinstance = asyncio.iscoroutine, asyncio.isinstance
 local BaseException, CancelledError = asyncio.BaseException, asyncio.CancelledError
 local Exception, ExceptionGroup = asyncio.Exception, asyncio.ExceptionGroup
@@ -30,60 +30,19 @@ local TaskGroup = {}
 TaskGroup.__index = TaskGroup
 TaskGroup.__name = "TaskGroup"
 
--- The unfinished children stand in a list in the order of their creation,
--- with holes where others have ended.
-
-local function add_child(group, task)
-  local last = group.last + 1
-  if last > 2 * group.count + 32 then -- mostly holes: make it anew
-    local list, place = {}, {}
-    for i = 1, group.last do
-      local child = group.list[i]
-      if child then
-        list[#list + 1] = child
-        place[child] = #list
-      end
-    end
-    group.list, group.place = list, place
-    last = #list + 1
-  end
-  group.list[last], group.place[task], group.last = task, last, last
-  group.count = group.count + 1
-end
-
-local function remove_child(group, task)
-  local place = group.place
-  group.list[place[task]] = false
-  place[task] = nil
-  group.count = group.count - 1
-end
-
-local function adopt(group, task)
-  add_child(group, task)
-  task:add_done_callback(group.on_done)
-end
-
 -- Cancels the children.
 local function abort(group)
   group.aborting = true
-  for i = 1, group.last do
-    local child = group.list[i]
-    if child then child:cancel() end
-  end
+  cancel_members(group.children)
 end
 
--- A child is done.
-local function child_done(group, task)
+-- A child has failed.
+local function child_failed(group, task)
   local parent, errors = group.parent, group.errors
-  remove_child(group, task)
-  if group.count == 0 and group.waiter and not group.waiter:done() then
-    group.waiter:set_result()
-  end
-  if group.finished or parent:done() then return end -- an error is reported
+  if group.finished or parent:done() then return end -- the error is reported
   -- not seen yet: when nobody leaves the block it is reported. An error of
   -- pcall says that there is no memory to tell
   local _, err = pcall(failure, task, true)
-  if err == nil then return end
   errors[#errors + 1] = err
   group.failed[#group.failed + 1] = task
   if group.interrupt == nil and isinstance(err, KeyboardInterrupt) then
@@ -101,10 +60,8 @@ end
 -- cancelled. Gives the CancelledError of a cancellation from outside.
 local function wait_for_children(group)
   local cancellation
-  while group.count > 0 do
-    group.waiter = Future()
-    local ok, err = catch(await, group.waiter)
-    group.waiter = nil
+  while members(group.children) > 0 do
+    local ok, err = catch(line_up, group.children)
     if not ok then
       if not group.aborting then abort(group) end
       if not isinstance(err, CancelledError) then -- cannot wait here
@@ -160,7 +117,8 @@ end
 
 function TaskGroup.__tostring(group)
   local text = "<TaskGroup"
-  if group.count > 0 then text = text .. " tasks=" .. group.count end
+  local n = members(group.children)
+  if n > 0 then text = text .. " tasks=" .. n end
   if #group.errors > 0 then text = text .. " errors=" .. #group.errors end
   if group.aborting then text = text .. " cancelling" end
   return text .. (group.finished and " finished>" or ">")
@@ -182,14 +140,8 @@ function TaskGroup.create_task(group, coro, options)
     if iscoroutine(coro) then coro:close() end
     error("TaskGroup.create_task: the group " .. refusal, 2)
   end
-  local task = create_task(coro, options, 2)
-  local ok, err = pcall(adopt, group, task)
-  if not ok then -- no memory: the block must not wait for it
-    if group.place[task] then remove_child(group, task) end
-    task:cancel()
-    error(err, 0)
-  end
-  return task
+  local task = create_member(coro, options, group.children)
+  return task -- no tail call: this function stays between it and the caller
 end
 
 -- group:cancel(): cancels the children; the block ends without an error
@@ -210,16 +162,13 @@ local function new()
   end
   local group = {
     parent = parent,
-    list = {}, last = 0, -- of the children, see add_child
-    place = {}, -- child -> its number in that list
-    count = 0,  -- of unfinished children
     errors = {nil}, -- of children, in the order in which they happened; there
     -- is room for the first one
     failed = {},   -- these children
     aborting = false, exiting = false, finished = false,
     parent_asked = false, -- the group has cancelled the parent
   }
-  function group.on_done(task) child_done(group, task) end
+  group.children = core.group(group, child_failed) -- the unfinished ones
   return setmetatable(group, TaskGroup)
 end
 

@@ -195,7 +195,7 @@ describe("an event", function()
     main(function()
       assert.equal("Event.wait: an Event expected, got a nil; write event:wait()",
         refused(function() await(event.wait()) end))
-      assert.matches("got a table", refused(function() await(event.wait(asyncio.Lock())) end))
+      assert.matches("got a table", refused(function() await(event.wait(asyncio.Queue())) end))
     end)
   end)
 

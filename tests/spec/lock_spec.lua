@@ -437,18 +437,40 @@ describe("misuse of a lock", function()
   it("acquire with a dot says what to write", function()
     main(function()
       local lock = asyncio.Lock()
-      local wanted = "Lock.acquire: a Lock expected, got a nil; write lock:acquire()"
+      local wanted = "Lock.acquire: a Lock expected, got nil; write lock:acquire()"
       assert.equal(wanted, refused(function() await(lock.acquire()) end))
       assert.matches("got a table", refused(function() await(lock.acquire({})) end))
       assert.matches("got a string", refused(function() await(lock.acquire("x")) end))
-      assert.matches("got a table", refused(function() await(lock.acquire(asyncio.Event())) end))
+      assert.matches("got a Semaphore",
+        refused(function() await(lock.acquire(asyncio.Semaphore())) end))
       assert.is_false(lock:locked())
+    end)
+  end)
+
+  it("without await, acquire is not what a to-be-closed variable takes", function()
+    main(function()
+      local lock = asyncio.Lock()
+      local coro = lock:acquire()
+      refused(function() local _ <close> = coro end)
+      assert.is_false(lock:locked())
+      coro:close()
+    end)
+  end)
+
+  it("what acquire gave cannot be awaited again, and the lock itself never", function()
+    main(function()
+      local lock = asyncio.Lock()
+      local guard <close> = await(lock:acquire())
+      assert.matches("cannot use coroutine 'Lock.acquire' again",
+        refused(function() await(guard) end))
+      assert.matches("an awaitable .* expected, got a Lock", refused(function() await(lock) end))
+      assert.is_true(lock:locked())
     end)
   end)
 
   it("so do the others", function()
     local lock = asyncio.Lock()
-    assert.equal("Lock.release: a Lock expected, got a nil; write lock:release()",
+    assert.equal("Lock.release: a Lock expected, got nil; write lock:release()",
       refused(function() lock.release() end))
     assert.equal("Lock.locked: a Lock expected, got a number; write lock:locked()",
       refused(function() lock.locked(1) end))

@@ -481,13 +481,13 @@ describe("a semaphore", function()
 
   it("refuses a call with a dot, and says what to write", function()
     local sem = asyncio.Semaphore()
-    assert.equal("Semaphore.release: a Semaphore expected, got a nil; write semaphore:release()",
+    assert.equal("Semaphore.release: a Semaphore expected, got nil; write semaphore:release()",
       refused(function() sem.release() end))
     assert.matches("got a number", refused(function() sem.locked(1) end))
     main(function()
-      assert.equal("Semaphore.acquire: a Semaphore expected, got a nil; write semaphore:acquire()",
+      assert.equal("Semaphore.acquire: a Semaphore expected, got nil; write semaphore:acquire()",
         refused(function() await(sem.acquire()) end))
-      assert.matches("got a table", refused(function() await(sem.acquire(asyncio.Lock())) end))
+      assert.matches("got a Lock", refused(function() await(sem.acquire(asyncio.Lock())) end))
     end)
   end)
 end)

@@ -362,6 +362,20 @@ describe("get_stack", function()
     end)
   end)
 
+  it("TA-20 names the method of a lock or semaphore that waits", function()
+    main(function()
+      for name, object in pairs {Lock = asyncio.Lock(), Semaphore = asyncio.Semaphore(1)} do
+        await(object:acquire())
+        local task = create_task(co(function() return (await(object:acquire())) end))
+        local direct = create_task(object:acquire())
+        await(sleep(0))
+        assert.matches(("in async function '%s.acquire'\n[^\n]*task_report_spec"):format(name),
+          task:get_stack())
+        assert.matches(("coro=<%s.acquire%%(%%)>"):format(name), tostring(direct))
+      end
+    end)
+  end)
+
   it("TA-20 has no lines before the first step and after the last", function()
     main(function()
       local task = create_task(co(function() end))

@@ -504,6 +504,36 @@ describe("TaskGroup", function()
     end)
   end)
 
+  it("is not retained by a child that has ended", function()
+    main(function()
+      local weak, child = setmetatable({}, {__mode = "k"}), nil
+      pcall(function()
+        local group <close> = asyncio.TaskGroup()
+        weak[group] = true
+        child = group:create_task(co(function() return 1 end))
+      end)
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(weak))
+      assert.equal(1, child:result())
+    end)
+  end)
+
+  it("loses the children that end with the run, in whichever turn", function()
+    for rounds = 0, 3 do
+      for child_rounds = 0, 3 do
+        local group
+        main(function()
+          group = asyncio.TaskGroup() -- never left
+          for _ = 1, 3 do group:create_task(co(turns, child_rounds)) end
+          turns(rounds)
+        end)
+        collectgarbage()
+        assert.equal("<TaskGroup>", tostring(group))
+      end
+    end
+  end)
+
   it("at the end of run: main fails with a group open in a task; all is cleaned up", function()
     local order = {}
     assert.equal("main", caught(main, function()

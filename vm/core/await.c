@@ -19,6 +19,9 @@
 
 /* Raises the error that a yield of this Lua thread cannot reach the loop. */
 void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level) {
+  if (vm->current == NULL)
+    neap__usage(L, level, "await outside a task: write an async function and "
+                          "start it with run(main())");
   if (vm->running != L && lua_isyieldable(L))
     neap__usage(L, level, "await: this coroutine was not resumed by "
                           "coroutine.resume or coroutine.wrap");
@@ -89,12 +92,8 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel && f != NULL && ends_cancelled(L, f))
     task->must_cancel = 0; /* this error will do */
   if (task->must_cancel || task->interrupted) {
-    if (neap__is_waitlist(f) && !task->interrupted) /* it was woken before */
-      neap__waitlist_wasted(L, 1);
     return neap__raise_cancelled(L, task);
   }
-  if (neap__is_waitlist(f))
-    return 0;
   if (f != NULL)
     return answer_future(L, f);
   return answer(L, lua_gettop(L) > 0, 1);
@@ -143,6 +142,8 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     lua_getiuservalue(L, 1, 2);
     return 3;
   }
+  if (c->body == NEAP__HOLD)
+    return neap__hold_await(vm, L, (neap__hold *)c);
   neap__check_suspend(vm, L, 2);
   neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
   delay = ((neap__sleeper *)c)->delay;
@@ -165,15 +166,6 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   if (f == &task->future)
     return neap__usage(L, 2, "Task cannot await on itself");
   neap__check_suspend(vm, L, 2);
-  if (neap__is_waitlist(f)) {
-    if (!task->must_cancel)
-      neap__waitlist_append((neap__waitlist *)f, task);
-    else { /* cancelled itself before: strikes here */
-      task->interrupted = 1;
-      neap__queue_push(&vm->ready, &task->timer.job);
-    }
-    return suspend(vm, L, f);
-  }
   neap__future_wait(f, &task->timer.job);
   task->waiting_on = f;
   if (f->type == &neap__future_type) {
@@ -182,7 +174,7 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
     lua_setiuservalue(L, -2, NEAP__RESULT);
     lua_pop(L, 1);
   }
-  if (task->must_cancel) { /* as above */
+  if (task->must_cancel) { /* cancelled itself before: strikes here */
     neap__task_push(L, task);
     neap__extra_get(L, -1, "cancel_message");
     if (neap__cancel(L, 1))
@@ -230,8 +222,7 @@ int neap__await_enter(lua_State *L) {
     return await_bare_yield(vm, L);
   o = neap__object_of(L, 1, block);
   if (vm->current == NULL)
-    return neap__usage(L, 2, "await outside a task: write an async function "
-                             "and start it with run(main())");
+    neap__cannot_suspend(vm, L, 2);
   if (o == NULL || o->type->kind == NEAP__HANDLE) {
     resolve(L);
     o = neap__object_at(L, 1);

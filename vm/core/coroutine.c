@@ -85,6 +85,8 @@ static void name_infer(lua_State *L) {
 const char *neap__coroutine_name(lua_State *L, int index) {
   neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
   const char *name;
+  if (c->body == NEAP__HOLD)
+    return neap__hold_name(L, (neap__hold *)c);
   if (c->body != NEAP__LUA)
     return lua_pushliteral(L, "sleep");
   lua_getiuservalue(L, index, 1);
@@ -140,13 +142,12 @@ static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   vm->fresh = c;
 }
 
-/* Makes an object with n user values more than `values`. */
+/* Makes an object without a metatable. */
 static neap__coroutine *make(neap_vm *vm, lua_State *L,
-                             neap__coroutine_body body, int values) {
+                             neap__coroutine_body body, size_t size,
+                             int values) {
   /* outside tasks there is time to note the place */
   int located = vm->debug || vm->current == NULL;
-  size_t size = body == NEAP__SLEEP ? sizeof(neap__sleeper)
-                                    : sizeof(neap__coroutine);
   neap__coroutine *c =
       (neap__coroutine *)lua_newuserdatauv(L, size, values + located);
   c->type = &neap__coroutine_type;
@@ -181,7 +182,7 @@ static int async_call(lua_State *L) {
     pack_arguments(L, n);
     values = 1;
   }
-  c = make(vm, L, NEAP__LUA, 1 + values);
+  c = make(vm, L, NEAP__LUA, sizeof *c, 1 + values);
   c->packed = values != n;
   c->nargs = (uint32_t)n;
   lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
@@ -196,20 +197,24 @@ static int async_call(lua_State *L) {
   return 1;
 }
 
-void neap__coroutine_of(lua_State *L, int function, int argument) {
+neap__coroutine *neap__coroutine_new(lua_State *L, neap__coroutine_body body,
+                                     size_t size, int values) {
   neap_vm *vm = neap__vm(L);
-  neap__coroutine *c;
+  neap__coroutine *c = make(vm, L, body, size, values);
+  neap__metatable_push(L, &neap__coroutine_type);
+  lua_setmetatable(L, -2);
+  announce(vm, L, c);
+  return c;
+}
+
+void neap__coroutine_of(lua_State *L, int function, int argument) {
   function = lua_absindex(L, function);
   argument = lua_absindex(L, argument);
-  c = make(vm, L, NEAP__LUA, 2);
-  c->nargs = 1;
+  neap__coroutine_new(L, NEAP__LUA, sizeof(neap__coroutine), 2)->nargs = 1;
   lua_pushvalue(L, function);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, argument);
   lua_setiuservalue(L, -2, 2);
-  neap__metatable_push(L, &neap__coroutine_type);
-  lua_setmetatable(L, -2);
-  announce(vm, L, c);
 }
 
 /* Makes an async function of the function at `index`; pushes it. */
@@ -275,7 +280,7 @@ int neap__sleep(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   int result, is_integer;
   lua_Integer turns = lua_tointegerx(L, 1, &is_integer);
-  neap__coroutine *c;
+  neap__sleeper *sleeper;
   double delay;
   if (is_integer && turns <= 0 && !vm->bare_yield_out && lua_gettop(L) == 1) {
     vm->bare_yield_out = 1;
@@ -286,18 +291,14 @@ int neap__sleep(lua_State *L) {
   result = !lua_isnoneornil(L, 2);
   if (isnan(delay))
     return neap__usage(L, 1, "sleep: the delay is not a number (NaN)");
-  lua_settop(L, 2);
-  c = make(vm, L, NEAP__SLEEP, result);
-  ((neap__sleeper *)c)->delay = delay;
-  c->nargs = (uint32_t)result;
-  neap__metatable_push(L, &neap__coroutine_type);
-  lua_setmetatable(L, -2);
+  sleeper = (neap__sleeper *)neap__coroutine_new(L, NEAP__SLEEP,
+                                                 sizeof *sleeper, result);
+  sleeper->delay = delay;
+  sleeper->coroutine.nargs = (uint32_t)result;
   if (result) {
-    lua_insert(L, 1);
-    lua_setiuservalue(L, 1, 1);
-    lua_settop(L, 1);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, 1);
   }
-  announce(vm, L, c);
   return 1;
 }
 
@@ -411,9 +412,9 @@ static int coroutine_gc(lua_State *L) {
     return 0;
   c->state = NEAP__CLOSED;
   if (c->located) {
-    int values = 1 + (c->packed ? 1 : (int)c->nargs);
-    if (c->body == NEAP__SLEEP)
-      values = (int)c->nargs;
+    int values = c->packed ? 1 : (int)c->nargs; /* and the place: the last */
+    if (c->body != NEAP__SLEEP)
+      values++;
     if (lua_getiuservalue(L, 1, values + 1) == LUA_TSTRING)
       place = lua_pushfstring(L, "\n  created at %s", lua_tostring(L, -1));
   }
@@ -473,7 +474,7 @@ void neap__coroutine_init(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   (void)luaL_ref(L, LUA_REGISTRYINDEX);
-  vm->bare_yield = make(vm, L, NEAP__YIELD, 0);
+  vm->bare_yield = make(vm, L, NEAP__YIELD, sizeof(neap__coroutine), 0);
   vm->bare_yield->state = NEAP__AWAITED;
   neap__metatable_push(L, &neap__coroutine_type);
   lua_setmetatable(L, -2);

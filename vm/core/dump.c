@@ -302,7 +302,8 @@ static int is_awaited(neap_vm *vm, const neap__future *f) {
   if (job == NULL)
     return 0;
   do {
-    if (!neap__is_handle_job(job) && job != &vm->stop)
+    if (!neap__is_handle_job(job) && !neap__is_group_job(job) &&
+        job != &vm->stop)
       return 1;
     job = job->next;
   } while (job != f->waiters.last);

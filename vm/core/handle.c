@@ -76,12 +76,13 @@ static int call(lua_State *L) {
   return 0;
 }
 
-/* Lua: handle, error, traceback or nil */
+/* Lua: handle or task, error, traceback or nil */
 static int report(lua_State *L) {
+  neap__handle *h = handle_at(L, 1);
   neap__error_text(L, 2);
   luaL_tolstring(L, 1, NULL);
   lua_pushliteral(L, "");
-  if (handle_at(L, 1)->nargs > 0) { /* a done callback? */
+  if (h != NULL && h->nargs > 0) { /* a done callback? */
     lua_getiuservalue(L, 1, HANDLE_FUNCTION + 1);
     if (neap__future_at(L, -1) != NULL) {
       neap__described_push(L, -1, 1);
@@ -95,38 +96,44 @@ static int report(lua_State *L) {
   return 0;
 }
 
+void neap__callback(neap_vm *vm, int subject, int n) {
+  lua_State *L = vm->L;
+  int handler = lua_gettop(L) - n;
+  uint64_t begin = vm->debug ? uv_hrtime() : 0;
+  lua_pushcfunction(L, neap__callback_handler);
+  lua_insert(L, handler);
+  if (lua_pcall(L, n, 0, handler) != LUA_OK) {
+    if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD) {
+      lua_pushvalue(L, -1);
+      neap__keyboard(L);
+    }
+    else {
+      lua_pushcfunction(L, report);
+      lua_pushvalue(L, subject);
+      lua_pushvalue(L, -3);
+      neap__raised_traceback(L);
+      if (lua_pcall(L, 3, 0, 0) != LUA_OK)
+        lua_pop(L, 1); /* no memory even for the report */
+    }
+  }
+  if (begin != 0) {
+    lua_pushvalue(L, subject);
+    neap__step_end(vm, begin);
+  }
+  neap__raising_clear(L);
+}
+
 static void handle_run(neap_vm *vm, neap__job *job) {
   neap__handle *h = neap__handle_of(job);
   lua_State *L = vm->L;
   int top = lua_gettop(L);
-  uint64_t begin;
   neap__anchor_push(L, h->anchor);
   neap__handle_drop(vm, L, h);
   if (!h->cancelled) {
-    lua_pushcfunction(L, neap__callback_handler);
     lua_pushcfunction(L, call);
     lua_pushvalue(L, top + 1);
-    begin = vm->debug ? uv_hrtime() : 0;
-    if (lua_pcall(L, 1, 0, top + 2) != LUA_OK) {
-      if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD) {
-        lua_pushvalue(L, -1);
-        neap__keyboard(L);
-      }
-      else {
-        lua_pushcfunction(L, report);
-        lua_pushvalue(L, top + 1);
-        lua_pushvalue(L, -3);
-        neap__raised_traceback(L);
-        if (lua_pcall(L, 3, 0, 0) != LUA_OK)
-          lua_pop(L, 1); /* no memory even for the report */
-      }
-    }
-    if (begin != 0) {
-      lua_pushvalue(L, top + 1);
-      neap__step_end(vm, begin);
-    }
+    neap__callback(vm, top + 1, 1);
   }
-  neap__raising_clear(L);
   lua_settop(L, top);
 }
 

@@ -21,11 +21,15 @@ const neap__type neap__handle_type = {NEAP__HANDLE, "Handle"};
 */
 neap__object *neap__object_of(lua_State *L, int index, void *block) {
   neap__object *o = (neap__object *)block;
-  if (o == NULL || lua_rawlen(L, index) < sizeof *o)
+  if (o == NULL)
+    return NULL;
+  if (block == neap__vm(L)->fresh) /* most are awaited when they are new */
+    return o;
+  if (lua_rawlen(L, index) < sizeof *o)
     return NULL; /* also light userdata: their length is 0 */
   if (o->type == &neap__coroutine_type || o->type == &neap__task_type ||
       o->type == &neap__future_type || o->type == &neap__gather_type ||
-      o->type == &neap__waitlist_type || o->type == &neap__handle_type)
+      o->type == &neap__handle_type)
     return o;
   return NULL;
 }
@@ -39,7 +43,7 @@ neap__coroutine *neap__coroutine_at(lua_State *L, int index) {
 neap__future *neap__future_at(lua_State *L, int index) {
   neap__object *o = neap__object_at(L, index);
   if (o == NULL || o->type->kind == NEAP__COROUTINE ||
-      o->type->kind == NEAP__HANDLE || o->type == &neap__waitlist_type)
+      o->type->kind == NEAP__HANDLE)
     return NULL;
   return (neap__future *)o;
 }

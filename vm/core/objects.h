@@ -92,7 +92,10 @@ typedef enum neap__kind {
   NEAP__FUTURE,
   NEAP__TASK,
   NEAP__GATHER,
-  NEAP__HANDLE
+  NEAP__HANDLE,
+  NEAP__LOCK,
+  NEAP__SEMAPHORE,
+  NEAP__KINDS
 } neap__kind;
 
 /*
@@ -128,6 +131,7 @@ typedef enum neap__coroutine_state {
 typedef enum neap__coroutine_body {
   NEAP__LUA,   /* a function with arguments: the first user value, the others */
   NEAP__SLEEP, /* a timer; its result is the first user value, if any */
+  NEAP__HOLD,  /* the wait for a lock, the first user value (lock.c) */
   NEAP__YIELD  /* one turn given up: the shared object of sleep(0). It is
                   never NEW; its state stands in vm->bare_yield_out */
 } neap__coroutine_body;
@@ -170,7 +174,8 @@ typedef struct neap__future {
 enum {
   NEAP__RESULT = 1, /* the result (or table of them), or the error */
   NEAP__EXTRA,      /* what few futures have (future.c) */
-  NEAP__CORO        /* Task: its coroutine object. Gather: list of children */
+  NEAP__CORO,       /* Task: its coroutine object. Gather: list of children */
+  NEAP__GROUP       /* Task: the group that it is a member of */
 };
 
 typedef struct neap__task {
@@ -192,6 +197,7 @@ typedef struct neap__task {
   uint64_t must_cancel : 1;     /* raise CancelledError at the next step */
   uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
   uint64_t leftover : 1;        /* cancelled at the end of run */
+  uint64_t kept : 1;            /* anchored beyond its end, by group.c */
 } neap__task;
 
 /* Tasks in line (waitlist.c); to others, a future that never settles. */
@@ -201,6 +207,44 @@ typedef struct neap__waitlist {
   neap__task *last;
   uint32_t length;
 } neap__waitlist;
+
+/* The unfinished tasks of a TaskGroup (group.c), and in line who waits for
+   their end. */
+typedef struct neap__group {
+  neap__waitlist line;
+  struct neap__member *first; /* oldest */
+  struct neap__member *last;
+  lua_Integer count;
+} neap__group;
+
+/* A task of a group, and the job that tells its end. */
+typedef struct neap__member {
+  neap__task task;
+  neap__job end;
+  neap__group *group;
+  struct neap__member *previous; /* in the group, in creation order */
+  struct neap__member *next;
+} neap__member;
+
+/* So many permits, and who waits for one: a Lock or a semaphore (lock.c). */
+typedef struct neap__lock {
+  const neap__type *type;
+  neap__waitlist line;  /* those who wait and have no permit */
+  lua_Integer value;    /* permits that are free */
+  lua_Integer bound;    /* of `value` */
+  lua_Integer woken;    /* who have been given a permit and have not yet run */
+  lua_Integer holds;    /* that have begun, so far */
+  lua_Integer present;  /* number of the Lock's present hold, or 0 */
+} neap__lock;
+
+/* A coroutine object with the body HOLD: what acquire() gives; and, once it
+   has its permit, the guard. */
+typedef struct neap__hold {
+  neap__coroutine coroutine;
+  neap__lock *lock;
+  lua_Integer number; /* of this hold; of a semaphore, 0 when it has ended */
+  lua_Integer task;   /* its number, of a semaphore's */
+} neap__hold;
 
 /* A callback: of call_soon, call_later or add_done_callback. User values:
    the function, then its arguments. */

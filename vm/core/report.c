@@ -189,11 +189,15 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
   lua_CFunction f = lua_tocfunction(L, function);
   const char *name, *what = "async function ";
   if (f == neap__await_enter || f == neap__await_arguments ||
+      f == neap__waitlist_line_up ||
       strcmp(ar->short_src, "[neap]") == 0) {
     lua_pop(L, 1);
     return;
   }
-  name = f == NULL ? neap__function_name(L, function) : NULL;
+  if (f == NULL)
+    name = neap__function_name(L, function);
+  else if ((name = neap__acquire_name(f)) != NULL)
+    lua_pushstring(L, name);
   if (name == NULL) {
     name = neap__library_name(L);
     what = "function ";

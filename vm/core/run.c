@@ -85,6 +85,8 @@ void neap__ready_drop(neap_vm *vm, lua_State *L) {
       neap__handle_drop(vm, L, neap__handle_of(job));
     else if (neap__is_gather_job(job))
       neap__gather_drop_child(vm, L, job);
+    else if (neap__is_group_job(job))
+      neap__group_drop_member(vm, L, job);
   }
 }
 

@@ -53,11 +53,6 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
   neap__task *task = vm->current;
   if (wait->pending)
     return neap__usage(L, 1, "another task waits for the same thing");
-  if (task == NULL) {
-    call_off(wait);
-    return neap__usage(L, 1, "this function suspends the task that calls it, "
-                             "and was called outside a task");
-  }
   if (!neap__can_suspend(vm, L)) {
     call_off(wait);
     neap__cannot_suspend(vm, L, 1);

@@ -73,13 +73,15 @@ static void note_creator(lua_State *L, neap__task *task, int level) {
   }
 }
 
-neap__task *neap__task_new(lua_State *L, int index, int level) {
+/* As neap__task_new, for a task of `size` bytes with so many user values. */
+static neap__task *make(lua_State *L, int index, int level, size_t size,
+                        int values) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
   index = lua_absindex(L, index);
   neap__coroutine_take(L, index, (neap__coroutine *)neap__known(L, index),
                        NEAP__OWNED, level);
-  task = (neap__task *)lua_newuserdatauv(L, sizeof *task, NEAP__CORO);
+  task = (neap__task *)lua_newuserdatauv(L, size, values);
   neap__future_prepare(&task->future, &neap__task_type);
   task->timer.job.run = task_step;
   task->timer.position = 0;
@@ -90,6 +92,7 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   task->must_cancel = 0;
   task->interrupted = 0;
   task->leftover = 0;
+  task->kept = 0;
   neap__metatable_push(L, &neap__task_type);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, index);
@@ -100,6 +103,10 @@ neap__task *neap__task_new(lua_State *L, int index, int level) {
   list_append(vm, task);
   neap__queue_push(&vm->ready, &task->timer.job);
   return task;
+}
+
+neap__task *neap__task_new(lua_State *L, int index, int level) {
+  return make(L, index, level, sizeof(neap__task), NEAP__CORO);
 }
 
 /* The value of field `name` of the options table at index 2, at the top. */
@@ -144,23 +151,44 @@ void neap__refuse_awaitable(lua_State *L, int index, const char *function,
               neap__describe(L, index), hint);
 }
 
-/* Lua: create_task(coro [, options [, level]]). The task is said to be
-   created where `level` tells, as in error(). */
-int neap__create_task(lua_State *L) {
-  int level = 1;
+/* Checks the arguments of create_task; replaces the options by the name. */
+static void check_arguments(lua_State *L) {
   if (lua_gettop(L) > 1) {
-    level = (int)luaL_optinteger(L, 3, 1);
     check_name(L);
     lua_replace(L, 2);
-    lua_settop(L, 2);
   }
   neap__check_running(L, "create_task");
   neap__check_coroutine(L, 1, "create_task");
-  neap__task_new(L, 1, level);
-  if (lua_gettop(L) > 2 && !lua_isnil(L, 2)) {
+}
+
+/* Gives the task at the top the name at index 2. */
+static void set_name(lua_State *L) {
+  if (!lua_isnil(L, 2)) {
     lua_pushvalue(L, 2);
     neap__extra_set(L, -2, "name");
   }
+}
+
+/* Lua: create_task(coro [, options]) */
+int neap__create_task(lua_State *L) {
+  int named = lua_gettop(L) > 1;
+  check_arguments(L);
+  neap__task_new(L, 1, 1);
+  if (named)
+    set_name(L);
+  return 1;
+}
+
+/* Lua: create_member(coro, options, group): a task of the group, created by
+   the function that has called the caller. */
+int neap__create_member(lua_State *L) {
+  neap__group *group = neap__group_check(L, 3);
+  check_arguments(L);
+  make(L, 1, 2, sizeof(neap__member), NEAP__GROUP);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, NEAP__GROUP);
+  neap__group_add(group, (neap__member *)neap__known(L, -1));
+  set_name(L);
   return 1;
 }
 
@@ -207,7 +235,8 @@ static void settle(lua_State *L, int index, neap__task *task,
   neap_vm *vm = neap__vm(L);
   neap__future_settle(L, index, state); /* first, as it can raise */
   list_remove(vm, task);
-  neap__anchor_drop(vm, L, task->anchor);
+  if (!task->kept)
+    neap__anchor_drop(vm, L, task->anchor);
   if (task->leftover) {
     if (--vm->leftovers == 0)
       vm->stopping = 1;
@@ -295,6 +324,7 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
     lua_pushnil(L);
     neap__error_set(L, -2);
     task->waiting_on = NULL;
+    task->kept = 0;
     task->future.state = NEAP__CANCELLED;
     neap__queue_splice(&vm->ready, &task->future.waiters);
     lua_pop(L, 1);

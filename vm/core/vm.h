@@ -72,8 +72,9 @@ typedef struct neap__pollers {
 */
 typedef enum neap__ref {
   NEAP__METATABLES,                /* of each kind */
-  NEAP__WATCHED = NEAP__HANDLE + 1, /* metatable: coroutine.c */
+  NEAP__WATCHED = NEAP__KINDS,     /* metatable: coroutine.c */
   NEAP__REPORTER,                  /* metatable: future.c */
+  NEAP__GUARD,                     /* metatable: lock.c */
   NEAP__ANCHORS,                   /* table: anchor.c */
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__FRESH,                     /* vm->fresh, coroutine.c */
@@ -216,8 +217,7 @@ static inline neap__object *neap__object_at(lua_State *L, int index) {
   return neap__object_of(L, index, lua_touserdata(L, index));
 }
 
-/* The same for one kind; neap__future_at takes tasks and gathers too, but
-   no waitlists. */
+/* The same for one kind; neap__future_at takes tasks and gathers, too. */
 neap__coroutine *neap__coroutine_at(lua_State *L, int index);
 neap__future *neap__future_at(lua_State *L, int index);
 neap__task *neap__task_at(lua_State *L, int index);
@@ -314,6 +314,10 @@ const char *neap__coroutine_name(lua_State *L, int index);
 /* Pushes the name of the function at `index` when it is the body of an
    async function; pushes nothing and returns NULL when it is not. */
 const char *neap__function_name(lua_State *L, int index);
+/* Makes one of `size` bytes with so many user values, which may be set
+   later; pushes it. */
+neap__coroutine *neap__coroutine_new(lua_State *L, neap__coroutine_body body,
+                                     size_t size, int values);
 /* Makes a coroutine object that calls the function at `function` with the
    value at `argument`; pushes it. */
 void neap__coroutine_of(lua_State *L, int function, int argument);
@@ -393,7 +397,7 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* ====================================================== } */
 
 /* {======================================================
-** task.c, await.c, suspend.c, waitlist.c, gather.c, handle.c
+** task.c, await.c, suspend.c, waitlist.c, lock.c, gather.c, group.c, handle.c
 ** ======================================================= */
 
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
@@ -414,6 +418,7 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L);
 void neap__task_awaiting(lua_State *L, int level);
 /* Lua: asyncio's functions that make or find tasks. */
 int neap__create_task(lua_State *L);
+int neap__create_member(lua_State *L);
 int neap__ensure_future(lua_State *L);
 int neap__current_task(lua_State *L);
 int neap__all_tasks(lua_State *L);
@@ -433,7 +438,8 @@ int neap__await_turn(lua_State *L);
 /* Raises a usage error, `level` calls up, where a task cannot suspend. */
 void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level);
 static inline int neap__can_suspend(const neap_vm *vm, lua_State *L) {
-  return vm->noyield == 0 && vm->running == L && lua_isyieldable(L);
+  return vm->current != NULL && vm->noyield == 0 && vm->running == L &&
+         lua_isyieldable(L);
 }
 static inline void neap__check_suspend(const neap_vm *vm, lua_State *L,
                                        int level) {
@@ -457,18 +463,40 @@ static inline const char *neap__wait_what(const neap_wait *wait) {
   return wait->what != NULL ? wait->what : "a C function";
 }
 
-/* Puts the task at the end of the line; takes it out of the one it is in. */
-void neap__waitlist_append(neap__waitlist *list, neap__task *task);
+/* Fills in a new one, whose user values, if it is a userdata, are 1 to 3. */
+void neap__waitlist_prepare(neap__waitlist *list);
+/* Puts the running task at the end of the line, and yields; it goes on with
+   k(L, status, list): woken, or cancelled in line (`interrupted`), or woken
+   and cancelled before it ran (`must_cancel` alone). */
+int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
+                           lua_KFunction k);
+/* Wakes the first in line; false when there is none. */
+int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list);
+/* Takes the task out of the line it is in. */
 void neap__waitlist_remove(neap__task *task);
 static inline int neap__is_waitlist(const neap__future *f) {
   return f != NULL && f->type == &neap__waitlist_type;
 }
-/* A task that the list at `index` has woken is cancelled. Calls Lua. */
-void neap__waitlist_wasted(lua_State *L, int index);
 /* Lua: what the library calls. */
 int neap__waitlist_make(lua_State *L);
+int neap__waitlist_line_up(lua_State *L);
 int neap__waitlist_wake(lua_State *L);
 int neap__waitlist_waiting(lua_State *L);
+
+/* Takes a permit for the hold at index 1, or says who waits for one: answers
+   as await does. */
+int neap__hold_await(neap_vm *vm, lua_State *L, neap__hold *hold);
+/* Pushes the name of the function that gave it. */
+const char *neap__hold_name(lua_State *L, const neap__hold *hold);
+/* The same by the C function in which a task waits; NULL for any other. */
+const char *neap__acquire_name(lua_CFunction f);
+/* Lua: Lock(), Semaphore([n]), BoundedSemaphore([n]) */
+int neap__lock_make(lua_State *L);
+int neap__semaphore_make(lua_State *L);
+int neap__bounded_semaphore_make(lua_State *L);
+/* Lua: for Condition. */
+int neap__lock_present(lua_State *L);
+void neap__lock_init(lua_State *L);
 
 /* Lua: gather(...) */
 int neap__gather_make(lua_State *L);
@@ -484,6 +512,22 @@ void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job);
 /* Cancels the gathers that wait for what outlives the run. Cannot fail. */
 void neap__gathers_abandon(neap_vm *vm, lua_State *L);
 
+/* The group at `index`; raises when it is none. */
+neap__group *neap__group_check(lua_State *L, int index);
+/* Makes a new task a member; the group is its user value NEAP__GROUP. */
+void neap__group_add(neap__group *group, neap__member *member);
+/* Lets go of a member whose job was dropped. Runs no Lua; cannot fail. */
+int neap__is_group_job(const neap__job *job);
+void neap__group_drop_member(neap_vm *vm, lua_State *L, neap__job *job);
+/* Lua: what TaskGroup calls. */
+int neap__group_make(lua_State *L);
+int neap__group_count(lua_State *L);
+int neap__group_cancel(lua_State *L);
+
+/* Calls the function below the n values at the top of vm->L, outside any
+   task: an error is reported, with the handle or task at index `subject`.
+   What is left above those is the caller's to pop. */
+void neap__callback(neap_vm *vm, int subject, int n);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);

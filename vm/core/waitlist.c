@@ -1,7 +1,7 @@
 /*
 ** waitlist.c - tasks that wait in line, for a lock or for an item.
 **
-** The library's locks and queues are made of waitlists. `await(list)` puts
+** Locks and the library's queues are made of waitlists. `line_up(list)` puts
 ** the running task at the end of the line, until wake(list) takes out the
 ** first one. A task that is cancelled leaves the line at once. One that was
 ** woken and is cancelled before it runs was given what it will not use: the
@@ -10,7 +10,7 @@
 ** For the rest of the core a waitlist is a plain future that never settles,
 ** and a task that stands in line waits for it. The line runs through the
 ** tasks: by their jobs' `next`, and back by `ahead`. A task in line is
-** unfinished, hence anchored, and its await keeps the list alive; what ends
+** unfinished, hence anchored, and its stack keeps the list alive; what ends
 ** a task otherwise (neap__tasks_abandon) takes it out first.
 */
 #include "vm.h"
@@ -21,7 +21,7 @@ static neap__task *task_of(neap__job *job) {
   return (neap__task *)((char *)job - offsetof(neap__task, timer));
 }
 
-void neap__waitlist_append(neap__waitlist *list, neap__task *task) {
+static void append(neap__waitlist *list, neap__task *task) {
   neap__task *last = list->last;
   task->timer.ahead = last;
   task->timer.job.next = NULL;
@@ -50,13 +50,48 @@ void neap__waitlist_remove(neap__task *task) {
   task->waiting_on = NULL;
 }
 
-void neap__waitlist_wasted(lua_State *L, int index) {
-  if (lua_getiuservalue(L, index, ON_WASTE) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
+int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
+                           lua_KFunction k) {
+  neap__task *task = vm->current;
+  if (!task->must_cancel)
+    append(list, task);
+  else { /* cancelled itself before: strikes here */
+    task->interrupted = 1;
+    neap__queue_push(&vm->ready, &task->timer.job);
   }
-  lua_getiuservalue(L, index, OWNER);
-  lua_call(L, 1, 0);
+  vm->suspending = 1;
+  return lua_yieldk(L, 0, (lua_KContext)list, k);
+}
+
+int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list) {
+  neap__task *task = list->first;
+  if (task == NULL)
+    return 0;
+  neap__waitlist_remove(task);
+  neap__queue_push(&vm->ready, &task->timer.job);
+  return 1;
+}
+
+/* The loop runs a task on that has waited in the list at index 1. */
+static int resumed(lua_State *L, int status, lua_KContext ctx) {
+  neap__task *task = neap__vm(L)->current;
+  (void)status;
+  (void)ctx;
+  if (!task->must_cancel && !task->interrupted)
+    return 0;
+  /* woken before it was cancelled? */
+  if (!task->interrupted && lua_getiuservalue(L, 1, ON_WASTE) != LUA_TNIL) {
+    lua_getiuservalue(L, 1, OWNER);
+    lua_call(L, 1, 0);
+  }
+  return neap__raise_cancelled(L, task);
+}
+
+void neap__waitlist_prepare(neap__waitlist *list) {
+  neap__future_prepare(&list->future, &neap__waitlist_type);
+  list->first = NULL;
+  list->last = NULL;
+  list->length = 0;
 }
 
 /* Lua: waitlist(owner [, on_waste]) -> a list whose line is empty.
@@ -65,10 +100,7 @@ int neap__waitlist_make(lua_State *L) {
   neap__waitlist *list;
   lua_settop(L, 2);
   list = (neap__waitlist *)lua_newuserdatauv(L, sizeof *list, ON_WASTE);
-  neap__future_prepare(&list->future, &neap__waitlist_type);
-  list->first = NULL;
-  list->last = NULL;
-  list->length = 0;
+  neap__waitlist_prepare(list);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, OWNER);
   lua_pushvalue(L, 2);
@@ -80,21 +112,25 @@ int neap__waitlist_make(lua_State *L) {
 
 /* Scripts can write into the tables of the library's objects. */
 static neap__waitlist *check_list(lua_State *L) {
-  neap__object *o = neap__object_at(L, 1);
-  if (o == NULL || o->type != &neap__waitlist_type)
+  neap__waitlist *list = (neap__waitlist *)lua_touserdata(L, 1);
+  if (list == NULL || lua_rawlen(L, 1) < sizeof *list ||
+      list->future.type != &neap__waitlist_type)
     luaL_typeerror(L, 1, "waitlist");
-  return (neap__waitlist *)o;
+  return list;
+}
+
+/* Lua: line_up(list): the task waits at the end of the line. */
+int neap__waitlist_line_up(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__waitlist *list = check_list(L);
+  neap__check_suspend(vm, L, 1);
+  return neap__waitlist_suspend(vm, L, list, resumed);
 }
 
 /* Lua: wake(list) -> whether somebody stood in line */
 int neap__waitlist_wake(lua_State *L) {
   neap__waitlist *list = check_list(L);
-  neap__task *task = list->first;
-  if (task != NULL) {
-    neap__waitlist_remove(task);
-    neap__queue_push(&neap__vm(L)->ready, &task->timer.job);
-  }
-  lua_pushboolean(L, task != NULL);
+  lua_pushboolean(L, neap__waitlist_wake_first(neap__vm(L), list));
   return 1;
 }
 

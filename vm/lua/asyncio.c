@@ -20,6 +20,9 @@ static const luaL_Reg functions[] = {
     {"iscoroutine", neap__iscoroutine},
     {"gather", neap__gather_make},
     {"Future", neap__future_make},
+    {"Lock", neap__lock_make},
+    {"Semaphore", neap__semaphore_make},
+    {"BoundedSemaphore", neap__bounded_semaphore_make},
     {"call_soon", neap__call_soon},
     {"call_later", neap__call_later},
     {"current_task", neap__current_task},
@@ -103,6 +106,7 @@ void neap__open(lua_State *L) {
   neap__future_init(L);
   neap__task_init(L);
   neap__handle_init(L);
+  neap__lock_init(L);
   open_errors(L);
   open_await(L);
   open_async(L);
@@ -123,8 +127,14 @@ void neap__library_functions(lua_State *L) {
   static const luaL_Reg private[] = {{"copy_outcome", neap__outcome_copy},
                                      {"failure", neap__future_failure},
                                      {"waitlist", neap__waitlist_make},
+                                     {"line_up", neap__waitlist_line_up},
                                      {"wake", neap__waitlist_wake},
                                      {"waiting", neap__waitlist_waiting},
+                                     {"present", neap__lock_present},
+                                     {"group", neap__group_make},
+                                     {"create_member", neap__create_member},
+                                     {"members", neap__group_count},
+                                     {"cancel_members", neap__group_cancel},
                                      {NULL, NULL}};
   luaL_newlib(L, private);
 }

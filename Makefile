@@ -99,10 +99,10 @@ LIBRARIES := $(B)/libneap.a $(B)/$(SO).$(VERSION) $(B)/$(SO).$(ABI) $(B)/$(SO)
 
 # What a module needs besides Lua and libuv, as pkg-config calls it. A
 # module whose library is not installed is skipped, with a word.
-MODULE_PC_http := libcurl
+MODULE_PC_http := libcurl >= 7.87
 SKIPPED := $(foreach name,$(patsubst stdlib/%/,%,$(wildcard stdlib/*/)),\
   $(if $(MODULE_PC_$(name)),$(shell \
-    $(PKG_CONFIG) --exists $(MODULE_PC_$(name)) || echo $(name))))
+    $(PKG_CONFIG) --exists '$(MODULE_PC_$(name))' || echo $(name))))
 SOURCES := $(filter-out $(SKIPPED:%=stdlib/%/%),\
   $(wildcard stdlib/*/*.c stdlib/*/*.lua))
 
@@ -196,9 +196,9 @@ $(B)/$(SO).$(ABI) $(B)/$(SO): $(B)/$(SO).$(VERSION)
 # Lua unloads them, as callbacks of the loop may come even later.
 define module_library
 $(B)/stdlib/$(1).so: MODULE_CFLAGS := $(patsubst -I%,-isystem %,\
-  $(shell $(PKG_CONFIG) --cflags $(MODULE_PC_$(1))))
+  $(shell $(PKG_CONFIG) --cflags '$(MODULE_PC_$(1))'))
 $(B)/stdlib/$(1).so: MODULE_LIBS := $(shell \
-  $(PKG_CONFIG) --libs $(MODULE_PC_$(1)))
+  $(PKG_CONFIG) --libs '$(MODULE_PC_$(1))')
 endef
 $(foreach name,$(STDLIB_SO:$(B)/stdlib/%.so=%),$(if $(MODULE_PC_$(name)),\
   $(eval $(call module_library,$(name)))))

@@ -2,8 +2,8 @@
 -- http/body.lua - the body of a request: the options json, data, form and
 -- files, made into what http.curl sends.
 --
-local fields = require "http.fields"
-local usage = require "http.usage"
+local fields = require "neap.http.fields"
+local usage = require "neap.http.usage"
 local refuse, check, describe = usage.refuse, usage.check, usage.describe
 
 local PIECE <const> = 64 * 1024 -- of a file
@@ -16,21 +16,30 @@ local M = {}
 -- Content-Type.
 
 local function put_json(request, value)
-  request.body = require("json").encode(value)
+  local ok, text = pcall(require("json").encode, value)
+  if not ok then refuse("json: %s", text) end
+  request.body = text
   return "application/json"
 end
 
--- From where it stands to its end; of known length if it has one.
+-- From where it stands to its end; of known length if it has one. (A file of
+-- the system's, such as those in /proc, says that its length is 0.)
 local function put_file(request, file)
   if io.type(file) == "closed file" then refuse("data: the file is closed") end
+  local _, why = file:read(0)
+  if why then refuse("data: the file cannot be read: %s", why) end
   local from = file:seek("cur")
   local to = from and file:seek("end")
   if to then
     file:seek("set", from)
-    request.length = to - from
+    request.length = to > from and to - from or nil
     request.rewind = function() file:seek("set", from) end
   end
-  request.source = function() return file:read(PIECE) end
+  request.source = function()
+    local piece, message = file:read(PIECE)
+    if message then error("http: data: the file cannot be read: " .. message, 0) end
+    return piece
+  end
   request.body = true
 end
 
@@ -72,7 +81,9 @@ local function file_part(name, given)
   if path then
     local file, message = io.open(path, "rb")
     if not file then refuse("%s: cannot open %s", what, message) end
+    local _, why = file:read(0)
     file:close()
+    if why then refuse("%s: cannot read %s: %s", what, path, why) end
   end
   return {
     name = name,

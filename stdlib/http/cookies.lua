@@ -2,8 +2,8 @@
 -- http/cookies.lua - cookies: the text of those to send, and those that a
 -- response sets.
 --
-local fields = require "http.fields"
-local usage = require "http.usage"
+local fields = require "neap.http.fields"
+local usage = require "neap.http.usage"
 
 local M = {}
 

@@ -5,8 +5,8 @@
 ** it, and its response. Both are userdata: a transfer keeps its multi, and a
 ** multi that is closed ends its transfers.
 **
-** Curl calls back in three places only: inside curl_multi_socket_action
-** (from the loop's callbacks), curl_easy_pause, and curl_multi_remove_handle.
+** Curl calls back inside curl_multi_socket_action (from the loop's callbacks),
+** curl_easy_pause, and whatever starts, ends or frees something of its own.
 ** A callback never uses Lua, as an error would have to cross curl's frames:
 ** it fills buffers, and wakes tasks (neap_wake), which then look at them.
 */
@@ -38,7 +38,9 @@ typedef struct http__watcher {
 
 typedef struct http__ticker {
   uv_timer_t timer;
+  uv_idle_t soon; /* in the next iteration of the loop */
   struct http__multi *multi;
+  int open; /* of the two */
 } http__ticker;
 
 typedef struct http__multi {
@@ -94,9 +96,12 @@ typedef struct http__transfer {
   http__buffer upload; /* what was given to send and is not sent */
   neap_wait reader;   /* a task inside head or receive */
   neap_wait writer;   /* a task inside send */
+  curl_off_t upload_left; /* of the length given; -1: none was */
+  size_t head_bytes;  /* of all heads and trailers, so far */
   uint64_t activity;  /* when a byte last came or went, of uv_hrtime */
   http__failure failure;
   char message[CURL_ERROR_SIZE];
+  uint8_t names_host;    /* the request has a Host of the script's */
   uint8_t head_done;
   uint8_t done;          /* nothing more will come */
   uint8_t head_refused;  /* it is too large */
@@ -134,5 +139,6 @@ void http__failure_of(http__transfer *t, CURLcode code);
 /* url.c. Lua: url(text [, base]) and convert(text, charset) */
 int http__url(lua_State *L);
 int http__convert(lua_State *L);
+void http__url_init(lua_State *L);
 
 #endif

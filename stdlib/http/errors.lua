@@ -33,6 +33,7 @@ local kinds = {
   response = {M.ClientResponseError, "what came from %u is not a valid response (%m)"},
   payload = {M.ClientPayloadError, "the body of the response from %u is broken (%m)"},
   request = {M.ClientPayloadError, "cannot send the body of the request to %u (%m)"},
+  url = {M.InvalidURL, "%u is not a URL (%m)"},
   closed = {M.ClientConnectionError, "the request to %u was given up (%m)"},
 }
 

@@ -37,6 +37,8 @@ static const meaning meanings[] = {
     {CURLE_SSL_PINNEDPUBKEYNOTMATCH, "ssl", NULL},
     {CURLE_SSL_INVALIDCERTSTATUS, "ssl", NULL},
     {CURLE_SSL_CLIENTCERT, "ssl", NULL},
+    {CURLE_URL_MALFORMAT, "url", NULL},
+    {CURLE_ABORTED_BY_CALLBACK, "request", NULL},
     {CURLE_READ_ERROR, "request", NULL},
     {CURLE_FILE_COULDNT_READ_FILE, "request", NULL},
 };
@@ -67,6 +69,13 @@ static const char *system_code(CURL *easy, int connected) {
   }
 }
 
+/* Whether a proxy did not want to connect. */
+static int is_refused_by_proxy(CURL *easy) {
+  long status = 0;
+  return curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status) ==
+             CURLE_OK && status >= 300;
+}
+
 void http__failure_of(http__transfer *t, CURLcode code) {
   size_t i;
   if (code == CURLE_OK && t->head_done)
@@ -80,7 +89,10 @@ void http__failure_of(http__transfer *t, CURLcode code) {
                    "has ended");
   else if (t->head_refused)
     (void)snprintf(t->message, sizeof t->message,
-                   "the response's head is too large");
+                   "the response's head or trailer is too large");
+  else if (code == CURLE_ABORTED_BY_CALLBACK)
+    (void)snprintf(t->message, sizeof t->message,
+                   "the body is shorter than its Content-Length");
   else if (t->message[0] == '\0')
     (void)snprintf(t->message, sizeof t->message, "%s",
                    curl_easy_strerror(code));
@@ -88,6 +100,8 @@ void http__failure_of(http__transfer *t, CURLcode code) {
                     : is_no_http(code) ? "response"
                                        : "disconnected";
   t->failure.code = system_code(t->easy, code != CURLE_COULDNT_CONNECT);
+  if (!t->head_done && is_refused_by_proxy(t->easy))
+    t->failure.kind = "proxy";
   for (i = 0; i < sizeof meanings / sizeof *meanings; i++) {
     if (meanings[i].code == code) {
       t->failure.kind = meanings[i].kind;

@@ -2,8 +2,8 @@
 -- http/headers.lua - headers: those of a request, checked and made into
 -- lines; those of a response, a map without regard to case.
 --
-local fields = require "http.fields"
-local usage = require "http.usage"
+local fields = require "neap.http.fields"
+local usage = require "neap.http.usage"
 
 local lower = string.lower
 
@@ -15,11 +15,11 @@ function M.lines(given)
   local flat = fields.flat(given, "headers")
   local lines, names, values, cookies = {}, {}, {}, nil
   for i = 1, #flat, 2 do
-    local name, value = flat[i], flat[i + 1]
+    local name, value = flat[i], flat[i + 1]:match("^[ \t]*(.-)[ \t]*$")
     if not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
       usage.refuse("headers: %q is not the name of a header", name)
-    elseif value:find("[\r\n\0]") then
-      usage.refuse("headers: the value of '%s' has a line break or a NUL in it", name)
+    elseif value:gsub("\t", ""):find("%c") then
+      usage.refuse("headers: the value of '%s' has a line break or another control character in it", name)
     end
     local key = lower(name)
     values[key] = value

@@ -3,10 +3,10 @@
 -- session.
 --
 local asyncio = require "asyncio"
-local curl = require "http.curl"
-local errors = require "http.errors"
-local requests = require "http.request"
-local ClientSession = require "http.session"
+local curl = require "neap.http.curl"
+local errors = require "neap.http.errors"
+local requests = require "neap.http.request"
+local ClientSession = require "neap.http.session"
 
 local catch, method = asyncio.catch, asyncio.async
 

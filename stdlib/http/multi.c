@@ -57,14 +57,28 @@ static void socket_ready(uv_poll_t *poll, int status, int events) {
   reap(m);
 }
 
-static void time_passed(uv_timer_t *timer) {
-  http__multi *m = ((http__ticker *)timer->data)->multi;
+static void go_on(http__multi *m) {
   int running;
   (void)curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running);
   reap(m);
 }
 
+static void time_passed(uv_timer_t *timer) {
+  go_on(((http__ticker *)timer->data)->multi);
+}
+
+static void soon(uv_idle_t *idle) {
+  (void)uv_idle_stop(idle); /* cannot fail */
+  go_on(((http__ticker *)idle->data)->multi);
+}
+
 static void free_handle(uv_handle_t *handle) { free(handle->data); }
+
+static void ticker_closed(uv_handle_t *handle) {
+  http__ticker *ticker = (http__ticker *)handle->data;
+  if (--ticker->open == 0)
+    free(ticker);
+}
 
 /* Makes the watcher of a descriptor; NULL: no memory, or the loop cannot
    watch it. */
@@ -177,17 +191,22 @@ static int close_socket(void *ud, curl_socket_t fd) {
   return close(fd);
 }
 
-/* Curl: when it wants to be called, in milliseconds; -1: no more. */
+/* Curl: when it wants to be called, in milliseconds; -1: no more. It says 0
+   after each piece that it has read of what comes fast: not by a timer, since
+   libuv runs one that is due again in its own callback without end. */
 static int set_timer(CURLM *curl, long ms, void *ud) {
   http__multi *m = (http__multi *)ud;
-  (void)curl;
-  if (ms < 0)
-    return uv_timer_stop(&m->ticker->timer) == 0 ? 0 : -1;
-  if (ms > 0)
+  http__ticker *ticker = m->ticker;
+  (void)curl; /* nothing here can fail */
+  (void)uv_timer_stop(&ticker->timer);
+  (void)uv_idle_stop(&ticker->soon);
+  if (ms == 0)
+    (void)uv_idle_start(&ticker->soon, soon);
+  else if (ms > 0) {
     uv_update_time(m->loop); /* may be old: a step can take long */
-  return uv_timer_start(&m->ticker->timer, time_passed, (uint64_t)ms, 0) == 0
-             ? 0
-             : -1;
+    (void)uv_timer_start(&ticker->timer, time_passed, (uint64_t)ms, 0);
+  }
+  return 0;
 }
 
 /* ====================================================== } */
@@ -237,7 +256,8 @@ http__multi *http__multi_check(lua_State *L, int index) {
   return (http__multi *)luaL_checkudata(L, index, MULTI_TYPE);
 }
 
-/* Frees all that it has; also one that is half made, or closed. */
+/* Frees all that it has; also one that is half made, or closed. What curl's
+   sockets and timer need goes after curl has let go of it. */
 static void multi_close(http__multi *m) {
   CURLM *curl = m->curl;
   int i;
@@ -257,8 +277,10 @@ static void multi_close(http__multi *m) {
   free(m->watchers);
   m->watchers = NULL;
   m->watchers_size = 0;
-  if (m->ticker != NULL)
-    uv_close((uv_handle_t *)&m->ticker->timer, free_handle);
+  if (m->ticker != NULL) {
+    uv_close((uv_handle_t *)&m->ticker->timer, ticker_closed);
+    uv_close((uv_handle_t *)&m->ticker->soon, ticker_closed);
+  }
   m->ticker = NULL;
 }
 
@@ -274,7 +296,9 @@ static int set_up(http__multi *m, long limit, long limit_per_host) {
   if (m->ticker == NULL)
     return 0;
   (void)uv_timer_init(m->loop, &m->ticker->timer); /* cannot fail */
-  m->ticker->timer.data = m->ticker;
+  (void)uv_idle_init(m->loop, &m->ticker->soon);   /* nor this */
+  m->ticker->timer.data = m->ticker->soon.data = m->ticker;
+  m->ticker->open = 2;
   m->ticker->multi = m;
   m->curl = curl_multi_init();
   return m->share != NULL && m->curl != NULL &&
@@ -377,6 +401,7 @@ int luaopen_http_curl(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   http__transfer_init(L);
+  http__url_init(L);
   luaL_newlib(L, functions);
   lua_pushstring(L, curl_version());
   lua_setfield(L, -2, "version");

@@ -2,10 +2,10 @@
 -- http/options.lua - the options that a session and a request share, as they
 -- are given and as they are used.
 --
-local curl = require "http.curl"
-local errors = require "http.errors"
-local fields = require "http.fields"
-local usage = require "http.usage"
+local curl = require "neap.http.curl"
+local errors = require "neap.http.errors"
+local fields = require "neap.http.fields"
+local usage = require "neap.http.usage"
 local refuse, check, describe = usage.refuse, usage.check, usage.describe
 
 local M = {}

@@ -9,15 +9,15 @@
 --   source, rewind: see body.lua
 --
 local asyncio = require "asyncio"
-local body = require "http.body"
-local cookies = require "http.cookies"
-local errors = require "http.errors"
-local fields = require "http.fields"
-local headers = require "http.headers"
-local options_of = require "http.options"
-local response_of = require "http.response"
-local upload_of = require "http.upload"
-local usage = require "http.usage"
+local body = require "neap.http.body"
+local cookies = require "neap.http.cookies"
+local errors = require "neap.http.errors"
+local fields = require "neap.http.fields"
+local headers = require "neap.http.headers"
+local options_of = require "neap.http.options"
+local response_of = require "neap.http.response"
+local upload_of = require "neap.http.upload"
+local usage = require "neap.http.usage"
 local refuse, check = usage.refuse, usage.check
 
 local catch, time = asyncio.catch, asyncio.time
@@ -31,7 +31,7 @@ local known = usage.set [[
   params headers json data form files timeout allow_redirects max_redirects auth cookies proxy
 ]]
 
-local credentials = usage.set "authorization cookie proxy-authorization"
+local credentials = usage.set "authorization cookie host proxy-authorization"
 local about_body = usage.set [[
   content-type content-length content-encoding content-language content-location
 ]]
@@ -61,7 +61,9 @@ local function put_headers(request, options, of_session)
   end
   local merged = {}
   for i, line in ipairs(of_session.lines) do
-    if not values[of_session.names[i]] then merged[#merged + 1] = line end
+    local name = of_session.names[i]
+    local made_by_files = request.parts and name == "content-type"
+    if not (values[name] or made_by_files) then merged[#merged + 1] = line end
   end
   for i, line in ipairs(lines) do
     if names[i] ~= "content-length" then merged[#merged + 1] = line end

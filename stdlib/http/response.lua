@@ -15,12 +15,12 @@
 --   failure: why it did not
 --
 local asyncio = require "asyncio"
-local cookies = require "http.cookies"
-local curl = require "http.curl"
-local errors = require "http.errors"
-local headers = require "http.headers"
-local upload_of = require "http.upload"
-local usage = require "http.usage"
+local cookies = require "neap.http.cookies"
+local curl = require "neap.http.curl"
+local errors = require "neap.http.errors"
+local headers = require "neap.http.headers"
+local upload_of = require "neap.http.upload"
+local usage = require "neap.http.usage"
 local refuse, check = usage.refuse, usage.check
 
 local catch, method = asyncio.catch, asyncio.async

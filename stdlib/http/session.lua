@@ -12,13 +12,13 @@
 --   uploads: those that may be under way, as keys
 --
 local asyncio = require "asyncio"
-local cookies = require "http.cookies"
-local curl = require "http.curl"
-local headers = require "http.headers"
-local options_of = require "http.options"
-local requests = require "http.request"
-local upload_of = require "http.upload"
-local usage = require "http.usage"
+local cookies = require "neap.http.cookies"
+local curl = require "neap.http.curl"
+local headers = require "neap.http.headers"
+local options_of = require "neap.http.options"
+local requests = require "neap.http.request"
+local upload_of = require "neap.http.upload"
+local usage = require "neap.http.usage"
 local check, refuse = usage.check, usage.refuse
 
 local method = asyncio.async
@@ -33,7 +33,8 @@ local known = usage.set [[
 local USER_AGENT <const> = "User-Agent: neap/" .. curl.neap_version
 local LIMIT <const> = 100 -- connections
 
-local secrets = usage.set "authorization proxy-authorization"
+-- Host, too: the cookies that are sent are those of the host it names.
+local secrets = usage.set "authorization host proxy-authorization"
 
 -- The lines without those with credentials.
 local function public_part(all)

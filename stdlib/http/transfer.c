@@ -17,7 +17,7 @@
 #define TRANSFER_TYPE "http.curl.transfer"
 
 #define BODY_ENOUGH 65536     /* bytes received and not read: curl pauses */
-#define HEAD_MOST (256 * 1024) /* bytes of a response's head */
+#define HEAD_MOST (256 * 1024) /* bytes of a response's heads and trailers */
 
 /* {======================================================
 ** Buffers
@@ -61,26 +61,27 @@ static int starts_with(const char *line, size_t len, const char *text) {
 }
 
 /* Whether the head is that of a response to come before the real one: its
-   first line has a status 1xx. */
+   first line has a status 1xx. (101 ends HTTP: the head of what follows.) */
 static int is_interim(const http__buffer *head) {
   const char *space = (const char *)memchr(head->data, ' ', head->len);
-  return space != NULL && space + 1 < head->data + head->len &&
-         space[1] == '1';
+  size_t left = space == NULL ? 0 : (size_t)(head->data + head->len - space);
+  return starts_with(space, left, " 1") && !starts_with(space, left, " 101");
 }
 
-/* Curl: a line of the head, or of a chunked body's trailer. */
+/* Curl: a line of a head, or of a chunked body's trailer. */
 static size_t take_header(char *line, size_t size, size_t n, void *ud) {
   http__transfer *t = (http__transfer *)ud;
   size_t len = size * n;
+  t->head_bytes += len;
+  if (t->head_bytes > HEAD_MOST) {
+    t->head_refused = 1;
+    return 0;
+  }
   t->activity = uv_hrtime();
   if (t->head_done)
     return len;
   if (t->head.len == 0 && !starts_with(line, len, "HTTP/"))
     return len; /* nothing that a response begins with */
-  if (t->head.len + len > HEAD_MOST) {
-    t->head_refused = 1;
-    return 0;
-  }
   if (!http__buffer_add(&t->head, line, len))
     return 0;
   if (*line == '\r' || *line == '\n') { /* the end of the head? */
@@ -119,7 +120,7 @@ static size_t give_upload(char *room, size_t size, size_t n, void *ud) {
   t->activity = uv_hrtime();
   if (b->len == 0) {
     if (t->upload_ended)
-      return 0;
+      return t->upload_left > 0 ? CURL_READFUNC_ABORT : 0;
     t->starved = 1;
     return CURL_READFUNC_PAUSE;
   }
@@ -128,6 +129,8 @@ static size_t give_upload(char *room, size_t size, size_t n, void *ud) {
   memcpy(room, b->data + b->start, len);
   b->start += len;
   b->len -= len;
+  if (t->upload_left > 0)
+    t->upload_left -= (curl_off_t)len;
   if (b->len == 0) {
     b->start = 0;
     neap_wake(&t->writer);
@@ -210,7 +213,7 @@ static void set_headers(lua_State *L, http__transfer *t, CURL *easy) {
     line = luaL_checklstring(L, -1, &len);
     if (strpbrk(line, "\r\n") != NULL || strlen(line) != len)
       luaL_error(L, "header with a line break or NUL");
-    if (len > 0 && line[len - 1] == ':') /* no value: curl's way to say so */
+    if (strchr(line, ':') == line + len - 1) /* no value: curl's way to say so */
       line = lua_pushfstring(L, "%s;", luaL_gsub(L, line, ":", ""));
     add_header(L, t, line);
     lua_settop(L, TRANSFER + 1);
@@ -219,6 +222,7 @@ static void set_headers(lua_State *L, http__transfer *t, CURL *easy) {
   if (!flag(L, "parts") && !has_header(t, "content-type:") &&
       !has_header(t, "content-type;"))
     add_header(L, t, "Content-Type:");
+  t->names_host = (uint8_t)has_header(t, "host:");
   if (!has_header(t, "expect:"))
     add_header(L, t, "Expect:");
   SET(CURLOPT_HTTPHEADER, t->headers);
@@ -235,7 +239,8 @@ static void set_part(lua_State *L, http__transfer *t) {
   if ((text = push_text(L, index, "path")) != NULL) {
     code = curl_mime_filedata(part, text);
     if (code == CURLE_READ_ERROR)
-      luaL_error(L, "cannot read '%s': %s", text, strerror(errno));
+      luaL_error(L, "cannot read '%s': %s", text,
+                 uv_strerror(uv_translate_sys_error(errno)));
     check(L, code);
   }
   else {
@@ -265,8 +270,9 @@ static void set_parts(lua_State *L, http__transfer *t, CURL *easy) {
 /* A body that comes piece by piece, of `length` bytes if that is known. */
 static void set_stream(lua_State *L, http__transfer *t, CURL *easy) {
   lua_getfield(L, REQUEST, "length");
+  t->upload_left = (curl_off_t)luaL_optinteger(L, -1, -1);
   SET(CURLOPT_UPLOAD, 1L);
-  SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)luaL_optinteger(L, -1, -1));
+  SET(CURLOPT_INFILESIZE_LARGE, t->upload_left);
   SET(CURLOPT_READFUNCTION, give_upload);
   SET(CURLOPT_READDATA, t);
   lua_pop(L, 1);
@@ -317,21 +323,26 @@ static void set_method(lua_State *L, http__transfer *t, CURL *easy) {
   lua_settop(L, TRANSFER);
 }
 
-/* TLS: `ca` and `ca_text` come to what the system trusts. (Debian's curl
-   has a file and a folder: one of both stays.) */
+/* TLS with the server, and with a proxy. `ca` and `ca_text` come to what the
+   system trusts. (Debian's curl has a file and a folder: one of both stays.) */
 static void set_tls(lua_State *L, CURL *easy) {
+  int is_folder = flag(L, "ca_is_folder");
   const char *text;
   size_t len;
   if (!flag(L, "verify")) {
     SET(CURLOPT_SSL_VERIFYPEER, 0L);
     SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    SET(CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
+    SET(CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
   }
-  set_text(L, easy, flag(L, "ca_is_folder") ? CURLOPT_CAPATH : CURLOPT_CAINFO,
+  set_text(L, easy, is_folder ? CURLOPT_CAPATH : CURLOPT_CAINFO, "ca");
+  set_text(L, easy, is_folder ? CURLOPT_PROXY_CAPATH : CURLOPT_PROXY_CAINFO,
            "ca");
   lua_getfield(L, REQUEST, "ca_text");
   if ((text = lua_tolstring(L, -1, &len)) != NULL) {
     struct curl_blob blob = {(void *)(uintptr_t)text, len, CURL_BLOB_COPY};
     SET(CURLOPT_CAINFO_BLOB, &blob);
+    SET(CURLOPT_PROXY_CAINFO_BLOB, &blob);
   }
   lua_pop(L, 1);
 }
@@ -343,7 +354,8 @@ static void set_connection(lua_State *L, http__multi *m, CURL *easy) {
   http__handle_set_sockets(L, m, easy);
   SET(CURLOPT_QUICK_EXIT, 1L); /* wait for no name to be resolved */
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_PROXY, ""); /* whatever the environment says */
+  SET(CURLOPT_PROXY, ""); /* whatever the environment says, */
+  SET(CURLOPT_NOPROXY, ""); /* also of exceptions */
   set_text(L, easy, CURLOPT_PROXY, "proxy");
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   lua_getfield(L, REQUEST, "connect_timeout");
@@ -381,6 +393,7 @@ int http__transfer_start(lua_State *L) {
   lua_settop(L, REQUEST);
   t = (http__transfer *)lua_newuserdatauv(L, sizeof *t, USER_VALUES);
   memset(t, 0, sizeof *t);
+  t->upload_left = -1;
   luaL_setmetatable(L, TRANSFER_TYPE);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, TRANSFER, MULTI);
@@ -430,9 +443,11 @@ static void detach(http__transfer *t) {
   /* ends the connection when the transfer is not through */
   (void)curl_multi_remove_handle(m->curl, t->easy);
   curl_mime_free(t->parts);
-  if (t->failure.kind == NULL)
+  /* a handle remembers errors of the system, and, beyond a reset, the Host
+     whose cookies it sends */
+  if (t->failure.kind == NULL && !t->names_host)
     http__handle_give(m, t->easy);
-  else /* it remembers errors of the system */
+  else
     curl_easy_cleanup(t->easy);
   curl_slist_free_all(t->headers);
   http__buffer_free(&t->upload);
@@ -459,10 +474,13 @@ void http__transfer_end(http__transfer *t, const char *kind, const char *code,
 }
 
 void http__transfer_go_on(http__transfer *t) {
-  if (t->multi != NULL)
-    (void)curl_easy_pause(t->easy,
-                          (t->paused ? CURLPAUSE_RECV : 0) |
-                              (t->starved ? CURLPAUSE_SEND : 0));
+  CURLcode code;
+  if (t->multi == NULL)
+    return;
+  code = curl_easy_pause(t->easy, (t->paused ? CURLPAUSE_RECV : 0) |
+                                      (t->starved ? CURLPAUSE_SEND : 0));
+  if (code != CURLE_OK) /* what it kept is lost */
+    http__transfer_finish(t, code);
 }
 
 http__transfer *http__transfer_check(lua_State *L) {

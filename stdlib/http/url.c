@@ -38,7 +38,7 @@ static const struct {
     {"href", CURLUPART_URL, 0},
 };
 
-enum { SCHEME, HOST, PORT, HREF = 8, FIELDS };
+enum { SCHEME, HOST, PORT, USER = 6, HREF = 8, FIELDS };
 
 /* Their texts, curl's; NULL: there is none. */
 typedef struct parts {
@@ -60,6 +60,10 @@ static void lower_host(CURLU *u) {
   char *host, *s;
   if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
     return;
+  if (*host == '[') { /* an address: set anew, it would lose its zone */
+    curl_free(host);
+    return;
+  }
   for (s = host; *s != '\0'; s++) {
     if (*s >= 'A' && *s <= 'Z')
       *s = (char)(*s + ('a' - 'A'));
@@ -87,8 +91,13 @@ static const char *read_url(CURLU *u, const char *text, const char *base,
   if (code != CURLUE_OK && code != CURLUE_UNSUPPORTED_SCHEME)
     return curl_url_strerror(code);
   lower_host(u);
-  for (i = 0; i < HREF; i++)
-    (void)curl_url_get(u, fields[i].part, &p->texts[i], fields[i].flags);
+  for (i = 0; i < HREF; i++) {
+    code = curl_url_get(u, fields[i].part, &p->texts[i], fields[i].flags);
+    if (code == CURLUE_URLDECODE)
+      return "its user or password contains a control character";
+  }
+  if (p->texts[USER] != NULL && strchr(p->texts[USER], ':') != NULL)
+    return "its user contains a colon";
   scheme = p->texts[SCHEME];
   if (scheme == NULL ||
       (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
@@ -176,32 +185,44 @@ static int close_converter(lua_State *L) {
 int http__convert(lua_State *L) {
   size_t left, size;
   char *in = (char *)(uintptr_t)luaL_checklstring(L, 1, &left);
+  char **from = &in;
   const char *charset = luaL_checkstring(L, 2);
   converter *c = (converter *)lua_newuserdatauv(L, sizeof *c, 0);
   luaL_Buffer b;
-  int ended;
   c->cd = NONE;
-  if (luaL_newmetatable(L, CONVERTER_TYPE)) {
-    lua_pushcfunction(L, close_converter);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, close_converter);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
+  luaL_setmetatable(L, CONVERTER_TYPE);
   lua_toclose(L, -1);
-  if ((c->cd = iconv_open("UTF-8", charset)) == NONE)
+  if (strchr(charset, '/') == NULL) /* would be an option of iconv's */
+    c->cd = iconv_open("UTF-8", charset);
+  if (c->cd == NONE)
     return refuse(L, "unknown character set");
   luaL_buffinit(L, &b);
-  do {
+  for (;;) {
     char *out = luaL_prepbuffer(&b);
+    size_t done;
     size = LUAL_BUFFERSIZE;
-    ended = iconv(c->cd, &in, &left, &out, &size) != (size_t)-1;
+    done = iconv(c->cd, from, &left, &out, &size);
     luaL_addsize(&b, LUAL_BUFFERSIZE - size);
-    if (!ended && errno != E2BIG)
-      return refuse(L, "the text is not in this character set");
-  } while (!ended);
+    if (done == (size_t)-1) {
+      if (errno != E2BIG)
+        return refuse(L, "the text is not in this character set");
+    }
+    else if (from == NULL)
+      break;
+    else
+      from = NULL; /* some character sets hold the last character back */
+  }
   luaL_pushresult(&b);
   return 1;
+}
+
+void http__url_init(lua_State *L) {
+  static const luaL_Reg methods[] = {{"__close", close_converter},
+                                     {"__gc", close_converter},
+                                     {NULL, NULL}};
+  luaL_newmetatable(L, CONVERTER_TYPE);
+  luaL_setfuncs(L, methods, 0);
+  lua_pop(L, 1);
 }
 
 /* ====================================================== } */

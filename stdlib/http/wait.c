@@ -208,6 +208,11 @@ static int look_for_room(lua_State *L, int status, lua_KContext ctx) {
       return fail(L, t);
     return wait(L, t, &t->writer, DEADLINE + 1, look_for_room);
   }
+  if (t->upload_left >= 0 && len > (size_t)t->upload_left) {
+    http__transfer_end(t, "request", NULL,
+                       "the body is longer than its Content-Length");
+    return fail(L, t);
+  }
   if (chunk == NULL)
     t->upload_ended = 1;
   else if (!http__buffer_add(&t->upload, chunk, len))

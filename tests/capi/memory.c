@@ -258,6 +258,19 @@ static const char json[] =
   "assert(not ok)\n"
   "if not err.pos then error(err, 0) end";
 
+/* Requests that are refused, or to a port where nobody is. */
+static const char http[] =
+  "local http = require 'http'\n"
+  "local asyncio = require 'asyncio'\n"
+  "run(async(function()\n"
+  "  local session <close> = http.ClientSession{headers = {a = 'b'}, cookies = {c = 'd'}}\n"
+  "  for _, url in ipairs{'http://127.0.0.1:1/x', 'http://u:p@127.0.0.1:1/', 'ftp://x/'} do\n"
+  "    local ok, err = asyncio.catch(await, session:post(url, {form = {a = 1}, params = {b = 2}}))\n"
+  "    assert(not ok)\n"
+  "    if not asyncio.isinstance(err, http.ClientError) then error(err, 0) end\n"
+  "  end\n"
+  "end)())";
+
 static void tasks_fail_at_every_request(void **state) {
   (void)state;
   fail_in_turn(tasks, 0);
@@ -354,6 +367,11 @@ static void json_survives_a_single_failure(void **state) {
   fail_in_turn(json, 1);
 }
 
+static void http_survives_a_single_failure(void **state) {
+  (void)state;
+  fail_in_turn(http, 1);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(creation_fails_at_every_request),
@@ -376,6 +394,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(cancellation_survives_two_failures_in_a_row),
     cmocka_unit_test(json_fails_at_every_request),
     cmocka_unit_test(json_survives_a_single_failure),
+    cmocka_unit_test(http_survives_a_single_failure),
   };
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib",

@@ -204,6 +204,19 @@ describe("what is secret", function()
     check_nothing(arrived("GET", redirect(302, OTHER), nil, {auth = {"user", "secret"}}).get)
   end)
 
+  -- libcurl takes its cookies by the Host that a request names.
+  it("does not follow a Host to another origin: no cookies of the host that it names", function()
+    requests.with_session(nil, function(session)
+      local host = nginx.http:match("//([^:]+)")
+      await(session:get(nginx.http .. "/cookies/set?a=1")):close()
+      local other = OTHER:gsub("127%.0%.0%.1", "localhost")
+      local url = ("%s/redirect/302?to=%s"):format(nginx.http, other)
+      local get = requests.sent(session, "GET", url, {headers = {Host = host}}).get
+      assert.are.equal(other:match("//([^/]+)"), get.host)
+      assert.is_nil(get.cookie)
+    end)
+  end)
+
   it("does not come back to the first origin", function()
     check_nothing(arrived("GET", redirect(302, ("%s/redirect/302?to=%s"):format(nginx.http, ECHO)),
       secrets).get)

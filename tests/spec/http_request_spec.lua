@@ -114,6 +114,13 @@ describe("headers", function()
     assert.are.equal(1, count)
   end)
 
+  it("can have colons at the end, and blanks alone are none", function()
+    local get = what({headers = {["X-A"] = "a:b:", Referer = "http:", ["X-B"] = " \t"}}).get
+    assert.are.equal("a:b:", get["x-a"])
+    assert.are.equal("http:", get.referer)
+    assert.are.equal("", get["x-b"])
+  end)
+
   it("can have several values, a number, and none", function()
     local list = {}
     for _, header in ipairs(what({headers = {["X-A"] = {"1", 2}, ["X-B"] = ""}}).headers) do
@@ -245,6 +252,58 @@ describe("a body", function()
       assert.is_nil(echo.get["content-type"])
     end
     assert.is_nil(what(nil, "DELETE").get["content-length"])
+  end)
+
+  local function post(options)
+    return function()
+      local ok, err = pcall(what, options, "POST")
+      assert.is_false(ok)
+      return tostring(err)
+    end
+  end
+
+  it("that is not as long as its Content-Length is an error, not a wait", function()
+    local function pieces(n)
+      return function()
+        n = n - 1
+        return n >= 0 and "abc" or nil
+      end
+    end
+    local length = {["Content-Length"] = "9"}
+    assert.are.equal("abcabcabc", what({data = pieces(3), headers = length}, "POST").body)
+    assert.matches("^ClientPayloadError: .*shorter than its Content%-Length",
+      post {data = pieces(2), headers = length} ())
+    assert.matches("^ClientPayloadError: .*longer than its Content%-Length",
+      post {data = pieces(3), headers = {["Content-Length"] = "8"}} ())
+  end)
+
+  it("of data= from a file that cannot be read is refused", function()
+    local folder <close> = program.folder()
+    assert.matches("http: data: the file cannot be read: Bad file descriptor",
+      post {data = assert(io.open(folder:write("a", ""), "w"))} ())
+    assert.matches("http: data: the file cannot be read: Is a directory",
+      post {data = assert(io.open(folder.path))} ())
+    assert.matches("http: files: 'a': cannot read .*: Is a directory",
+      post {files = {a = {path = folder.path}}} ())
+  end)
+
+  it("of data= from a file that does not know its length is sent", function()
+    local file = io.open("/proc/self/status")
+    if not file then
+      pending("no /proc")
+      return
+    end
+    assert.matches("^Name:", what({data = file}, "POST").body)
+  end)
+
+  it("of json= that cannot be encoded is a usage error where the request is made", function()
+    assert.matches("http_requests%.lua:%d+: http: json: .*NaN", post {json = {a = 0 / 0}} ())
+  end)
+
+  it("of files= makes its type itself, whatever the session says", function()
+    local session = {headers = {["Content-Type"] = "application/json"}}
+    local get = what({files = {a = {content = "x"}}}, "POST", session).get
+    assert.matches("^multipart/form%-data; boundary=", get["content-type"])
   end)
 
   it("of files= has the fields of the form and the files, one part each", function()

@@ -3,6 +3,7 @@
 
 local asyncio = require "asyncio"
 local http = require "http"
+local program = require "program"
 local requests = require "http_requests"
 local servers = require "http_servers"
 local tasks = require "tasks"
@@ -90,6 +91,23 @@ describe("a session", function()
       reset()
       assert.are.equal("small\n", await(await(session:get(nginx.https .. "/small.txt")):text()))
       assert.are.equal("CONNECT", requests.control(faults.control, "stats").log[1].method)
+    end)
+  end)
+
+  it("lets no variable of the environment pass the proxy by", function()
+    local result = program.run_script([[
+      local http = require "http"
+      run(async(function(proxy, url)
+        local session <close> = http.ClientSession{proxy = proxy}
+        print(tostring(select(2, pcall(await, session:get(url)))):match("%a+"))
+      end)(arg[1], arg[2]))]], {args = {faults.refused, faults.url "echo"}, env = {NO_PROXY = "*"}})
+    assert.are.same({code = 0, stdout = "ClientProxyConnectionError\n", stderr = ""}, result)
+  end)
+
+  it("whose proxy refuses a tunnel raises ClientProxyConnectionError", function()
+    requests.with_session({proxy = nginx.http}, function(session)
+      local err = requests.failure(session.get, session, nginx.https .. "/small.txt")
+      assert.is_true(asyncio.isinstance(err, http.ClientProxyConnectionError))
     end)
   end)
 

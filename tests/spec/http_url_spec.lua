@@ -30,6 +30,7 @@ describe("a URL", function()
     ["with a blank in the host"] = "http://local host/",
     ["with a line break"] = URL .. "a\r\nX-Injected: yes",
     ["with a NUL"] = URL .. "a\0b",
+    ["with a host that is too long"] = "http://" .. ("x"):rep(100000) .. "/",
   } do
     it(name .. " is an InvalidURL", function()
       local err = refusal(url)

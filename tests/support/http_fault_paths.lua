@@ -217,6 +217,26 @@ return function(server)
     end
   end
 
+  paths["endless-interim"] = function(request)
+    local many = ("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"):rep(500)
+    while true do
+      request.connection:send(many)
+    end
+  end
+
+  -- Lines behind the last chunk, and what may stand behind a chunk's size.
+  for name, begin in pairs {trailer = "0\r\n", extension = "5;x="} do
+    paths["endless-" .. name] = function(request)
+      local c = request.connection
+      local piece = name == "trailer" and ("X-Trailer: and one more\r\n"):rep(500)
+        or ("x"):rep(16384)
+      c:send(HEAD, "Transfer-Encoding: chunked\r\n\r\n", begin)
+      while true do
+        c:send(piece)
+      end
+    end
+  end
+
   paths["endless-body"] = function(request)
     local c, piece = request.connection, ("x"):rep(65536)
     c:send(HEAD, "\r\n")

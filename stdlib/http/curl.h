@@ -101,6 +101,7 @@ typedef struct http__transfer {
   uint64_t activity;  /* when a byte last came or went, of uv_hrtime */
   http__failure failure;
   char message[CURL_ERROR_SIZE];
+  uint8_t sent;          /* begun to be: it has a connection */
   uint8_t names_host;    /* the request has a Host of the script's */
   uint8_t head_done;
   uint8_t done;          /* nothing more will come */

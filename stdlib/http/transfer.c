@@ -95,6 +95,21 @@ static size_t take_header(char *line, size_t size, size_t n, void *ud) {
   return len;
 }
 
+/* Curl: there is a connection, the request is about to be sent. From now on
+   idleness counts: whoever waits has to look how long he may. */
+static int begin(void *ud, char *to, char *from, int to_port, int from_port) {
+  http__transfer *t = (http__transfer *)ud;
+  (void)to;
+  (void)from;
+  (void)to_port;
+  (void)from_port;
+  t->sent = 1;
+  t->activity = uv_hrtime();
+  neap_wake(&t->reader);
+  neap_wake(&t->writer);
+  return CURL_PREREQFUNC_OK;
+}
+
 /* Curl: bytes of the body. */
 static size_t take_body(char *data, size_t size, size_t n, void *ud) {
   http__transfer *t = (http__transfer *)ud;
@@ -380,6 +395,8 @@ static void set_up(lua_State *L, http__transfer *t) {
   set_tls(L, easy);
   set_headers(L, t, easy);
   set_method(L, t, easy);
+  SET(CURLOPT_PREREQFUNCTION, begin);
+  SET(CURLOPT_PREREQDATA, t);
   SET(CURLOPT_HEADERFUNCTION, take_header);
   SET(CURLOPT_HEADERDATA, t);
   SET(CURLOPT_WRITEFUNCTION, take_body);

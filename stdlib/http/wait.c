@@ -16,13 +16,14 @@ enum { SELF = 1, DEADLINE, IDLE }; /* arguments; send has a chunk before them */
 ** ======================================================= */
 
 /* How long the task may wait from now on, by the absolute deadline at
-   `index` and the longest idleness behind it; none when nil. */
+   `index` and the longest idleness behind it; none when nil. A request that
+   waits for a connection is not idle. */
 static double time_left(lua_State *L, const http__transfer *t, int index,
                         uint64_t now) {
   double deadline = luaL_optnumber(L, index, HUGE_VAL);
   double idle = luaL_optnumber(L, index + 1, HUGE_VAL);
-  return fmin(deadline - (double)now / 1e9,
-              idle - (double)(now - t->activity) / 1e9);
+  double left = deadline - (double)now / 1e9;
+  return t->sent ? fmin(left, idle - (double)(now - t->activity) / 1e9) : left;
 }
 
 /* Ends the transfer when its time is over. Whether it was. */

@@ -83,10 +83,10 @@ void http__failure_of(http__transfer *t, CURLcode code) {
   if (code == CURLE_OK)
     (void)snprintf(t->message, sizeof t->message,
                    "the connection ended inside the response's head");
-  else if (code == CURLE_OUT_OF_MEMORY && !t->head_done)
-    (void)snprintf(t->message, sizeof t->message,
-                   "a line of the response's head is too long, or memory "
-                   "has ended");
+  else if (code == CURLE_OUT_OF_MEMORY)
+    (void)snprintf(t->message, sizeof t->message, "%s, or memory has ended",
+                   t->head_done ? "it expands to more than 64 MiB at once"
+                                : "a line of the response's head is too long");
   else if (t->head_refused)
     (void)snprintf(t->message, sizeof t->message,
                    "the response's head or trailer is too large");

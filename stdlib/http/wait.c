@@ -139,10 +139,10 @@ static int look_for_head(lua_State *L, int status, lua_KContext ctx) {
     push_head(L, t);
     return 1;
   }
+  if (t->failure.kind == NULL && t->done)
+    return luaL_error(L, "the head was asked for before");
   if (t->failure.kind != NULL || is_too_late(L, t, DEADLINE))
     return fail(L, t);
-  if (t->done)
-    return luaL_error(L, "the head was asked for before");
   return wait(L, t, &t->reader, DEADLINE, look_for_head);
 }
 
@@ -174,12 +174,12 @@ static int look_for_body(lua_State *L, int status, lua_KContext ctx) {
     }
     return 1;
   }
-  if (t->failure.kind != NULL || is_too_late(L, t, DEADLINE))
-    return fail(L, t);
-  if (t->done) {
+  if (t->failure.kind == NULL && t->done) { /* also when it is too late */
     lua_pushboolean(L, 0);
     return 1;
   }
+  if (t->failure.kind != NULL || is_too_late(L, t, DEADLINE))
+    return fail(L, t);
   return wait(L, t, &t->reader, DEADLINE, look_for_body);
 }
 

@@ -608,3 +608,43 @@ describe("a finalizer that cancels the task that is being cancelled", function()
     end)
   end
 end)
+
+describe("a finalizer that releases a lock while a task gets in line", function()
+  -- The stack may have to grow for the wait, and that can collect: at which
+  -- depth depends on the size of the stack, so all are tried.
+  it("gives the lock to that task", function()
+    local result = program.run_script [[
+      local asyncio = require "asyncio"
+      local bodies = {}
+      for pad = 0, 12 do
+        bodies[pad] = load("local coro = ... " .. ("local _ = 1 "):rep(pad)
+          .. " local guard = await(coro) return guard")
+      end
+      local function deep(n, f, x)
+        if n == 0 then return f(x) end
+        local guard = deep(n - 1, f, x)
+        return guard
+      end
+      local stuck = 0
+      for pad = 0, 12 do for depth = 1, 70 do run(async(function()
+        local lock = asyncio.Lock()
+        await(lock:acquire())
+        local task = create_task(async(function()
+          local coro, garbage = lock:acquire(), {}
+          collectgarbage() collectgarbage "stop"
+          do local _ = setmetatable({}, {__gc = function()
+            if lock:locked() then lock:release() end
+          end}) end
+          collectgarbage("incremental", 1, 1000, 30)
+          collectgarbage "restart" for i = 1, 300 do garbage[i] = i end
+          deep(depth, bodies[pad], coro)
+        end)())
+        for _ = 1, 3 do await(sleep(0)) end
+        collectgarbage()
+        for _ = 1, 3 do await(sleep(0)) end
+        if not task:done() then stuck = stuck + 1 task:cancel() end
+      end)()) end end
+      print(stuck)]]
+    assert.same({code = 0, stdout = "0\n", stderr = ""}, result)
+  end)
+end)

@@ -128,6 +128,11 @@ static int wait(lua_State *L) {
   neap__hold *hold = (neap__hold *)neap__known(L, 1);
   if (!is_lock(hold->lock))
     note_latest(L, hold, vm->current);
+  if (!must_wait(hold->lock)) { /* a finalizer has just released it? */
+    hold->lock->value--;
+    begin(L, hold->lock, hold);
+    return 1;
+  }
   return neap__waitlist_suspend(vm, L, &hold->lock->line, woken);
 }
 

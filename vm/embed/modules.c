@@ -177,10 +177,10 @@ static int complete(lua_State *L) {
   int status;
   lua_settop(L, 2);
   lua_getmetatable(L, 1);
-  lua_pushnil(L); /* asyncio.lua cannot come back here */
-  lua_setmetatable(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, load_library, 1);
+  lua_pushnil(L); /* asyncio.lua cannot come back here */
+  lua_setmetatable(L, 1);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
   if (status != LUA_OK || !lua_toboolean(L, -1)) {

@@ -139,7 +139,7 @@ function M.Condition(lock)
   elseif present(lock) == nil then
     error("Condition: a Lock expected, got a " .. type(lock), 2)
   end
-  return setmetatable({lock = lock, line = waitlist()}, Condition)
+  return setmetatable({lock = lock, line = waitlist "Condition"}, Condition)
 end
 
 return M

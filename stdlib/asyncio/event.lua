@@ -63,7 +63,7 @@ local M = {}
 
 -- Event() -> an event that is not set
 function M.Event()
-  return setmetatable({is_on = false, line = waitlist()}, Event)
+  return setmetatable({is_on = false, line = waitlist "Event"}, Event)
 end
 
 return M

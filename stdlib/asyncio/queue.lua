@@ -251,10 +251,10 @@ local function new(maxsize)
     room = ROOM,    -- for items, before `items` is made anew
     unfinished = 0, -- items put less calls of task_done
     closed = false, -- has been shut down
-    joiners = waitlist(),
+    joiners = waitlist(kind.name),
   }, Queue)
-  queue.getters = waitlist(queue, pass_item_on)
-  queue.putters = waitlist(queue, pass_room_on)
+  queue.getters = waitlist(kind.name, queue, pass_item_on)
+  queue.putters = waitlist(kind.name, queue, pass_room_on)
   return queue
 end
 

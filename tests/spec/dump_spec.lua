@@ -45,6 +45,26 @@ task 'Task-1' running, created at script.lua:5
     assert.are.equal("0 unfinished tasks\n", (dump()))
   end)
 
+  it("names what a task waits for in line", function()
+    local text = stderr_of [[
+      local asyncio = require "asyncio"
+      function async.main()
+        local lock, queue, event = asyncio.Lock(), asyncio.Queue(), asyncio.Event()
+        await(lock:acquire())
+        local tasks = {
+          create_task(lock:acquire()), create_task(queue:get()), create_task(event:wait()),
+        }
+        await(sleep(0))
+        await(sleep(0))
+        asyncio.dump()
+        for _, task in ipairs(tasks) do print(task) end
+      end
+      run(main())]]
+    for _, name in ipairs {"Lock", "Queue", "Event"} do
+      assert.are.equal(1, count(text, "awaits " .. name .. " 0x"))
+    end
+  end)
+
   it("TA-20 shows what each task awaits beneath its await chain", function()
     assert.are.equal([[
 5 unfinished tasks: 1 running, 2 sleeping, 2 waiting

@@ -93,7 +93,7 @@ int neap__group_make(lua_State *L) {
   neap__group *group;
   lua_settop(L, 2);
   group = (neap__group *)lua_newuserdatauv(L, sizeof *group, ON_FAILURE);
-  neap__waitlist_prepare(&group->line);
+  neap__waitlist_prepare(&group->line, "TaskGroup");
   group->first = NULL;
   group->last = NULL;
   group->count = 0;

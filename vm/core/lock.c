@@ -331,7 +331,7 @@ static void make(lua_State *L, const neap__type *type, lua_Integer n,
                  lua_Integer bound, int values) {
   neap__lock *lock = (neap__lock *)lua_newuserdatauv(L, sizeof *lock, values);
   lock->type = type;
-  neap__waitlist_prepare(&lock->line);
+  neap__waitlist_prepare(&lock->line, type->name);
   lock->value = n;
   lock->bound = bound;
   lock->woken = 0;

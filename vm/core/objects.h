@@ -203,6 +203,7 @@ typedef struct neap__task {
 /* Tasks in line (waitlist.c); to others, a future that never settles. */
 typedef struct neap__waitlist {
   neap__future future; /* PENDING; nothing is in its queue */
+  const char *what;    /* is waited for, as a Lock; lives as long as the list */
   neap__task *first;
   neap__task *last;
   uint32_t length;

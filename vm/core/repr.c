@@ -368,7 +368,8 @@ static void push_awaited(lua_State *L, int index) {
     return;
   }
   if (neap__is_waitlist(task->waiting_on)) {
-    lua_pushliteral(L, " wait_for=<Future pending>");
+    lua_pushfstring(L, " wait_for=<%s>",
+                    ((neap__waitlist *)task->waiting_on)->what);
     return;
   }
   neap__task_push_awaited(L, index);

@@ -464,7 +464,7 @@ static inline const char *neap__wait_what(const neap_wait *wait) {
 }
 
 /* Fills in a new one, whose user values, if it is a userdata, are 1 to 3. */
-void neap__waitlist_prepare(neap__waitlist *list);
+void neap__waitlist_prepare(neap__waitlist *list, const char *what);
 /* Puts the running task at the end of the line, and yields; it goes on with
    k(L, status, list): woken, or cancelled in line (`interrupted`), or woken
    and cancelled before it ran (`must_cancel` alone). */

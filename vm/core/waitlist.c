@@ -15,7 +15,7 @@
 */
 #include "vm.h"
 
-enum { OWNER = NEAP__RESULT, ON_WASTE = NEAP__CORO }; /* user values */
+enum { OWNER = NEAP__RESULT, WHAT, ON_WASTE }; /* user values */
 
 static neap__task *task_of(neap__job *job) {
   return (neap__task *)((char *)job - offsetof(neap__task, timer));
@@ -87,26 +87,27 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   return neap__raise_cancelled(L, task);
 }
 
-void neap__waitlist_prepare(neap__waitlist *list) {
+void neap__waitlist_prepare(neap__waitlist *list, const char *what) {
   neap__future_prepare(&list->future, &neap__waitlist_type);
+  list->what = what;
   list->first = NULL;
   list->last = NULL;
   list->length = 0;
 }
 
-/* Lua: waitlist(owner [, on_waste]) -> a list whose line is empty.
-   on_waste(owner) must not suspend. */
+/* Lua: waitlist(what [, owner, on_waste]) -> a list whose line is empty.
+   `what`, a name, is for dumps. on_waste(owner) must not suspend. */
 int neap__waitlist_make(lua_State *L) {
   neap__waitlist *list;
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   list = (neap__waitlist *)lua_newuserdatauv(L, sizeof *list, ON_WASTE);
-  neap__waitlist_prepare(list);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, OWNER);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, -2, ON_WASTE);
+  neap__waitlist_prepare(list, luaL_checkstring(L, 1));
+  lua_insert(L, 1);
+  lua_setiuservalue(L, 1, ON_WASTE);
+  lua_setiuservalue(L, 1, OWNER);
+  lua_setiuservalue(L, 1, WHAT);
   neap__metatable_push(L, &neap__future_type);
-  lua_setmetatable(L, -2);
+  lua_setmetatable(L, 1);
   return 1;
 }
 

@@ -267,6 +267,48 @@ describe("gather", function()
     end)
   end)
 
+  it("GA-13 the same cancel has cancelled all its children already: too late", function()
+    main(function()
+      local future = asyncio.Future()
+      local inner = gather(future)
+      local late = gather{inner, return_exceptions = true}
+      local err, requests
+      local awaiter = create_task(co(function()
+        err = caught(await, late)
+        requests = asyncio.current_task():cancelling()
+        error(err, 0)
+      end))
+      local both = gather{inner, awaiter, return_exceptions = true}
+      turns(1)
+      assert.is_true(both:cancel("why"))
+      assert.is_true(future:cancelled())
+      assert.is_false(late:done())
+      assert.is_false(late:cancel())
+      is_a("CancelledError", caught(await, both))
+      is_a("CancelledError", caught(await, inner))
+      -- the awaiter is struck, what it awaited has its list
+      is_a("CancelledError", err)
+      assert.equal("why", err.message)
+      assert.equal(1, requests)
+      assert.is_true(awaiter:cancelled())
+      local list = late:result()
+      assert.equal(1, list.n)
+      is_a("CancelledError", list[1])
+    end)
+  end)
+
+  it("GA-13 of many in each other that are shared, too late is found at once", function()
+    main(function()
+      local future = asyncio.Future()
+      local all = gather(future)
+      for _ = 1, 60 do all = gather{all, all, return_exceptions = true} end
+      assert.is_true(all:cancel())
+      assert.is_true(future:cancelled())
+      assert.is_false(all:cancel())
+      is_a("CancelledError", caught(await, all))
+    end)
+  end)
+
   it("GA-14 cancel after it failed with a child's error: refused", function()
     main(function()
       local order = {}

@@ -149,7 +149,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   f = task->waiting_on;
   if (f == NULL || f->state != NEAP__PENDING || /* runs, or is ready? */
       (f->type->kind == NEAP__GATHER &&
-       !neap__gather_cancel(vm, (neap__gather *)f))) { /* too late for it? */
+       !neap__gather_cancel((neap__gather *)f))) { /* too late for it? */
     keep_message(L, index, message);
     count(vm, task);
     task->must_cancel = 1;
@@ -184,10 +184,9 @@ int neap__cancel(lua_State *L, int index) {
   neap__way way = {message + TASKS, 0, 0};
   index = lua_absindex(L, index);
   f->observed = 1; /* who cancels it does not ask for its error */
-  vm->cancel_calls++;
   if (f->state != NEAP__PENDING ||
       (f->type->kind == NEAP__GATHER &&
-       !neap__gather_cancel(vm, (neap__gather *)f))) {
+       !neap__gather_cancel((neap__gather *)f))) {
     lua_pop(L, 1);
     return 0;
   }
@@ -210,7 +209,7 @@ int neap__cancel(lua_State *L, int index) {
       cancel_future(L, top, message);
       effects++;
     }
-    else if (neap__gather_cancel(vm, (neap__gather *)f)) {
+    else if (neap__gather_cancel((neap__gather *)f)) {
       keep_message(L, top, message);
       lua_pushinteger(L, 0); /* children looked at */
       lua_pushinteger(L, way.length);

@@ -184,28 +184,28 @@ int neap__is_gather_job(const neap__job *job) { return job->run == child_job; }
 
 #define DEEPEST 200 /* gathers in gathers that are looked into */
 
-/* Marks a gather that some child makes wait, and those on the way to that
-   child. One marked by this very call, or too deep, is taken to wait. */
-static int request(neap__gather *g, uint32_t call, int depth) {
+/* Marks a gather that has a child left to cancel, and those on the way to
+   that child; too deep there is taken to be one. When none is left, none
+   ever will be: a gather shared by others is looked into once. */
+static int request(neap__gather *g, int depth) {
   uint32_t i;
+  if (g->too_late)
+    return 0;
   for (i = 0; i < g->count; i++) {
     neap__future *f = g->children[i].future;
     if (f->state != NEAP__PENDING)
       continue;
     if (f->type->kind != NEAP__GATHER || depth == DEEPEST ||
-        ((neap__gather *)f)->cancel_call == call ||
-        request((neap__gather *)f, call, depth + 1)) {
+        request((neap__gather *)f, depth + 1)) {
       g->cancel_requested = 1;
-      g->cancel_call = call;
       return 1;
     }
   }
+  g->too_late = 1;
   return 0;
 }
 
-int neap__gather_cancel(neap_vm *vm, neap__gather *g) {
-  return request(g, vm->cancel_calls, 0);
-}
+int neap__gather_cancel(neap__gather *g) { return request(g, 0); }
 
 void neap__gather_push_next(lua_State *L, int index) {
   neap__gather *g = (neap__gather *)neap__known(L, index);
@@ -336,7 +336,7 @@ static neap__gather *gather_new(lua_State *L, int n) {
   g->finished = 0;
   g->return_exceptions = 0;
   g->cancel_requested = 0;
-  g->cancel_call = 0;
+  g->too_late = 0;
   neap__metatable_push(L, &neap__gather_type);
   lua_setmetatable(L, -2);
   return g;

@@ -271,9 +271,9 @@ typedef struct neap__gather {
   uint32_t anchor;   /* while a child is unfinished */
   uint32_t count;    /* of children */
   uint32_t finished; /* of these */
-  uint32_t cancel_call; /* the call of neap__cancel that marked it */
   uint8_t return_exceptions;
   uint8_t cancel_requested;
+  uint8_t too_late; /* no child is left to cancel */
   neap__child children[];
 } neap__gather;
 

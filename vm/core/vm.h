@@ -103,7 +103,6 @@ struct neap_vm {
   uint8_t stopping;          /* the loop ends after this turn */
   uint8_t keyboard;          /* a step raised KeyboardInterrupt */
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
-  uint32_t cancel_calls;     /* of neap__cancel, so far */
   uint32_t close_depth;      /* nested coroutine.close calls */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
@@ -500,9 +499,9 @@ void neap__lock_init(lua_State *L);
 
 /* Lua: gather(...) */
 int neap__gather_make(lua_State *L);
-/* Notes a cancellation; false when all children are done, so that it
+/* Notes a cancellation; false when no child is left to cancel, so that it
    comes too late. */
-int neap__gather_cancel(neap_vm *vm, neap__gather *g);
+int neap__gather_cancel(neap__gather *g);
 /* On top of the gather at `index` stands how many children were looked at:
    pushes the next pending one, or pops both. */
 void neap__gather_push_next(lua_State *L, int index);

@@ -135,7 +135,8 @@ end
 -- Does not suspend.
 function TaskGroup.create_task(group, coro, options)
   check_group(group, "create_task")
-  local refusal = group.finished and "is finished" or group.aborting and "is shutting down"
+  local over = group.finished or group.exiting and members(group.children) == 0
+  local refusal = over and "is finished" or group.aborting and "is shutting down"
   if refusal then
     if iscoroutine(coro) then coro:close() end
     error("TaskGroup.create_task: the group " .. refusal, 2)

@@ -609,6 +609,30 @@ describe("a finalizer that cancels the task that is being cancelled", function()
   end
 end)
 
+describe("a finalizer that cancels a task in a circle that is being cancelled", function()
+  it("breaks the circle once", function()
+    local result = program.run_script [[
+      local asyncio = require "asyncio"
+      for _ = 1, 40 do
+        asyncio.catch(run, async(function()
+          local garbage, a, b = {}
+          a = create_task(async(function() await(b) end)())
+          b = create_task(async(function() await(a) end)())
+          await(sleep(0))
+          local cancel = a.cancel
+          collectgarbage() collectgarbage "stop"
+          do local _ = setmetatable({}, {__gc = function() cancel(a) end}) end
+          collectgarbage("incremental", 1, 1000, 30)
+          collectgarbage "restart" for i = 1, 300 do garbage[i] = i end
+          cancel(a)
+          asyncio.catch(await, a)
+        end)())
+      end
+      print "done"]]
+    assert.same({code = 0, stdout = "done\n", stderr = ""}, result)
+  end)
+end)
+
 describe("a finalizer that releases a lock while a task gets in line", function()
   -- The stack may have to grow for the wait, and that can collect: at which
   -- depth depends on the size of the stack, so all are tried.

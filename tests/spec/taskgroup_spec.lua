@@ -290,4 +290,17 @@ describe("TaskGroup", function()
       assert.equal(1, #asyncio.all_tasks())
     end)
   end)
+
+  it("TG-11 refuses a task when its last child has ended, though the block waits still", function()
+    local result = program.run_script [[
+      local asyncio = require "asyncio"
+      run(async(function()
+        local group <close> = asyncio.TaskGroup()
+        group:create_task(sleep(0)):add_done_callback(function()
+          print(pcall(group.create_task, group, sleep(0)))
+        end)
+      end)())]]
+    assert.are.same({code = 0, stderr = "",
+      stdout = "false\tTaskGroup.create_task: the group is finished\n"}, result)
+  end)
 end)

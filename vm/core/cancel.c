@@ -159,10 +159,14 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
     count(vm, task);
     return 1;
   }
-  way_on(L, index, way);
-  count(vm, task);
   neap__task_push_awaited(L, index);
-  return 0;
+  way_on(L, index, way); /* may run a finalizer, which wakes or cancels it */
+  count(vm, task);
+  if (task->waiting_on == f && f->state == NEAP__PENDING)
+    return 0;
+  lua_pop(L, 1);
+  task->must_cancel = 1;
+  return 1;
 }
 
 /*

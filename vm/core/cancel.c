@@ -175,7 +175,11 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
 */
 static void break_circle(neap_vm *vm, lua_State *L, int index, int message) {
   neap__task *task = (neap__task *)neap__known(L, index);
-  keep_message(L, index, message);
+  keep_message(L, index, message); /* may run a finalizer, which breaks it */
+  if (task->waiting_on == NULL) {
+    task->must_cancel = 1;
+    return;
+  }
   neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
   task->waiting_on = NULL;
   interrupt(vm, task);

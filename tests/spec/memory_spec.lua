@@ -186,7 +186,7 @@ describe("memory ends", function()
     end)()))]])
 
   goes_on("again and again", "ok\n", [[
-    for _ = 1, 5 do
+    for _ = 1, 3 do
       local ok, err = pcall(run, async(function()
         while true do
           for _ = 1, 1000 do create_task(forever()) end

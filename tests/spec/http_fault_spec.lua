@@ -275,7 +275,10 @@ describe("http, when something goes wrong:", function()
         -- what is kept does not depend on how many there were
         local grown, larger = tasks.memory() - memory, resident() - first
         assert.is_true(grown < 1 << 18, grown .. " bytes of Lua's")
-        assert.is_true(tasks.sanitized or larger < 1 << 23, larger .. " bytes more")
+        -- of curl's, the address sanitizer would find every byte that is lost; here Lua's
+        -- garbage counts as well, of which there may be more, the larger its heap
+        local room = (1 << 23) + tasks.memory() // 2
+        assert.is_true(tasks.sanitized or larger < room, larger .. " bytes more")
         -- and the session does its work
         for i = 1, 10 do
           local response <close> = await(session:get(nginx.https .. "/todos/" .. i))

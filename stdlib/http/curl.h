@@ -55,8 +55,8 @@ typedef struct http__multi {
   int idle_count;
 } http__multi;
 
-/* The multi at `index`, open or closed; raises when it is none. */
-http__multi *http__multi_check(lua_State *L, int index);
+/* The multi at index 1, open or closed; raises when it is none. */
+http__multi *http__multi_check(lua_State *L);
 /* An easy handle with default options; NULL: no memory. */
 CURL *http__handle_take(http__multi *m);
 /* Makes the sockets of its connections known to the loop. */

@@ -252,8 +252,8 @@ void http__handle_give(http__multi *m, CURL *easy) {
 ** Life
 ** ======================================================= */
 
-http__multi *http__multi_check(lua_State *L, int index) {
-  return (http__multi *)luaL_checkudata(L, index, MULTI_TYPE);
+http__multi *http__multi_check(lua_State *L) {
+  return (http__multi *)luaL_checkudata(L, 1, MULTI_TYPE);
 }
 
 /* Frees all that it has; also one that is half made, or closed. What curl's
@@ -286,7 +286,7 @@ static void multi_close(http__multi *m) {
 
 /* Lua: multi:close(); __close; __gc */
 static int lua_multi_close(lua_State *L) {
-  multi_close(http__multi_check(L, 1));
+  multi_close(http__multi_check(L));
   return 0;
 }
 
@@ -359,7 +359,7 @@ static int push_list(lua_State *L) {
 
 /* Lua: multi:cookies() -> list of all cookies, as lines of a cookie file */
 static int multi_cookies(lua_State *L) {
-  http__multi *m = http__multi_check(L, 1);
+  http__multi *m = http__multi_check(L);
   struct curl_slist *list = NULL;
   CURL *easy = m->curl == NULL ? NULL : http__handle_take(m);
   int status;

@@ -66,10 +66,7 @@ function Response.__index(response, name)
 end
 
 local function check_response(value, name)
-  if getmetatable(value) ~= Response then
-    refuse("ClientResponse.%s: a response expected, got %s; write response:%s()", name,
-      usage.describe(value), name)
-  end
+  usage.check_self(value, Response, name, "response")
 end
 
 -- Nothing more will come.

@@ -78,10 +78,8 @@ local function defaults(options, base)
 end
 
 local function check_session(value, name)
-  if getmetatable(value) ~= Session then
-    refuse("ClientSession.%s: a session expected, got %s; write session:%s()", name,
-      usage.describe(value), name)
-  elseif value.closed then
+  usage.check_self(value, Session, name, "session")
+  if value.closed then
     refuse("ClientSession.%s: the session is closed", name)
   end
 end
@@ -109,7 +107,7 @@ end
 
 -- session:close(): ends what is under way. Does not suspend.
 function Session.close(session)
-  if getmetatable(session) ~= Session then check_session(session, "close") end
+  usage.check_self(session, Session, "close", "session")
   if session.closed then return end
   session.closed = true
   for upload in pairs(session.uploads) do upload_of.stop(upload) end

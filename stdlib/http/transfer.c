@@ -248,11 +248,11 @@ static void set_part(lua_State *L, http__transfer *t) {
   const char *text;
   size_t len;
   int index = lua_gettop(L);
-  CURLcode code = part == NULL ? CURLE_OUT_OF_MEMORY : CURLE_OK;
-  check(L, code);
+  if (part == NULL)
+    luaL_error(L, "not enough memory");
   check(L, curl_mime_name(part, push_text(L, index, "name")));
   if ((text = push_text(L, index, "path")) != NULL) {
-    code = curl_mime_filedata(part, text);
+    CURLcode code = curl_mime_filedata(part, text);
     if (code == CURLE_READ_ERROR)
       luaL_error(L, "cannot read '%s': %s", text,
                  uv_strerror(uv_translate_sys_error(errno)));
@@ -404,7 +404,7 @@ static void set_up(lua_State *L, http__transfer *t) {
 }
 
 int http__transfer_start(lua_State *L) {
-  http__multi *m = http__multi_check(L, 1);
+  http__multi *m = http__multi_check(L);
   http__transfer *t;
   luaL_checktype(L, REQUEST, LUA_TTABLE);
   lua_settop(L, REQUEST);

@@ -33,6 +33,15 @@ function M.check(value, expected, what)
   return value
 end
 
+-- Refuses what the method `name` got before its colon, unless it is of the
+-- class; `self` is a word for what it should be.
+function M.check_self(value, class, name, self)
+  if getmetatable(value) ~= class then
+    M.refuse("%s.%s: a %s expected, got %s; write %s:%s()", class.__name, name, self,
+      M.describe(value), self, name)
+  end
+end
+
 -- Refuses options that are not in `known`, a table with their names as keys.
 function M.check_options(options, known, of)
   M.check(options, "table", "options of " .. of)

@@ -9,7 +9,7 @@
 
 #include "curl.h"
 
-enum { SELF = 1, DEADLINE, IDLE }; /* arguments; send has a chunk before them */
+enum { DEADLINE = 2, IDLE }; /* arguments; send has a chunk before them */
 
 /* {======================================================
 ** Time

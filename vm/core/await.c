@@ -91,9 +91,8 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   }
   if (task->must_cancel && f != NULL && ends_cancelled(L, f))
     task->must_cancel = 0; /* this error will do */
-  if (task->must_cancel || task->interrupted) {
+  if (task->must_cancel || task->interrupted)
     return neap__raise_cancelled(L, task);
-  }
   if (f != NULL)
     return answer_future(L, f);
   return answer(L, lua_gettop(L) > 0, 1);

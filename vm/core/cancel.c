@@ -36,12 +36,6 @@ static void keep_message(lua_State *L, int index, int message) {
   neap__extra_set(L, index, "cancel_message");
 }
 
-/* Wakes up a task with a CancelledError. */
-static void interrupt(neap_vm *vm, neap__task *task) {
-  task->interrupted = 1;
-  neap__queue_push(&vm->ready, &task->timer.job);
-}
-
 /* Counts a request: nothing can fail from here on. */
 static void count(neap_vm *vm, neap__task *task) {
   task->cancel_requests++;
@@ -141,7 +135,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
     keep_message(L, index, message); /* may run a finalizer, which cancels it */
     count(vm, task);
     if (take_out(vm, task))
-      interrupt(vm, task);
+      neap__task_interrupt(vm, task);
     else
       task->must_cancel = 1;
     return 1;
@@ -182,7 +176,7 @@ static void break_circle(neap_vm *vm, lua_State *L, int index, int message) {
   }
   neap__queue_remove(&task->waiting_on->waiters, &task->timer.job);
   task->waiting_on = NULL;
-  interrupt(vm, task);
+  neap__task_interrupt(vm, task);
 }
 
 int neap__cancel(lua_State *L, int index) {

@@ -61,8 +61,7 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
   wait->ctx = ctx;
   wait->timed = seconds < FOR_EVER;
   if (task->must_cancel) { /* cancelled itself before: strikes here */
-    task->interrupted = 1;
-    neap__queue_push(&vm->ready, &task->timer.job);
+    neap__task_interrupt(vm, task);
     call_off(wait);
   }
   else {

@@ -404,6 +404,11 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 neap__task *neap__task_new(lua_State *L, int index, int level);
 /* Pushes the task (any unfinished one). */
 void neap__task_push(lua_State *L, const neap__task *task);
+/* Makes one that is in no queue ready, to raise a CancelledError. */
+static inline void neap__task_interrupt(neap_vm *vm, neap__task *task) {
+  task->interrupted = 1;
+  neap__queue_push(&vm->ready, &task->timer.job);
+}
 /* Cancels it, on behalf of run or Ctrl-C. */
 void neap__task_cancel(lua_State *L, const neap__task *task);
 /* Pushes what the task at `index` waits for; nil for nothing, a waitlist, or

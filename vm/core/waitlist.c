@@ -55,10 +55,8 @@ int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
   neap__task *task = vm->current;
   if (!task->must_cancel)
     append(list, task);
-  else { /* cancelled itself before: strikes here */
-    task->interrupted = 1;
-    neap__queue_push(&vm->ready, &task->timer.job);
-  }
+  else /* cancelled itself before: strikes here */
+    neap__task_interrupt(vm, task);
   vm->suspending = 1;
   return lua_yieldk(L, 0, (lua_KContext)list, k);
 }

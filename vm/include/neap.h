@@ -169,9 +169,9 @@ typedef struct neap_wait neap_wait;
 struct neap_wait {
   /*
   ** Called when the task will not go on from here: it was cancelled, maybe
-  ** after neap_wake, its run has ended, or neap_suspend raises. It stops what was begun, and must
-  ** not fail, use Lua, or call neap_suspend; neap_wake for other waits is
-  ** allowed. NULL: nothing to stop.
+  ** after neap_wake, its run has ended, or neap_suspend raises. It stops
+  ** what was begun, and must not fail, use Lua, or call neap_suspend;
+  ** neap_wake for other waits is allowed. NULL: nothing to stop.
   */
   void (*cancel)(neap_wait *wait);
   const char *what; /* is awaited, for asyncio.dump and the like: "a message".

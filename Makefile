@@ -122,6 +122,8 @@ MODULES := $(STDLIB_SO) $(STDLIB_LUA)
 
 # Every C file of these folders is a program of its own.
 CAPI := $(call program,tests/capi/*.c)
+TORTURE := $(call program,tests/torture/*.c)
+FUZZ := $(call program,tests/fuzz/*.c)
 HOSTS := $(call program,scripts/embed/*.c)
 
 all: $(B)/neap $(LIBRARIES) $(MODULES) $(B)/neap.pc \
@@ -156,7 +158,8 @@ $(B)/obj/%.o: %.c $(B)/obj/flags
 	$(Q)$(CC) $(ALL_CFLAGS) $(MODULE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # vm/lua/NAME.lua in C: neap__lua_NAME, its bytes and one 0 behind them,
-# and neap__lua_NAME_size, their number without the 0.
+# and neap__lua_NAME_size, their number without the 0. Every VM compiles it:
+# lines of comment, and what the others begin with, are left out.
 $(B)/embedded/%.c: vm/lua/%.lua Makefile
 	@mkdir -p $(@D)
 	$(call say,LUA,$<)
@@ -164,10 +167,15 @@ $(B)/embedded/%.c: vm/lua/%.lua Makefile
 	  printf 'extern const char neap__lua_%s[];\n' $*; \
 	  printf 'extern const size_t neap__lua_%s_size;\n' $*; \
 	  printf 'const char neap__lua_%s[] = {\n' $*; \
-	  od -An -v -to1 $< | sed "s/ \([0-7][0-7]*\)/'\\\\\1',/g"; \
+	  sed 's/^ *//; /^--/d; /^$$/d' $< | od -An -v -to1 | \
+	    sed "s/ \([0-7][0-7]*\)/'\\\\\1',/g"; \
 	  printf "'\\\\0'};\n"; \
 	  printf 'const size_t neap__lua_%s_size =\n' $*; \
 	  printf '  sizeof(neap__lua_%s) - 1;\n' $*; } >$@
+
+# Where the library looks for modules, unless it is told.
+$(B)/obj/vm/embed/vm.o: $(B)/obj/prefix
+$(B)/obj/vm/embed/vm.o: ALL_CFLAGS += -DNEAP_MODULES='"$(PREFIX)/lib/neap"'
 
 $(EMBEDDED): $(B)/obj/embedded/%.o: $(B)/embedded/%.c $(B)/obj/flags
 	@mkdir -p $(@D)
@@ -225,8 +233,11 @@ $(B)/neap.pc: $(B)/obj/prefix Makefile
 	  'Libs: -L$${libdir} -lneap -lm' \
 	  'Cflags: -I$${includedir}' >$@
 
-$(CAPI): LINK_WITH = $(shell $(PKG_CONFIG) --libs cmocka)
-$(CAPI) $(HOSTS): $(B)/%: $(B)/obj/%.o $(B)/libneap.a
+$(CAPI) $(FUZZ): LINK_WITH = $(shell $(PKG_CONFIG) --libs cmocka)
+# The library's malloc is theirs, too.
+$(TORTURE): LINK_WITH = $(shell $(PKG_CONFIG) --libs cmocka) \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(CAPI) $(TORTURE) $(FUZZ) $(HOSTS): $(B)/%: $(B)/obj/%.o $(B)/libneap.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LINK_WITH) $(WHOLE_LUA) $(UV_LIBS)
@@ -253,8 +264,23 @@ test: ## install what is missing, build, run the tests (or SPEC=name)
 	@.ci/deps build test
 	$(again) check
 
-check: all $(CAPI) $(HOSTS) ## the tests, without installing anything
-	@SAN='$(SAN)' tests/support/check '$(B)' '$(SPEC)' $(TESTFLAGS)
+check: all $(CAPI) $(TORTURE) $(FUZZ) $(HOSTS) ## the tests, without installing anything
+	@SAN='$(SAN)' NEAP_PATH=$(CURDIR)/$(B)/stdlib tests/support/check '$(B)' '$(SPEC)' $(TESTFLAGS)
+
+torture: all $(TORTURE) ## every allocation fails in turn, all of them
+	@for program in $(TORTURE); do $$program 1 || exit 1; done
+
+# clang's fuzzer; what it finds is left in the build's folder.
+FUZZTIME ?= 60
+fuzz: ## scripts and calls that a fuzzer makes up, for FUZZTIME seconds each
+	$(again) CC=clang SAN=fuzzer,address,undefined fuzz-run
+
+fuzz-run: $(FUZZ) $(MODULES)
+	@for target in $(notdir $(FUZZ)); do \
+	  mkdir -p $(B)/corpus/$$target; \
+	  $(B)/tests/fuzz/$$target -max_total_time=$(FUZZTIME) -timeout=10 \
+	    -dict=tests/fuzz/words.dict -artifact_prefix=$(B)/$$target- \
+	    $(B)/corpus/$$target tests/fuzz/$$target || exit 1; done
 
 bench: all ## the benchmarks; peers that are missing are skipped
 	@NEAP='$(B)/neap' CC='$(CC)' $(B)/neap tests/bench/run.lua $(BENCHFLAGS)
@@ -271,6 +297,7 @@ lint: ## luacheck, warnings of both compilers, headers, white space
 TO := $(DESTDIR)$(PREFIX)
 INSTALLED = bin/neap include/neap.h lib/libneap.a lib/$(SO).$(VERSION) \
   lib/$(SO).$(ABI) lib/$(SO) lib/pkgconfig/neap.pc share/man/man1/neap.1 \
+  share/man/man3/neap.h.3 \
   $(MODULES:$(B)/stdlib/%=lib/neap/%)
 
 install: all ## install below PREFIX (/usr/local); DESTDIR goes before it
@@ -282,6 +309,7 @@ install: all ## install below PREFIX (/usr/local); DESTDIR goes before it
 	ln -sf $(SO).$(VERSION) $(TO)/lib/$(SO)
 	install -m 644 $(B)/neap.pc $(TO)/lib/pkgconfig/
 	install -m 644 vm/cli/neap.1 $(TO)/share/man/man1/
+	install -m 644 vm/include/neap.h.3 $(TO)/share/man/man3/
 	$(foreach file,$(MODULES:$(B)/stdlib/%=%),install -m 644 \
 	  $(B)/stdlib/$(file) $(TO)/lib/neap/$(file) &&) true
 	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
@@ -298,7 +326,9 @@ help: ## this list
 	@printf '\nVariables: CC=clang, CFLAGS, LDFLAGS, PREFIX, DESTDIR, BUILD=dir, V=1 (show the\n'
 	@printf 'commands), WERROR=1 (warnings are errors), DEVELOPER=1 (that, and assertions;\n'
 	@printf 'in build/developer), SAN=address,undefined or SAN=thread (in build/san-...),\n'
-	@printf 'SPEC=name (one file of tests), TESTFLAGS (for busted), BENCHFLAGS.\n'
+	@printf 'SPEC=name (files of tests), TESTFLAGS (for busted), BENCHFLAGS,\n'
+	@printf 'FUZZTIME=seconds.\n'
 
-.PHONY: all deps run test check bench lint install uninstall clean help FORCE
+.PHONY: all deps run test check torture fuzz fuzz-run bench lint install \
+  uninstall clean help FORCE
 FORCE:

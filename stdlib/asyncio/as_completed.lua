@@ -11,7 +11,7 @@ local await, call_later, catch = asyncio.await, asyncio.call_later, asyncio.catc
 local current_task, ensure_future = asyncio.current_task, asyncio.ensure_future
 local Future, Queue, TimeoutError = asyncio.Future, asyncio.Queue, asyncio.TimeoutError
 
-local several = core.load_part("several")(asyncio)
+local several = core.load_part("several")(asyncio, core)
 local check, isawaitable = several.check, several.isawaitable
 
 local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable

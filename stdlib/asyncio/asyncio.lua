@@ -7,6 +7,7 @@
 -- returns a table of what it adds to asyncio. `core` has what only the
 -- library may call:
 --   copy_outcome(from, to), failure(future): see vm/core/future.c
+--   is_awaitable(value): vm/core/gather.c
 --   waitlist(what, owner, on_waste), line_up(list), wake(list), waiting(list):
 --     vm/core/waitlist.c
 --   present(lock, number): vm/core/lock.c

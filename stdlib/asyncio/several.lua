@@ -2,27 +2,17 @@
 -- several.lua - what wait and as_completed take: a list, and a table of
 -- options.
 --
-local asyncio = ...
+local asyncio, core = ...
 
 local iscoroutine, isfuture = asyncio.iscoroutine, asyncio.isfuture
+local isawaitable = core.is_awaitable
 
-local error, pairs, rawget, tostring, type = error, pairs, rawget, tostring, type
-
--- Hosts may have taken `debug` away; then hidden metatables stay hidden.
-local metatable_of = debug and debug.getmetatable or getmetatable
+local error, pairs, tostring, type = error, pairs, tostring, type
 
 local function describe(value)
   if isfuture(value) then return "a Task or Future" end
   if iscoroutine(value) then return "a coroutine object" end
   return value == nil and "nil" or "a " .. type(value)
-end
-
--- Whether it can be awaited. A metatable that is hidden may have an __await.
-local function isawaitable(value)
-  if isfuture(value) or iscoroutine(value) then return true end
-  local meta = metatable_of(value)
-  if type(meta) == "table" then return rawget(meta, "__await") ~= nil end
-  return meta ~= nil
 end
 
 -- check(name, list, options, known, is_item, item) -> options, {} for none.

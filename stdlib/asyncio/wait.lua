@@ -10,7 +10,7 @@ local Future, isfuture = asyncio.Future, asyncio.isfuture
 local ALL_COMPLETED, FIRST_COMPLETED = asyncio.ALL_COMPLETED, asyncio.FIRST_COMPLETED
 local FIRST_EXCEPTION = asyncio.FIRST_EXCEPTION
 
-local check = core.load_part("several")(asyncio).check
+local check = core.load_part("several")(asyncio, core).check
 
 local error, ipairs, setmetatable, tostring = error, ipairs, setmetatable, tostring
 

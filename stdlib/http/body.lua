@@ -43,6 +43,10 @@ local function put_file(request, file)
   request.body = true
 end
 
+local function is_file(value)
+  return type(value) == "userdata" and io and io.type and io.type(value) ~= nil
+end
+
 local function is_callable(value)
   local meta = getmetatable(value)
   return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
@@ -51,7 +55,7 @@ end
 local function put_data(request, data)
   if type(data) == "string" then
     request.body = data
-  elseif io.type(data) then
+  elseif is_file(data) then
     put_file(request, data)
   elseif is_callable(data) then
     request.source, request.body = data, true
@@ -79,8 +83,7 @@ local function file_part(name, given)
   local content = check(given.content, "string", what .. ": content")
   if (path == nil) == (content == nil) then refuse("%s: path= or content= expected", what) end
   if path then
-    local file, message = io.open(path, "rb")
-    if not file then refuse("%s: cannot open %s", what, message) end
+    local file = usage.open(path, "rb", what)
     local _, why = file:read(0)
     file:close()
     if why then refuse("%s: cannot read %s: %s", what, path, why) end

@@ -55,6 +55,12 @@ typedef struct http__multi {
   int idle_count;
 } http__multi;
 
+/* Raises an error when the VM has not, or no longer, the capability. */
+void http__check_net(lua_State *L);
+void http__check_fs(lua_State *L);
+/* Makes a hidden metatable: scripts reach the methods alone. */
+void http__class_new(lua_State *L, const char *name, const luaL_Reg *methods,
+                     const luaL_Reg *metamethods);
 /* The multi at index 1, open or closed; raises when it is none. */
 http__multi *http__multi_check(lua_State *L);
 /* An easy handle with default options; NULL: no memory. */

@@ -249,6 +249,32 @@ void http__handle_give(http__multi *m, CURL *easy) {
 /* ====================================================== } */
 
 /* {======================================================
+** What scripts may do
+** ======================================================= */
+
+static void check(lua_State *L, unsigned capability, const char *name) {
+  if (!neap_can(neap_from_lua(L), capability))
+    luaL_error(L, "http: the capability %s is not granted", name);
+}
+
+void http__check_net(lua_State *L) { check(L, NEAP_CAN_NET, "net"); }
+void http__check_fs(lua_State *L) { check(L, NEAP_CAN_FS, "fs"); }
+
+void http__class_new(lua_State *L, const char *name, const luaL_Reg *methods,
+                     const luaL_Reg *metamethods) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
 ** Life
 ** ======================================================= */
 
@@ -332,6 +358,7 @@ static long check_limit(lua_State *L, const char *name, lua_Integer standard) {
 static int multi_new(lua_State *L) {
   long limit, limit_per_host;
   http__multi *m;
+  http__check_net(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   limit = check_limit(L, "limit", 100);
   limit_per_host = check_limit(L, "limit_per_host", 0);
@@ -390,16 +417,14 @@ int luaopen_http_curl(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", lua_multi_close},
                                      {"cookies", multi_cookies},
                                      {"start", http__transfer_start},
-                                     {"__close", lua_multi_close},
-                                     {"__gc", lua_multi_close},
                                      {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", lua_multi_close},
+                                         {"__gc", lua_multi_close},
+                                         {NULL, NULL}};
   if (pthread_once(&once, start_curl) != 0 || started != CURLE_OK)
     return luaL_error(L, "libcurl cannot start: %s",
                       curl_easy_strerror(started));
-  luaL_newmetatable(L, MULTI_TYPE);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
+  http__class_new(L, MULTI_TYPE, methods, metamethods);
   http__transfer_init(L);
   http__url_init(L);
   luaL_newlib(L, functions);

@@ -94,8 +94,7 @@ local EISDIR <const> = 21
 function M.ca(given)
   if check(given, "string", "ca") == nil then return end
   if given:find("-----BEGIN", 1, true) then return nil, nil, given end
-  local file, message = io.open(given)
-  if not file then refuse("ca: cannot open %s", message) end
+  local file = usage.open(given, "r", "ca")
   local _, _, code = file:read(1)
   file:close()
   return given, code == EISDIR

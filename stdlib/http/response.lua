@@ -284,6 +284,13 @@ end
 
 local guard_meta = {__gc = function(guard) upload_of.stop(guard.upload) end}
 
+-- What ends an upload when its response is dropped; or nil, as a sandbox has
+-- no __gc: there it ends with its time, its source, or the session.
+local function guard_of(upload)
+  local ok, guard = pcall(setmetatable, {upload = upload}, guard_meta)
+  return ok and guard or nil
+end
+
 local M = {}
 
 -- new(request, transfer, head, deadline, upload) -> a response
@@ -305,8 +312,7 @@ function M.new(request, transfer, head, deadline, upload)
     buffer = "",
     from = 1,
     upload = upload,
-    -- a response that is dropped ends its upload
-    guard = upload and setmetatable({upload = upload}, guard_meta),
+    guard = upload and guard_of(upload),
   }, Response)
 end
 

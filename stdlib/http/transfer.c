@@ -162,6 +162,12 @@ static size_t give_upload(char *room, size_t size, size_t n, void *ud) {
 enum { REQUEST = 2, TRANSFER }; /* stack indices of start */
 enum { MULTI = 1, BODY, WHAT, USER_VALUES = WHAT };
 
+/* Pushes a field; runs no script, which could close the multi meanwhile. */
+static void get(lua_State *L, int index, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, index);
+}
+
 static void check(lua_State *L, CURLcode code) {
   if (code != CURLE_OK)
     luaL_error(L, "libcurl: %s", curl_easy_strerror(code));
@@ -173,7 +179,7 @@ static void check(lua_State *L, CURLcode code) {
 static const char *push_text(lua_State *L, int index, const char *name) {
   const char *text;
   size_t len;
-  lua_getfield(L, index, name);
+  get(L, index, name);
   text = lua_tolstring(L, -1, &len);
   if (text != NULL && strlen(text) != len)
     luaL_error(L, "%s contains a NUL", name);
@@ -191,7 +197,7 @@ static void set_text(lua_State *L, CURL *easy, CURLoption option,
 
 static int flag(lua_State *L, const char *name) {
   int value;
-  lua_getfield(L, REQUEST, name);
+  get(L, REQUEST, name);
   value = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
@@ -218,7 +224,7 @@ static int has_header(const http__transfer *t, const char *name) {
    wish to be told to go on. */
 static void set_headers(lua_State *L, http__transfer *t, CURL *easy) {
   lua_Integer i, n;
-  lua_getfield(L, REQUEST, "headers");
+  get(L, REQUEST, "headers");
   luaL_checktype(L, -1, LUA_TTABLE);
   n = (lua_Integer)lua_rawlen(L, -1);
   for (i = 1; i <= n; i++) {
@@ -252,14 +258,16 @@ static void set_part(lua_State *L, http__transfer *t) {
     luaL_error(L, "not enough memory");
   check(L, curl_mime_name(part, push_text(L, index, "name")));
   if ((text = push_text(L, index, "path")) != NULL) {
-    CURLcode code = curl_mime_filedata(part, text);
+    CURLcode code;
+    http__check_fs(L);
+    code = curl_mime_filedata(part, text);
     if (code == CURLE_READ_ERROR)
       luaL_error(L, "cannot read '%s': %s", text,
                  uv_strerror(uv_translate_sys_error(errno)));
     check(L, code);
   }
   else {
-    lua_getfield(L, index, "content");
+    get(L, index, "content");
     text = luaL_checklstring(L, -1, &len);
     check(L, curl_mime_data(part, text, len));
   }
@@ -284,7 +292,7 @@ static void set_parts(lua_State *L, http__transfer *t, CURL *easy) {
 
 /* A body that comes piece by piece, of `length` bytes if that is known. */
 static void set_stream(lua_State *L, http__transfer *t, CURL *easy) {
-  lua_getfield(L, REQUEST, "length");
+  get(L, REQUEST, "length");
   t->upload_left = (curl_off_t)luaL_optinteger(L, -1, -1);
   SET(CURLOPT_UPLOAD, 1L);
   SET(CURLOPT_INFILESIZE_LARGE, t->upload_left);
@@ -305,13 +313,13 @@ static void set_method(lua_State *L, http__transfer *t, CURL *easy) {
   const char *method = push_text(L, REQUEST, "method");
   int upload = 0;
   luaL_checkstring(L, -1);
-  lua_getfield(L, REQUEST, "parts");
+  get(L, REQUEST, "parts");
   lua_replace(L, TRANSFER + 1); /* the method stays alive in the request */
   if (lua_istable(L, -1)) {
     set_parts(L, t, easy);
     upload = 1;
   }
-  lua_getfield(L, REQUEST, "body");
+  get(L, REQUEST, "body");
   if (lua_isstring(L, -1)) {
     size_t len;
     const char *body = lua_tolstring(L, -1, &len);
@@ -350,10 +358,13 @@ static void set_tls(lua_State *L, CURL *easy) {
     SET(CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
     SET(CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
   }
+  if (push_text(L, REQUEST, "ca") != NULL)
+    http__check_fs(L);
+  lua_pop(L, 1);
   set_text(L, easy, is_folder ? CURLOPT_CAPATH : CURLOPT_CAINFO, "ca");
   set_text(L, easy, is_folder ? CURLOPT_PROXY_CAPATH : CURLOPT_PROXY_CAINFO,
            "ca");
-  lua_getfield(L, REQUEST, "ca_text");
+  get(L, REQUEST, "ca_text");
   if ((text = lua_tolstring(L, -1, &len)) != NULL) {
     struct curl_blob blob = {(void *)(uintptr_t)text, len, CURL_BLOB_COPY};
     SET(CURLOPT_CAINFO_BLOB, &blob);
@@ -373,7 +384,7 @@ static void set_connection(lua_State *L, http__multi *m, CURL *easy) {
   SET(CURLOPT_NOPROXY, ""); /* also of exceptions */
   set_text(L, easy, CURLOPT_PROXY, "proxy");
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  lua_getfield(L, REQUEST, "connect_timeout");
+  get(L, REQUEST, "connect_timeout");
   timeout = luaL_optnumber(L, -1, HUGE_VAL); /* curl has one of its own, too */
   SET(CURLOPT_CONNECTTIMEOUT_MS,
       (long)(timeout > 1e6 ? 1e9 : timeout < 0.001 ? 1 : timeout * 1000));
@@ -406,6 +417,7 @@ static void set_up(lua_State *L, http__transfer *t) {
 int http__transfer_start(lua_State *L) {
   http__multi *m = http__multi_check(L);
   http__transfer *t;
+  http__check_net(L);
   luaL_checktype(L, REQUEST, LUA_TTABLE);
   lua_settop(L, REQUEST);
   t = (http__transfer *)lua_newuserdatauv(L, sizeof *t, USER_VALUES);
@@ -414,8 +426,8 @@ int http__transfer_start(lua_State *L) {
   luaL_setmetatable(L, TRANSFER_TYPE);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, TRANSFER, MULTI);
-  lua_getfield(L, REQUEST, "method");
-  lua_getfield(L, REQUEST, "url");
+  get(L, REQUEST, "method");
+  get(L, REQUEST, "url");
   t->reader.what = t->writer.what = lua_pushfstring(
       L, "%s %s", luaL_checkstring(L, -2), luaL_checkstring(L, -1));
   lua_setiuservalue(L, TRANSFER, WHAT);
@@ -532,14 +544,11 @@ void http__transfer_init(lua_State *L) {
                                      {"is_waiting", is_waiting},
                                      {"receive", http__receive},
                                      {"send", http__send},
-                                     {"__close", lua_close_transfer},
-                                     {"__gc", lua_close_transfer},
                                      {NULL, NULL}};
-  luaL_newmetatable(L, TRANSFER_TYPE);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  static const luaL_Reg metamethods[] = {{"__close", lua_close_transfer},
+                                         {"__gc", lua_close_transfer},
+                                         {NULL, NULL}};
+  http__class_new(L, TRANSFER_TYPE, methods, metamethods);
 }
 
 /* ====================================================== } */

@@ -3,18 +3,29 @@
 --
 local M = {}
 
-local getinfo = debug and debug.getinfo or function() end -- a host may not give it
+local DEEPEST <const> = 30 -- levels that are looked at
 
 -- Raises the text with the position of the nearest function that is not the
--- library's: what belongs to Neap or to C has a name in brackets.
+-- library's: what belongs to Neap has a name in brackets, and C has none.
+-- (Without `debug`, which a sandbox has not.)
 function M.refuse(format, ...)
-  local level = 2
-  local info = getinfo(level, "S")
-  while info and info.source:find("^=%[") do
+  local level = 1
+  local place
+  repeat
     level = level + 1
-    info = getinfo(level, "S")
-  end
+    place = select(2, pcall(error, "", level + 1))
+  until place:find("^[^[]") or place:find('^%[string "') or level == DEEPEST
   error("http: " .. format:format(...), level)
+end
+
+-- open(path, mode, what) -> the file; refuses what cannot be opened.
+function M.open(path, mode, what)
+  if not (io and io.open) then
+    M.refuse("%s: the capability fs, which a file needs, is not granted", what)
+  end
+  local file, message = io.open(path, mode)
+  if not file then M.refuse("%s: cannot open %s", what, message) end
+  return file
 end
 
 -- The words for a value in such a text.

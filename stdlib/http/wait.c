@@ -150,6 +150,7 @@ static int look_for_head(lua_State *L, int status, lua_KContext ctx) {
    headers=}; or nil, failure. Suspends the task. */
 int http__head(lua_State *L) {
   http__transfer *t = http__transfer_check(L);
+  http__check_net(L);
   lua_settop(L, IDLE);
   return look_for_head(L, 0, (lua_KContext)t);
 }
@@ -187,6 +188,7 @@ static int look_for_body(lua_State *L, int status, lua_KContext ctx) {
    or nil, failure. Suspends the task when nothing is there. */
 int http__receive(lua_State *L) {
   http__transfer *t = http__transfer_check(L);
+  http__check_net(L);
   lua_settop(L, IDLE);
   if (t->body.len == 0) /* idle from now on: nobody was waiting before */
     t->activity = uv_hrtime();
@@ -231,6 +233,7 @@ static int look_for_room(lua_State *L, int status, lua_KContext ctx) {
    Suspends the task until what was given before has been sent. */
 int http__send(lua_State *L) {
   http__transfer *t = http__transfer_check(L);
+  http__check_net(L);
   lua_settop(L, IDLE + 1);
   if (!lua_isnil(L, 2))
     luaL_checkstring(L, 2);

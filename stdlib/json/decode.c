@@ -397,8 +397,11 @@ static void readkey(reader *r) {
 
 /* Reads a whole text; its value is then on the top of the stack. */
 static void readtext(reader *r) {
+  unsigned steps = 0;
   do {
     int opened = r->depth;
+    if (++steps % JSON_STEPS == 0)
+      json_checkpoint(r->L);
     readvalue(r);
     opened = r->depth > opened;
     while (r->depth > 0) { /* what comes behind this value? */
@@ -437,6 +440,7 @@ int json_decode(lua_State *L) {
   r.text = r.p = lua_tolstring(L, TEXT, &len);
   r.end = r.text + len;
   json_checkoptions(L, OPTIONS, names);
+  json_cleanmark(L, JSON_ARRAY);
   lua_settop(L, LEVELS);
   depth = json_numberoption(L, OPTIONS, "max_depth", JSON_MAX_DEPTH);
   r.L = L;

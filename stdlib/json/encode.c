@@ -277,6 +277,7 @@ int json_encode(lua_State *L) {
                                       NULL};
   writer w;
   lua_Number n;
+  unsigned steps = 0;
   luaL_checkany(L, VALUE);
   json_checkoptions(L, OPTIONS, names);
   lua_settop(L, OWNER);
@@ -300,6 +301,8 @@ int json_encode(lua_State *L) {
       writevalue(&w);
     else
       closetable(&w);
+    if (++steps % JSON_STEPS == 0)
+      json_checkpoint(L);
   }
   lua_pushlstring(L, w.in_use[OUT].data, w.len);
   return 1;

@@ -96,6 +96,25 @@ int json_booleanoption(lua_State *L, int arg, const char *name,
 ** =======================================================
 */
 
+void json_cleanmark(lua_State *L, int metatable) {
+  lua_pushliteral(L, "__gc");
+  lua_pushnil(L);
+  lua_rawset(L, metatable);
+}
+
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+void json_checkpoint(lua_State *L) {
+  luaL_checkstack(L, 1, NULL);
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+
 /* Gives the table (a new one if there is none) the mark, and returns it. */
 static int mark(lua_State *L, int metatable) {
   if (lua_isnone(L, 1))
@@ -108,6 +127,7 @@ static int mark(lua_State *L, int metatable) {
                   1, "the table has a metatable of its own");
     lua_pop(L, 1);
   }
+  json_cleanmark(L, metatable);
   lua_pushvalue(L, metatable);
   lua_setmetatable(L, 1);
   return 1;

@@ -38,6 +38,14 @@ lua_Number json_numberoption(lua_State *L, int arg, const char *name,
 int json_booleanoption(lua_State *L, int arg, const char *name,
                        int otherwise);
 
+/* Makes sure that a mark has no finalizer: scripts can reach the marks. */
+void json_cleanmark(lua_State *L, int metatable);
+
+/* Lets the host stop a script whose document is endless: it can where Lua
+   calls a function. Called every so many values. */
+#define JSON_STEPS 4096
+void json_checkpoint(lua_State *L);
+
 /* json.decode, json.encode, json.is_array */
 int json_decode(lua_State *L);
 int json_encode(lua_State *L);

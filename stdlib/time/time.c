@@ -12,6 +12,8 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+#include "neap.h"
+
 #if defined(__GNUC__)
 #define TIME_API __attribute__((visibility("default")))
 #else
@@ -29,6 +31,13 @@ TIME_API int luaopen_time(lua_State *L);
 #define LONGEST 1e9
 
 
+/* Raises an error when the capability has been taken away. */
+static void check(lua_State *L) {
+  if (!neap_can(neap_from_lua(L), NEAP_CAN_PROCESS))
+    luaL_error(L, "time: the capability process was taken away");
+}
+
+
 /* Reads a clock; raises what the system says when it has none. */
 static struct timespec readclock(lua_State *L, clockid_t id) {
   struct timespec now;
@@ -39,7 +48,9 @@ static struct timespec readclock(lua_State *L, clockid_t id) {
 
 
 static int pushclock(lua_State *L, clockid_t id) {
-  struct timespec now = readclock(L, id);
+  struct timespec now;
+  check(L);
+  now = readclock(L, id);
   lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / NANOS);
   return 1;
 }
@@ -88,8 +99,10 @@ static struct timespec after(struct timespec start, lua_Number seconds) {
 */
 static int time_sleep(lua_State *L) {
   lua_Number seconds = checkseconds(L, 1);
-  struct timespec deadline = after(readclock(L, CLOCK_MONOTONIC), seconds);
+  struct timespec deadline;
   int err;
+  check(L);
+  deadline = after(readclock(L, CLOCK_MONOTONIC), seconds);
   while ((err = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
                                 &deadline, NULL)) == EINTR) {
     /* does somebody want to get at the Lua code? All that a handler (that

@@ -87,16 +87,22 @@ static inline void reports_add(void *ud, const char *text, size_t len) {
 ** Running Lua
 ** ======================================================= */
 
-/* A VM with the configuration, or with the defaults. */
+/* A VM with the configuration, or with all that there is. */
 static inline neap_vm *new_vm(const neap_config *config) {
+  neap_config all;
   neap_vm *vm = NULL;
+  if (config == NULL) {
+    neap_config_init(&all);
+    all.capabilities = NEAP_CAN_ALL;
+    config = &all;
+  }
   assert_int_equal(neap_new(&vm, config), NEAP_OK);
   assert_non_null(vm);
   return vm;
 }
 
 static inline void close_vm(neap_vm *vm) {
-  assert_int_equal(neap_close(vm), NEAP_OK);
+  assert_int_equal(neap_close(vm, NULL, NULL), NEAP_OK);
 }
 
 /* Runs a chunk that has to succeed. */

@@ -12,6 +12,7 @@ static neap_vm *new_vm_on(uv_loop_t *loop) {
   neap_config config;
   assert_int_equal(uv_loop_init(loop), 0);
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.loop = loop;
   return new_vm(&config);
 }
@@ -118,6 +119,7 @@ static void two_vms_share_a_hosts_loop(void **state) {
   neap_vm *second;
   (void)state;
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.loop = &loop;
   second = new_vm(&config);
   run_lua(first, "run(async(function() await(sleep(0.001)) end)())");
@@ -178,7 +180,7 @@ static void live(void *data) {
                       "  local results = await(gather(list))\n"
                       "  for i = 1, 500 do assert(results[i] == i) end\n"
                       "end)())") == LUA_OK;
-  if (neap_close(vm) != NEAP_OK)
+  if (neap_close(vm, NULL, NULL) != NEAP_OK)
     *ok = 0;
 }
 

@@ -8,6 +8,7 @@ static char stdlib[4096]; /* where the library's Lua files are */
 
 static void config_on(neap_config *config, heap *memory, reports *said) {
   neap_config_init(config);
+  config->capabilities = NEAP_CAN_ALL;
   config->alloc = heap_alloc;
   config->alloc_ud = memory;
   config->report = reports_add;

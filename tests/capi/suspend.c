@@ -347,6 +347,7 @@ static void the_loop_is_the_vms_own_or_the_hosts(void **state) {
   close_vm(vm);
   assert_int_equal(uv_loop_init(&loop), 0);
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.loop = &loop;
   vm = new_vm(&config);
   assert_int_equal(neap_loop(vm, &found), NEAP_OK);

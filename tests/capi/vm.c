@@ -13,6 +13,7 @@ static void a_config_has_defaults(void **state) {
   (void)state;
   memset(&config, 0xff, sizeof config);
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   assert_null(config.alloc);
   assert_null(config.loop);
   assert_null(config.report);
@@ -31,7 +32,7 @@ static void a_vm_without_a_config_runs_a_task(void **state) {
 
 static void closing_no_vm_is_allowed(void **state) {
   (void)state;
-  assert_int_equal(neap_close(NULL), NEAP_OK);
+  assert_int_equal(neap_close(NULL, NULL, NULL), NEAP_OK);
 }
 
 static void all_memory_comes_from_the_hosts_allocator_and_returns(void **state) {
@@ -40,6 +41,7 @@ static void all_memory_comes_from_the_hosts_allocator_and_returns(void **state) 
   neap_vm *vm;
   (void)state;
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.alloc = heap_alloc;
   config.alloc_ud = &memory;
   vm = new_vm(&config);
@@ -68,6 +70,7 @@ static void a_vm_closes_with_work_that_is_not_done(void **state) {
   neap_vm *vm;
   (void)state;
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.alloc = heap_alloc;
   config.alloc_ud = &memory;
   config.report = reports_add;
@@ -115,6 +118,7 @@ static void finalizers_run_when_a_vm_closes(void **state) {
 static neap_vm *reporting_vm(reports *said) {
   neap_config config;
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.report = reports_add;
   config.report_ud = said;
   return new_vm(&config);
@@ -162,6 +166,7 @@ static void modules_are_found_in_the_module_path(void **state) {
   assert_non_null(module_path);
   snprintf(module_path, sizeof folder + 64, "/nonexistent;%s", folder);
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
   config.module_path = module_path;
   vm = new_vm(&config);
   memset(module_path, 'x', strlen(module_path));
@@ -201,7 +206,7 @@ static void a_lua_thread_leads_to_its_vm(void **state) {
 
 /* Lua: closes the VM that calls it; true when that was refused. */
 static int close_from_inside(lua_State *L) {
-  lua_pushboolean(L, neap_close(neap_from_lua(L)) == NEAP_EBUSY);
+  lua_pushboolean(L, neap_close(neap_from_lua(L), NULL, NULL) == NEAP_EBUSY);
   return 1;
 }
 

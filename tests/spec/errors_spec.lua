@@ -69,6 +69,19 @@ describe("an error class", function()
       tostring(asyncio.Exception(table_message)))
   end)
 
+  it("keeps a message whole that has zeros in it", function()
+    assert.are.equal("Exception: a\0b", tostring(asyncio.Exception("a\0b")))
+    assert.are.equal("<class 'a\0b'>",
+      tostring(asyncio.Exception:subclass("a\0b")))
+  end)
+
+  it("makes no object of what is no class", function()
+    local call = getmetatable(asyncio.Exception).__call
+    for _, value in ipairs {42, "x", {}, print, asyncio.Exception()} do
+      assert.has_error(function() call(value, "message") end)
+    end
+  end)
+
   it("makes a new object each time", function()
     assert.are_not.equal(asyncio.Exception("x"), asyncio.Exception("x"))
   end)
@@ -191,6 +204,13 @@ describe("isinstance", function()
   it("runs no code of the value", function()
     local trap = setmetatable({}, {__index = error, __eq = error})
     assert.is_false(asyncio.isinstance(trap, asyncio.Exception))
+  end)
+
+  it("comes to an end where a script has made a circle of bases", function()
+    local Mine = asyncio.Exception:subclass("Mine")
+    Mine.__base, Mine.__also = Mine, Mine
+    assert.is_false(asyncio.isinstance(Mine(), asyncio.Exception))
+    assert.is_true(asyncio.isinstance(Mine(), Mine))
   end)
 
   it("needs a class", function()

@@ -3,15 +3,12 @@
 --
 -- An example is a block ```lua. The texts behind `-->` in it are all that it
 -- prints, in that order, reports on standard error included; without one it
--- may print what it likes, but no report. Runs of blanks and tabs count as
--- one blank, and those at the beginning of a line do not count.
+-- may print what it likes, but no report.
 
 local examples = require "examples"
 local servers = require "http_servers"
 
-local function squeeze(text)
-  return (("\n" .. text):gsub("[ \t]+", " "):gsub("\n ", "\n"))
-end
+local squeeze = examples.squeeze
 
 teardown(servers.stop)
 

@@ -11,6 +11,12 @@
 -- In the code, `--> text` is one line of output, behind a statement or
 -- alone. Blocks of other kinds are no examples. An example that uses arg[1]
 -- gets the URL of a server (http_servers.lua).
+--
+-- examples.read_c(page) does the same for the blocks ```c. What they print
+-- stands in the block ```output behind each.
+--
+-- Runs of blanks and tabs count as one blank, and those at the beginning of a
+-- line do not count: examples.squeeze(text) leaves them out.
 
 local program = require "program"
 local servers = require "http_servers"
@@ -26,34 +32,70 @@ function M.pages(folder)
   return list
 end
 
--- The examples of a page, in its order.
-function M.read(path)
-  local list, heading, count, number = {}, path, 0, 0
-  local kind, code, output -- of the block that we are in
+-- The blocks of a page, in its order: lists of lines, with kind, name, and
+-- the line where they begin.
+local function blocks(path)
+  local list, heading, counts, number = {}, path, {}, 0
+  local block -- that we are in
   for line in program.read(path):gmatch("([^\n]*)\n") do
     local fence = line:match("^```(.*)$")
     number = number + 1
-    if kind and not fence then
-      code[#code + 1] = line .. "\n"
-      output[#output + 1] = line:match("%-%-> (.*)$")
-    elseif kind == "lua" then
-      count = count + 1
-      list[#list + 1] = {
-        name = count == 1 and heading or ("%s (%d)"):format(heading, count),
-        code = table.concat(code),
-        output = output[1] and table.concat(output, "\n") .. "\n",
-        line = number - #code,
-      }
-      kind = nil
-    elseif kind then
-      kind = nil
+    if block and fence then
+      local count = (counts[block.kind] or 0) + 1
+      counts[block.kind] = count
+      block.name = count == 1 and heading or ("%s (%d)"):format(heading, count)
+      list[#list + 1] = block
+      block = nil
+    elseif block then
+      block[#block + 1] = line
     elseif fence then
-      kind, code, output = fence, {}, {}
+      block = {kind = fence, line = number + 1}
     elseif line:find("^#") then
-      heading, count = line:gsub("^#+ ", ""):gsub("`", ""), 0
+      heading, counts = line:gsub("^#+ ", ""):gsub("`", ""), {}
     end
   end
-  assert(not kind, path .. ": the last block has no end")
+  assert(not block, path .. ": the last block has no end")
+  return list
+end
+
+-- The lines as one text.
+local function text_of(lines)
+  return table.concat(lines, "\n") .. "\n"
+end
+
+function M.squeeze(text)
+  return (("\n" .. text):gsub("[ \t]+", " "):gsub("\n ", "\n"))
+end
+
+-- The examples of a page, in its order.
+function M.read(path)
+  local list = {}
+  for _, block in ipairs(blocks(path)) do
+    if block.kind == "lua" then
+      local output = {}
+      for _, line in ipairs(block) do
+        output[#output + 1] = line:match("%-%-> (.*)$")
+      end
+      list[#list + 1] = {
+        name = block.name, code = text_of(block), line = block.line,
+        output = output[1] and text_of(output),
+      }
+    end
+  end
+  return list
+end
+
+function M.read_c(path)
+  local list, all = {}, blocks(path)
+  for i, block in ipairs(all) do
+    if block.kind == "c" then
+      local output = all[i + 1]
+      assert(output and output.kind == "output", path .. ": no output of " .. block.name)
+      list[#list + 1] = {
+        name = block.name, code = text_of(block), line = block.line, output = text_of(output),
+      }
+    end
+  end
   return list
 end
 

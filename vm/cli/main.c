@@ -74,6 +74,8 @@ static int new_vm(neap_vm **vm, const neap__options *options) {
   char *module_path = new_module_path();
   int result;
   neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
+  config.report = neap_report_stderr;
   config.module_path = module_path;
   config.debug = wants_debug(options);
   config.ignore_env = options->ignore_env;
@@ -138,7 +140,7 @@ static int run_in_vm(const char *name, neap__options *options) {
   lua_pushlightuserdata(L, options);
   lua_pushlightuserdata(L, &runner);
   neap__chunk_report(&runner, L, lua_pcall(L, 2, 0, 0));
-  result = neap_close(runner.vm);
+  result = neap_close(runner.vm, NULL, NULL);
   if (result != NEAP_OK) {
     fprintf(stderr, "%s: cannot close state: %s\n", name,
             neap_strerror(result));

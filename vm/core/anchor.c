@@ -7,6 +7,8 @@
 */
 #include "vm.h"
 
+#define MOST_IDLE 1024 /* threads kept for the next tasks */
+
 static const char shrink_key = 0;  /* of a field that makes it shrink */
 
 void neap__anchor_init(lua_State *L) {
@@ -28,6 +30,11 @@ static void slots_grow(neap_vm *vm, lua_State *L) {
 }
 
 void neap__anchor_free(neap_vm *vm) {
+  if (vm->pool != NULL)
+    (void)neap__alloc(vm, vm->pool, vm->pool_capacity * sizeof *vm->pool, 0);
+  vm->pool = NULL;
+  vm->pool_count = 0;
+  vm->pool_capacity = 0;
   if (vm->anchor_slots != NULL)
     (void)neap__alloc(vm, vm->anchor_slots,
                       vm->anchors_capacity * sizeof(uint32_t), 0);
@@ -88,6 +95,24 @@ neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L) {
   return thread;
 }
 
+/* Room for one thread more; false: there are enough, or no memory. */
+static int pool_reserve(neap_vm *vm) {
+  uint32_t capacity = vm->pool_capacity;
+  uint32_t larger = capacity == 0 ? 16 : 2 * capacity;
+  neap__thread *pool;
+  if (vm->pool_count < capacity)
+    return 1;
+  if (capacity >= MOST_IDLE)
+    return 0;
+  pool = (neap__thread *)neap__alloc(vm, vm->pool, capacity * sizeof *pool,
+                                     larger * sizeof *pool);
+  if (pool == NULL)
+    return 0;
+  vm->pool = pool;
+  vm->pool_capacity = larger;
+  return 1;
+}
+
 static void pool_empty(neap_vm *vm, lua_State *L) {
   while (vm->pool_count > 0)
     neap__anchor_drop(vm, L, vm->pool[--vm->pool_count].anchor);
@@ -95,11 +120,11 @@ static void pool_empty(neap_vm *vm, lua_State *L) {
 
 void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread) {
   *neap__extra(thread.L) &= ~NEAP__XPCALL;
-  if (lua_gethook(thread.L) != NULL) /* the next task starts without it */
-    lua_sethook(thread.L, NULL, 0, 0);
   if (vm->hooked == thread.L)
     vm->hooked = NULL;
-  if (vm->pool_count < NEAP__POOL_SIZE && !vm->starved)
+  if (lua_gethook(thread.L) != NULL) /* the next task starts without it */
+    neap__interrupt_reset(vm, thread.L);
+  if (!vm->starved && pool_reserve(vm))
     vm->pool[vm->pool_count++] = thread;
   else
     neap__anchor_drop(vm, L, thread.anchor);

@@ -62,6 +62,8 @@ const char *neap__function_name(lua_State *L, int index) {
     return lua_tostring(L, -1);
   }
   lua_getinfo(L, ">S", &ar);
+  if (*ar.what == 'm') /* a script that the host has started */
+    return lua_pushfstring(L, "<%s>", ar.short_src);
   return lua_pushfstring(L, "<%s:%d>", ar.short_src, ar.linedefined);
 }
 
@@ -242,6 +244,11 @@ static void check_function(lua_State *L, int index, const char *example) {
   if (lua_type(L, index) != LUA_TFUNCTION)
     neap__usage(L, 1, "async: a function expected, got %s; write %s",
                 neap__describe(L, index), example);
+}
+
+void neap__async_of(lua_State *L) {
+  async_push(L, -1, 0);
+  lua_replace(L, -2);
 }
 
 int neap__async(lua_State *L) {

@@ -299,13 +299,12 @@ static void add_tree(dump *d, neap__future *root) {
 }
 
 /* Whether a task or gather waits for it. */
-static int is_awaited(neap_vm *vm, const neap__future *f) {
+static int is_awaited(const neap__future *f) {
   const neap__job *job = f->waiters.last;
   if (job == NULL)
     return 0;
   do {
-    if (!neap__is_handle_job(job) && !neap__is_group_job(job) &&
-        job != &vm->stop)
+    if (neap__is_task_job(job) || neap__is_gather_job(job))
       return 1;
     job = job->next;
   } while (job != f->waiters.last);
@@ -340,11 +339,11 @@ int neap__dump(lua_State *L) {
   d.used = 0;
   add_title(&d);
   for (task = vm->tasks; task != NULL; task = task->next) {
-    if (!is_awaited(vm, &task->future))
+    if (!is_awaited(&task->future))
       add_tree(&d, &task->future);
   }
   for (g = vm->gathers; g != NULL; g = g->next) {
-    if (!is_awaited(vm, &g->future))
+    if (!is_awaited(&g->future))
       add_tree(&d, &g->future);
   }
   for (task = vm->tasks; task != NULL; task = task->next)

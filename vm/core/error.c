@@ -1,34 +1,10 @@
 /*
-** error.c - asyncio's error objects, as C code makes and knows them.
-**
-** The classes are made by vm/lua/errors.lua; each carries its flags under
-** a key that only C code has.
+** error.c - asyncio's error objects, as C code makes and raises them. Their
+** classes: error_class.c.
 */
 #include <stdarg.h>
 
 #include "vm.h"
-
-static const char flags_key = 0; /* in each class */
-
-int neap__error_flags(lua_State *L, int index) {
-  int flags;
-  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
-    return 0;
-  lua_rawgetp(L, -1, &flags_key);
-  flags = (int)lua_tointeger(L, -1);
-  lua_pop(L, 2);
-  return flags;
-}
-
-int neap__error_is_class(lua_State *L, int index) {
-  int is_class;
-  if (lua_type(L, index) != LUA_TTABLE)
-    return 0;
-  lua_rawgetp(L, index, &flags_key);
-  is_class = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  return is_class;
-}
 
 void neap__error_new(lua_State *L, const char *class_name) {
   lua_createtable(L, 0, 2);
@@ -37,7 +13,7 @@ void neap__error_new(lua_State *L, const char *class_name) {
   neap__ref_push(L, NEAP__CLASSES);
   lua_getfield(L, -1, class_name);
   lua_replace(L, -2);
-  lua_setmetatable(L, -2);
+  neap__error_set_class(L);
 }
 
 int neap__error_raise(lua_State *L, const char *class_name, const char *format,
@@ -90,19 +66,4 @@ void neap__error_as_value(lua_State *L, int index) {
 
 NEAP_API int neap_iskeyboardinterrupt(lua_State *L, int index) {
   return (neap__error_flags(L, index) & NEAP__IS_KEYBOARD) != 0;
-}
-
-/*
-** Runs errors.lua, the function at the top; leaves the table of classes
-** and the function isinstance in its place.
-*/
-void neap__error_init(lua_State *L) {
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&flags_key);
-  lua_pushinteger(L, NEAP__IS_EXCEPTION);
-  lua_pushinteger(L, NEAP__IS_PASSING);
-  lua_pushinteger(L, NEAP__IS_CANCELLED);
-  lua_pushinteger(L, NEAP__IS_KEYBOARD);
-  lua_call(L, 5, 2);
-  lua_pushvalue(L, -2);
-  neap__ref_set(L, NEAP__CLASSES);
 }

@@ -69,18 +69,31 @@ void neap__error_set(lua_State *L, int index) {
 }
 
 /*
-** Gives the future at `index` a reporter: an object whose finalizer, when
+** Lua: gives the future a reporter: an object whose finalizer, when
 ** both are collected, tells of an error that nobody has looked at. (Lua
 ** searches for an object that is given a finalizer among all objects made
 ** after it: a new one it finds at once, an old future it does not.)
 */
-static void report_if_unseen(lua_State *L, int index) {
+static int give_reporter(lua_State *L) {
   lua_newuserdatauv(L, 0, 1);
-  lua_pushvalue(L, index);
+  lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   neap__ref_push(L, NEAP__REPORTER);
   lua_setmetatable(L, -2);
-  neap__extra_set(L, index, "reporter");
+  neap__extra_set(L, 1, "reporter");
+  return 0;
+}
+
+/* Without memory a script's `run` ends; under a host, whom each task's end is
+   told, the future settles all the same. */
+static void report_if_unseen(neap_vm *vm, lua_State *L, int index) {
+  lua_pushcfunction(L, give_reporter);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+    return;
+  if (!vm->hosted)
+    lua_error(L);
+  lua_pop(L, 1);
 }
 
 void neap__future_settle(lua_State *L, int index, neap__state state) {
@@ -88,7 +101,7 @@ void neap__future_settle(lua_State *L, int index, neap__state state) {
   neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
   if (state == NEAP__FAILED)
-    report_if_unseen(L, index);
+    report_if_unseen(vm, L, index);
   if (f->state != NEAP__PENDING)
     return; /* a finalizer, run by what stands above, was faster */
   if (f->callbacks) /* runs no finalizers */
@@ -149,15 +162,20 @@ void neap__error_copy(lua_State *L, int from, int to) {
     lua_pop(L, 1);
   else
     neap__extra_set(L, to, "traceback");
-  lua_getiuservalue(L, from, NEAP__RESULT);
+  if (lua_getiuservalue(L, from, NEAP__RESULT) == LUA_TNIL &&
+      ((neap__future *)neap__known(L, from))->state == NEAP__CANCELLED)
+    neap__error_new(L, "CancelledError"); /* it was killed, without an error */
   neap__error_set(L, to);
 }
 
 /* Lua: copy_outcome(from, to): settles the pending Future `to` as `from`,
-   which is done, was settled. For shield, which alone can reach both. */
+   which is done, was settled. For shield, which a script may have given
+   something else by replacing what makes futures. */
 int neap__outcome_copy(lua_State *L) {
-  neap__future *from = (neap__future *)neap__known(L, 1);
-  neap__future *to = (neap__future *)neap__known(L, 2);
+  neap__future *from = neap__future_at(L, 1), *to = neap__future_at(L, 2);
+  if (from == NULL || from->state == NEAP__PENDING || to == NULL ||
+      to->type != &neap__future_type || to->state != NEAP__PENDING)
+    return luaL_error(L, "shield: a done and a pending Future expected");
   lua_settop(L, 2);
   if (from->state == NEAP__FINISHED) {
     to->nresults = from->nresults;
@@ -346,8 +364,7 @@ void neap__future_init(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__tostring", neap__future_tostring},
                                          {NULL, NULL}};
   neap__metatable_new(L, &neap__future_type, neap__future_methods, metamethods);
-  neap__metatable_new(L, &neap__gather_type, neap__future_methods, metamethods);
-  lua_pop(L, 2);
+  neap__ref_set(L, NEAP__METATABLES + NEAP__GATHER); /* the same */
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, reporter_gc);
   lua_setfield(L, -2, "__gc");

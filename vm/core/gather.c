@@ -18,6 +18,7 @@ static neap__gather *gather_of(neap__child *child) {
 /* Keeps the gather at the top, which stays, alive: it has children. */
 static void anchor(neap_vm *vm, lua_State *L, neap__gather *g) {
   g->anchor = neap__anchor(vm, L);
+  g->budget = neap__budget_use(neap__budget_current(vm));
   g->previous = NULL;
   g->next = vm->gathers;
   if (vm->gathers != NULL)
@@ -34,6 +35,7 @@ static void release(neap_vm *vm, lua_State *L, neap__gather *g) {
   if (g->next != NULL)
     g->next->previous = g->previous;
   g->anchor = 0;
+  neap__budget_drop(vm, g->budget);
   neap__anchor_drop(vm, L, number); /* may be collected from now on */
 }
 
@@ -170,7 +172,10 @@ void neap__gathers_abandon(neap_vm *vm, lua_State *L) {
 static void child_job(neap_vm *vm, neap__job *job) {
   neap__child *child = (neap__child *)job;
   neap__anchor_push(vm->L, gather_of(child)->anchor);
+  vm->budget = neap__budget_use(gather_of(child)->budget);
   child_done(vm, vm->L, -1, child);
+  neap__budget_drop(vm, vm->budget);
+  vm->budget = NULL;
   lua_pop(vm->L, 1);
 }
 
@@ -238,6 +243,13 @@ static int is_awaitable(lua_State *L) {
   if (luaL_getmetafield(L, -1, "__await") == LUA_TNIL)
     return 0;
   lua_pop(L, 1);
+  return 1;
+}
+
+/* Lua: is_awaitable(value): for the library */
+int neap__is_awaitable(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushboolean(L, is_awaitable(L));
   return 1;
 }
 

@@ -30,7 +30,8 @@ static int generator_finish(lua_State *L, int status, lua_KContext ctx) {
 /*
 ** The function at the base of a generator that a task starts: the
 ** protected call lets its to-be-closed variables await when an error or a
-** cancellation ends it.
+** cancellation ends it. And of all where there are limits: hooks are off in
+** a Lua thread that a hook's error has ended, but not behind such a call.
 */
 static int generator_main(lua_State *L) {
   int n = lua_gettop(L) - 1;
@@ -88,6 +89,7 @@ static int resume(lua_State *L, lua_State *co, int nargs) {
   vm->running = co;
   status = lua_resume(co, L, nargs, &n);
   vm->running = outer;
+  neap__interrupt_pass(co, L);
   vm->noyield -= (uint32_t)blocked;
   if (status == LUA_YIELD && vm->suspending) {
     *neap__extra(co) |= NEAP__AWAITING;
@@ -108,6 +110,7 @@ static int resume(lua_State *L, lua_State *co, int nargs) {
 
 /* The same for the first call of a resume, arguments on top of L. */
 static int resume_with(lua_State *L, lua_State *co, int nargs) {
+  neap_vm *vm = neap__vm(L);
   if (!lua_checkstack(co, nargs + 1)) {
     lua_pushliteral(L, "too many arguments to resume");
     return FAILED;
@@ -118,7 +121,7 @@ static int resume_with(lua_State *L, lua_State *co, int nargs) {
                     *name == 'd' ? name : "non-suspended");
     return FAILED;
   }
-  if (neap__vm(L)->current != NULL && is_fresh(co)) {
+  if ((vm->current != NULL || vm->limits != NULL) && is_fresh(co)) {
     lua_pushcfunction(co, generator_main);
     lua_insert(co, 1);
     lua_xmove(L, co, nargs);
@@ -184,6 +187,17 @@ static int generator_resume(lua_State *L) {
 
 static int wrap_continue(lua_State *L, int status, lua_KContext ctx);
 
+/* As lua_resetthread, which runs Lua on co. */
+static int reset(neap_vm *vm, lua_State *co) {
+  lua_State *outer = vm->running;
+  int status;
+  vm->running = co;
+  status = lua_resetthread(co); /* raises nothing */
+  vm->running = outer;
+  neap__interrupt_pass(co, outer);
+  return status;
+}
+
 static int wrap_results(lua_State *L, lua_State *co, int n) {
   int status;
   if (n == SUSPENDED)
@@ -191,8 +205,10 @@ static int wrap_results(lua_State *L, lua_State *co, int n) {
   if (n != FAILED)
     return n;
   status = lua_status(co);
+  if (neap__error_flags(L, -1) & NEAP__IS_KILL)
+    return neap__throw(L); /* the rest of it does not run */
   if (status != LUA_OK && status != LUA_YIELD) { /* an error inside it? */
-    status = lua_resetthread(co); /* closes its to-be-closed variables */
+    status = reset(neap__vm(L), co); /* closes its to-be-closed variables */
     lua_pop(L, 1);
     lua_xmove(co, L, 1);
   }
@@ -257,7 +273,7 @@ static int generator_close(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   lua_State *co = check_thread(L);
   const char *name = push_status(L, co);
-  int status, dead;
+  int status, dead, flags;
   if (*name == 'r' || *name == 'n')
     return luaL_error(L, "cannot close a %s coroutine", name);
   if (*neap__extra(co) & NEAP__TASK_THREAD) { /* a task's, which has ended */
@@ -268,14 +284,21 @@ static int generator_close(lua_State *L) {
     return luaL_error(L, "C stack overflow");
   dead = *name == 'd';
   vm->close_depth++;
-  status = lua_resetthread(co); /* raises nothing */
+  status = reset(vm, co);
   vm->close_depth--;
   if (status == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
   lua_xmove(co, L, 1);
-  if (!dead && (neap__error_flags(L, -1) & NEAP__IS_PASSING))
+  flags = neap__error_flags(L, -1);
+  if ((flags & NEAP__IS_KILL) &&
+      neap__killed(vm, neap__budget_current(vm)) == 0) {
+    lua_pushliteral(L, "the coroutine was killed"); /* in an earlier call */
+    lua_replace(L, -2);
+    flags = 0;
+  }
+  if ((flags & NEAP__IS_KILL) || (!dead && (flags & NEAP__IS_PASSING)))
     return neap__throw(L); /* a new one: an old one has passed already */
   lua_pushboolean(L, 0);
   lua_insert(L, -2);

@@ -41,6 +41,7 @@ static neap__handle *handle_new(lua_State *L, int index, int n) {
   h->timer.job.run = handle_run;
   h->timer.position = 0;
   h->anchor = 0;
+  h->budget = NULL;
   h->nargs = (uint32_t)n;
   h->cancelled = 0;
   neap__metatable_push(L, &neap__handle_type);
@@ -56,6 +57,7 @@ static neap__handle *handle_new(lua_State *L, int index, int n) {
 /* Anchors the handle at the top, which stays. */
 static void anchor(neap_vm *vm, lua_State *L, neap__handle *h) {
   h->anchor = neap__anchor(vm, L);
+  h->budget = neap__budget_use(neap__budget_current(vm));
 }
 
 void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *h) {
@@ -63,6 +65,8 @@ void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *h) {
   h->anchor = 0;
   if (number != 0)
     neap__anchor_drop(vm, L, number);
+  neap__budget_drop(vm, h->budget);
+  h->budget = NULL;
 }
 
 /* Lua: the handle; calls its function. */
@@ -100,14 +104,17 @@ void neap__callback(neap_vm *vm, int subject, int n) {
   lua_State *L = vm->L;
   int handler = lua_gettop(L) - n;
   uint64_t begin = vm->debug ? uv_hrtime() : 0;
+  if (vm->limits != NULL)
+    neap__limits_step(vm);
   lua_pushcfunction(L, neap__callback_handler);
   lua_insert(L, handler);
   if (lua_pcall(L, n, 0, handler) != LUA_OK) {
-    if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD) {
+    int flags = neap__error_flags(L, -1);
+    if (flags & NEAP__IS_KEYBOARD) {
       lua_pushvalue(L, -1);
       neap__keyboard(L);
     }
-    else {
+    else if (!(flags & NEAP__IS_KILL)) {
       lua_pushcfunction(L, report);
       lua_pushvalue(L, subject);
       lua_pushvalue(L, -3);
@@ -128,13 +135,31 @@ static void handle_run(neap_vm *vm, neap__job *job) {
   lua_State *L = vm->L;
   int top = lua_gettop(L);
   neap__anchor_push(L, h->anchor);
+  vm->budget = neap__budget_use(h->budget);
   neap__handle_drop(vm, L, h);
-  if (!h->cancelled) {
+  if (!h->cancelled && neap__killed(vm, vm->budget) == 0) {
     lua_pushcfunction(L, call);
     lua_pushvalue(L, top + 1);
     neap__callback(vm, top + 1, 1);
   }
+  neap__budget_drop(vm, vm->budget);
+  vm->budget = NULL;
   lua_settop(L, top);
+}
+
+/* Downwards, and at each place again: what timer_stop moves to a place not
+   behind this one comes from behind, or is looked at when it is its turn. */
+void neap__handles_kill(neap_vm *vm, const neap__budget *budget) {
+  uint32_t place = vm->timers.count;
+  while (place-- > 0) {
+    neap__timer *timer;
+    while ((timer = neap__timer_at(vm, place)) != NULL &&
+           neap__is_handle_job(&timer->job) &&
+           neap__is_part(neap__handle_of(&timer->job)->budget, budget)) {
+      neap__timer_stop(vm, timer);
+      neap__queue_push(&vm->ready, &timer->job);
+    }
+  }
 }
 
 /* Lua: handle:cancel() */

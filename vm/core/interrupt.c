@@ -34,27 +34,47 @@ static void set_hook(neap_vm *vm, lua_State *L, int mask, int count) {
   lua_sethook(L, hook, mask, count);
 }
 
+void neap__interrupt_reset(neap_vm *vm, lua_State *L) {
+  if (vm->count_hook != 0)
+    lua_sethook(L, hook, LUA_MASKCOUNT, vm->count_hook);
+  else
+    lua_sethook(L, NULL, 0, 0);
+}
+
 void neap__interrupt_clear(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   if (lua_gethook(L) != hook)
     return;
   if (vm->hooked != L)
-    lua_sethook(L, NULL, 0, 0);
+    neap__interrupt_reset(vm, L);
   else {
     vm->hooked = NULL;
     lua_sethook(L, vm->hook, vm->hook_mask, vm->hook_count);
   }
 }
 
+void neap__interrupt_arm(neap_vm *vm, lua_State *L, int count) {
+  set_hook(vm, L, count == 1 ? LUA_MASKCALL | LUA_MASKCOUNT : LUA_MASKCOUNT,
+           count);
+}
+
+void neap__interrupt_pass(lua_State *from, lua_State *to) {
+  if (lua_gethook(from) == hook && (lua_gethookmask(from) & LUA_MASKCALL))
+    neap__interrupt_arm(neap__vm(to), to, 1);
+}
+
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_vm *vm = neap__vm(L);
-  (void)ar;
   neap__interrupt_clear(L);
+  if (neap__limits_hook(vm, L, ar->event == LUA_HOOKCOUNT))
+    return;
   if (vm->dump_requested)
     neap__dump_requested(vm, L);
   if (vm->interrupts == vm->interrupts_seen)
     return; /* it has been dealt with */
-  if (vm->L == NULL) { /* synchronous code */
+  if (vm->L == NULL || vm->hosted) { /* there is no main task */
+    vm->host_interrupted = vm->hosted;
+    vm->stopping = 1;
     vm->interrupts_seen = vm->interrupts;
     luaL_error(L, "interrupted!");
     return;
@@ -85,7 +105,7 @@ NEAP_API int neap_interrupt(neap_vm *vm) {
   neap__task *task = vm->current;
   vm->interrupt_time = 0;
   vm->interrupts = vm->interrupts + 1;
-  if (vm->L != NULL)
+  if (vm->L != NULL && vm->pollers != NULL)
     (void)uv_async_send(&vm->pollers->wakeup); /* async-signal-safe */
   set_hook(vm, vm->running, ALL_EVENTS, 1);
   if (task != NULL && task->thread != vm->running)
@@ -94,10 +114,11 @@ NEAP_API int neap_interrupt(neap_vm *vm) {
 }
 
 NEAP_API int neap_dump(neap_vm *vm) {
-  if (vm->L == NULL)
+  if (vm->L == NULL && (vm->pollers == NULL || vm->tasks == NULL))
     return 0;
   vm->dump_requested = 1;
-  (void)uv_async_send(&vm->pollers->wakeup);
+  if (vm->pollers != NULL)
+    (void)uv_async_send(&vm->pollers->wakeup);
   set_hook(vm, vm->running, ALL_EVENTS, 1);
   return 1;
 }
@@ -106,6 +127,11 @@ void neap__interrupt_check(neap_vm *vm) {
   neap__task *task = vm->main_task;
   int first = vm->interrupts_seen == 0;
   vm->interrupts_seen = vm->interrupts;
+  if (vm->hosted) {
+    vm->host_interrupted = 1;
+    vm->stopping = 1;
+    return;
+  }
   if (!first || task == NULL || task->future.state != NEAP__PENDING) {
     vm->interrupts = 2; /* nothing (more) to cancel: end at once */
     vm->stopping = 1;

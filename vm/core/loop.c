@@ -6,29 +6,43 @@
 ** moves due timers to the ready queue and polls libuv: always when
 ** something in libuv is active, else once in NEAP__SHARED_TURNS, since a
 ** poll is a system call. It sleeps only when nothing is ready.
+**
+** A loop that its host runs is never polled here, unless a script calls
+** `run`: the VM's turns are a callback of that loop, before each of its
+** polls (neap__loop_attach).
 */
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "vm.h"
 
 #define NEAP__SHARED_TURNS 64
+#define HANDLES 5 /* in neap__pollers */
 
 /* It may ring just before the poll, which then is not to wait. */
 static void alarm_rings(uv_timer_t *timer) { uv_stop(timer->loop); }
-static void wakeup_comes(uv_async_t *async) { (void)async; }
+/* A signal has come, or mail: the next turn sees to it. */
+static void wakeup_comes(uv_async_t *async) {
+  neap__loop_kick(((neap__pollers *)async->data)->vm);
+}
 
 /* Libuv runs its timers, and then polls: a timer's callback may have made a
    task ready. */
 static void before_poll(uv_prepare_t *prepare) {
   const neap__pollers *p = (neap__pollers *)prepare->data;
-  if (p->vm->ready.last != NULL)
+  if (neap__is_ready(p->vm))
     uv_stop(prepare->loop); /* this poll does not wait, and is the last */
 }
 
 static void poller_closed(uv_handle_t *handle) {
   neap__pollers *p = (neap__pollers *)handle->data;
-  if (--p->open == 0)
-    (void)p->alloc(p->ud, p, sizeof *p, 0);
+  neap_vm *vm = p->vm;
+  if (--p->open > 0)
+    return;
+  (void)neap__alloc(vm, p, sizeof *p, 0);
+  vm->pollers = NULL;
+  vm->handles_closed(vm);
 }
 
 static int pollers_open(neap_vm *vm) {
@@ -42,23 +56,36 @@ static int pollers_open(neap_vm *vm) {
     return status;
   }
   (void)uv_timer_init(vm->loop, &p->alarm); /* cannot fail */
-  (void)uv_prepare_init(vm->loop, &p->prepare); /* nor this, nor its start */
+  (void)uv_prepare_init(vm->loop, &p->prepare); /* nor these, nor their start */
+  (void)uv_prepare_init(vm->loop, &p->turns);
+  (void)uv_idle_init(vm->loop, &p->busy);
   uv_unref((uv_handle_t *)&p->wakeup); /* alone, they are nothing to wait for */
   uv_unref((uv_handle_t *)&p->prepare);
-  p->alarm.data = p->wakeup.data = p->prepare.data = p;
+  uv_unref((uv_handle_t *)&p->turns);
+  p->alarm.data = p->wakeup.data = p->prepare.data = p->turns.data = p;
+  p->busy.data = p;
   p->vm = vm;
-  p->alloc = vm->alloc;
-  p->ud = vm->alloc_ud;
-  p->open = 3;
+  p->open = HANDLES;
   vm->pollers = p;
   return 0;
+}
+
+/* The first loop of a process has libuv make a pipe; without descriptors it
+   would abort. */
+static int can_open_pipe(void) {
+  int fds[2];
+  if (pipe(fds) != 0)
+    return 0;
+  (void)close(fds[0]);
+  (void)close(fds[1]);
+  return 1;
 }
 
 int neap__loop_open(neap_vm *vm) {
   if (vm->pollers != NULL)
     return 0;
   if (vm->loop == NULL) {
-    int status = uv_loop_init(&vm->own_loop);
+    int status = can_open_pipe() ? uv_loop_init(&vm->own_loop) : UV_EMFILE;
     if (status != 0)
       return status;
     vm->loop = &vm->own_loop;
@@ -68,7 +95,12 @@ int neap__loop_open(neap_vm *vm) {
 }
 
 NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop) {
-  int status = neap__loop_open(vm);
+  uv_thread_t self = uv_thread_self();
+  int status;
+  *loop = NULL;
+  if (!uv_thread_equal(&vm->thread, &self))
+    return NEAP_ETHREAD;
+  status = neap__loop_open(vm);
   *loop = status == 0 ? vm->loop : NULL;
   if (status == UV_ENOMEM)
     return NEAP_ENOMEM;
@@ -76,42 +108,68 @@ NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop) {
 }
 
 void neap__loop_close(neap_vm *vm) {
-  if (vm->pollers != NULL) {
-    uv_close((uv_handle_t *)&vm->pollers->wakeup, poller_closed);
-    uv_close((uv_handle_t *)&vm->pollers->alarm, poller_closed);
-    uv_close((uv_handle_t *)&vm->pollers->prepare, poller_closed);
-    vm->pollers = NULL;
-  }
-  if (vm->owns_loop) {
-    uv_run(vm->loop, UV_RUN_NOWAIT); /* completes the closing */
-    (void)uv_loop_close(vm->loop);   /* busy: a module left its own handles */
-    vm->owns_loop = 0;
-  }
-  vm->loop = NULL;
+  neap__pollers *p = vm->pollers;
+  uv_close((uv_handle_t *)&p->wakeup, poller_closed);
+  uv_close((uv_handle_t *)&p->alarm, poller_closed);
+  uv_close((uv_handle_t *)&p->prepare, poller_closed);
+  uv_close((uv_handle_t *)&p->turns, poller_closed);
+  uv_close((uv_handle_t *)&p->busy, poller_closed);
 }
 
-/* Runs what is ready now. */
-static void turn(neap_vm *vm) {
-  neap__job *last = vm->ready.last, *job;
+/* Takes what other threads have sent, and runs what is ready now, until so
+   late, if that is not 0. */
+static inline void turn(neap_vm *vm, uint64_t until) {
+  neap__job *last, *job = neap__mail(vm);
+  if (job != NULL)
+    job->run(vm, job);
+  last = vm->ready.last;
   if (last == NULL)
     return;
+  if (vm->limits != NULL) {
+    uint64_t most = neap__limits_begin(vm);
+    if (most != 0 && (until == 0 || most < until))
+      until = most;
+  }
   do {
     job = neap__queue_pop(&vm->ready);
     job->run(vm, job); /* frees the job, maybe */
-  } while (job != last);
+  } while (job != last && (until == 0 || uv_hrtime() < until));
   if (vm->fresh != NULL)
     neap__coroutine_settle_fresh(vm, vm->L);
+  if (vm->limits != NULL)
+    neap__limits_end(vm);
+}
+
+void neap__loop_turn(neap_vm *vm, uint64_t until) {
+  if (vm->dump_requested)
+    neap__dump_requested(vm, vm->L);
+  if (vm->timers.count > 0)
+    neap__timers_expire(vm, uv_hrtime());
+  turn(vm, until);
+}
+
+/* {======================================================
+** Waiting
+** ======================================================= */
+
+int neap__loop_timeout(const neap_vm *vm) {
+  uint64_t now, ms, deadline = neap__timers_next(vm);
+  if (deadline == UINT64_MAX)
+    return -1;
+  now = uv_hrtime();
+  if (deadline <= now)
+    return 0;
+  ms = (deadline - now + 999999) / 1000000; /* never wakes too early */
+  return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
 /* Sleeps until libuv has something or the first timer is due. */
 static void wait(neap_vm *vm) {
-  uint64_t deadline = neap__timers_next(vm);
-  if (deadline != UINT64_MAX) {
-    uint64_t now = uv_hrtime(), ms = 0;
-    if (deadline > now)
-      ms = (deadline - now + 999999) / 1000000; /* never wakes too early */
+  int ms = neap__loop_timeout(vm);
+  if (ms >= 0) {
     uv_update_time(vm->loop);
-    (void)uv_timer_start(&vm->pollers->alarm, alarm_rings, ms, 0); /* cannot fail */
+    (void)uv_timer_start(&vm->pollers->alarm, alarm_rings, (uint64_t)ms,
+                         0); /* cannot fail */
   }
   (void)uv_prepare_start(&vm->pollers->prepare, before_poll); /* nor this */
   uv_run(vm->loop, UV_RUN_ONCE);
@@ -129,7 +187,7 @@ int neap__loop_run(neap_vm *vm) {
     }
     if (vm->dump_requested)
       neap__dump_requested(vm, vm->L);
-    if (vm->ready.last == NULL) {
+    if (!neap__is_ready(vm)) {
       if (vm->timers.count == 0 && !uv_loop_alive(vm->loop))
         return 0;
       wait(vm);
@@ -141,10 +199,61 @@ int neap__loop_run(neap_vm *vm) {
     }
     if (vm->timers.count > 0)
       neap__timers_expire(vm, uv_hrtime());
-    turn(vm);
+    turn(vm, 0);
   }
   return 1;
 }
+
+/* ====================================================== } */
+
+/* {======================================================
+** On a loop that the host runs
+** ======================================================= */
+
+static void is_busy(uv_idle_t *busy) { (void)busy; }
+
+/* A loop that is run once at a time is over when it has run its timers: now
+   there is something left for the next time. */
+static void alarm_wakes(uv_timer_t *timer) {
+  (void)uv_idle_start(&((neap__pollers *)timer->data)->busy, is_busy);
+}
+
+/* Sees to it that the loop neither ends nor waits too long. Starting and
+   stopping these handles cannot fail. */
+static void arm(neap_vm *vm) {
+  neap__pollers *p = vm->pollers;
+  int ms = neap__loop_timeout(vm);
+  if (neap__is_ready(vm))
+    (void)uv_idle_start(&p->busy, is_busy);
+  else
+    (void)uv_idle_stop(&p->busy);
+  if (ms >= 0) {
+    uv_update_time(vm->loop);
+    (void)uv_timer_start(&p->alarm, alarm_wakes, (uint64_t)ms, 0);
+  }
+  else
+    (void)uv_timer_stop(&p->alarm);
+}
+
+static void turns(uv_prepare_t *prepare) {
+  neap_vm *vm = ((neap__pollers *)prepare->data)->vm;
+  if (vm->L != NULL)
+    return; /* a script's `run` polls the loop */
+  vm->host_turn(vm);
+  arm(vm);
+}
+
+void neap__loop_attach(neap_vm *vm) {
+  (void)uv_prepare_start(&vm->pollers->turns, turns);
+}
+
+void neap__loop_kick(neap_vm *vm) {
+  if (vm->L == NULL && vm->pollers != NULL &&
+      uv_is_active((uv_handle_t *)&vm->pollers->turns))
+    arm(vm);
+}
+
+/* ====================================================== } */
 
 /* {======================================================
 ** Debug mode: slow steps
@@ -157,7 +266,8 @@ static int report_slow(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "asyncio") != LUA_TTABLE)
     return 0;
-  lua_getfield(L, -1, "slow_callback_duration");
+  lua_pushliteral(L, "slow_callback_duration");
+  lua_rawget(L, -2); /* runs no script */
   limit = luaL_optnumber(L, -1, 0.1);
   if (took < limit)
     return 0;

@@ -64,13 +64,16 @@ void neap__refs_init(lua_State *L) {
 
 void neap__metatable_new(lua_State *L, const neap__type *type,
                          const luaL_Reg *methods, const luaL_Reg *metamethods) {
-  lua_createtable(L, 0, 6);
+  int count = 0;
+  lua_createtable(L, 0, 4);
   luaL_setfuncs(L, metamethods, 0);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 0); /* scripts cannot reach the metatable */
   lua_setfield(L, -2, "__metatable");
-  lua_newtable(L);
+  while (methods[count].name != NULL)
+    count++;
+  lua_createtable(L, 0, count);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, -1);

@@ -1,6 +1,6 @@
 /*
 ** objects.h - jobs, queues, timers, and the objects that scripts hold.
-** Included by vm.h, at whose head their invariants stand.
+** Included by state.h; their invariants stand at the head of vm.h.
 */
 #ifndef NEAP_OBJECTS_H
 #define NEAP_OBJECTS_H
@@ -178,6 +178,19 @@ enum {
   NEAP__GROUP       /* Task: the group that it is a member of */
 };
 
+/*
+** What one call of the host may use (limits.c): a neap_call, or the task of
+** a neap_spawn, and all that comes of it. Shared by these tasks and handles.
+*/
+typedef struct neap__budget {
+  neap__timer timer;    /* kills the tasks that wait at the deadline */
+  struct neap__budget *outer; /* of the call in which this one is, or NULL */
+  uint64_t deadline;    /* of uv_hrtime; UINT64_MAX: none */
+  uint32_t users;       /* freed when there are none */
+  uint8_t timed;        /* the timer has not yet done its work */
+  int killed;           /* a NEAP_E code, or 0 */
+} neap__budget;
+
 typedef struct neap__task {
   neap__future future;
   neap__timer timer;            /* its job is the task's next step */
@@ -192,7 +205,9 @@ typedef struct neap__task {
   uint32_t thread_anchor;       /* of `thread` */
   uint32_t cancel_requests;     /* cancel() less uncancel() */
   int32_t line;                 /* where it was created, or -1 */
-  uint64_t id : 55;             /* the N of "Task-N" */
+  uint64_t id : 53;             /* the N of "Task-N" */
+  uint64_t member : 1;          /* it is a neap__member */
+  uint64_t budgeted : 1;        /* a neap__budget * stands behind it */
   uint64_t in_c : 1;            /* a C function has suspended it (suspend.c) */
   uint64_t must_cancel : 1;     /* raise CancelledError at the next step */
   uint64_t interrupted : 1;     /* its sleep was cancelled: raise, too */
@@ -227,6 +242,12 @@ typedef struct neap__member {
   struct neap__member *next;
 } neap__member;
 
+/* Where the budget of the host's call it came of stands; few tasks have one. */
+static inline neap__budget **neap__task_budget(neap__task *task) {
+  size_t size = task->member ? sizeof(neap__member) : sizeof(neap__task);
+  return (neap__budget **)((char *)task + size);
+}
+
 /* So many permits, and who waits for one: a Lock or a semaphore (lock.c). */
 typedef struct neap__lock {
   const neap__type *type;
@@ -252,6 +273,7 @@ typedef struct neap__hold {
 typedef struct neap__handle {
   const neap__type *type;
   neap__timer timer;
+  neap__budget *budget; /* as of a task; while it is scheduled */
   uint32_t anchor; /* 0: not scheduled */
   uint32_t nargs;
   uint8_t cancelled;
@@ -268,6 +290,7 @@ typedef struct neap__gather {
   neap__future future;
   struct neap__gather *previous; /* in vm->gathers, while anchored */
   struct neap__gather *next;
+  neap__budget *budget; /* as of a task; while it is anchored */
   uint32_t anchor;   /* while a child is unfinished */
   uint32_t count;    /* of children */
   uint32_t finished; /* of these */

@@ -61,8 +61,11 @@ static void disarm(lua_State *L) {
 }
 
 int neap__throw(lua_State *L) {
-  if (neap__error_flags(L, -1) & NEAP__IS_PASSING)
-    disarm(L);
+  int flags = neap__error_flags(L, -1);
+  if ((flags & NEAP__IS_PASSING) && neap__vm(L)->limits == NULL)
+    disarm(L); /* else each handler passes it: limited_handler */
+  if (flags & NEAP__IS_KILL) /* nothing that it passes is to run, either */
+    neap__interrupt_arm(neap__vm(L), L, 1);
   return lua_error(L);
 }
 
@@ -94,6 +97,8 @@ int neap__assert(lua_State *L) {
 static int catch_finish(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD)
     return lua_gettop(L) - (int)extra;
+  if (neap__error_flags(L, -1) & NEAP__IS_KILL)
+    return neap__throw(L);
   neap__raising_clear(L); /* this error has come to its end */
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
@@ -123,10 +128,28 @@ int neap__pcall(lua_State *L) { return protected_call(L, finish); }
 /* Lua: asyncio.catch(f, ...) */
 int neap__catch(lua_State *L) { return protected_call(L, catch_finish); }
 
+/* The message handler where there are limits, upvalue: the script's. The way
+   to those that are to be disarmed would be too long: for a kill there must
+   be no way around it, and a script could make it take as long as it likes. */
+static int limited_handler(lua_State *L) {
+  if (neap__error_flags(L, 1) & NEAP__IS_PASSING)
+    return keep_error(L);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
 /* Lua: xpcall(f, handler, ...) */
 int neap__xpcall(lua_State *L) {
   int status, n = lua_gettop(L);
   luaL_checktype(L, HANDLER, LUA_TFUNCTION);
+  if (neap__vm(L)->limits != NULL) {
+    lua_pushvalue(L, HANDLER);
+    lua_pushcclosure(L, limited_handler, 1);
+    lua_replace(L, HANDLER);
+  }
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2); /* f, handler, true, f, arguments */

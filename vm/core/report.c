@@ -14,7 +14,9 @@
 
 #define FIRST_LEVELS 12 /* shown of a long traceback, */
 #define LAST_LEVELS 10  /* and at its end */
-#define LONGEST 8000    /* bytes of a traceback that is still added to */
+#define MOST_NAMES 2000 /* of a script's, looked at for that of a function */
+#define LONGEST 8000    /* bytes of a traceback that is still added to, and
+                           of an exception in a group */
 
 /* An ExceptionGroup, which may hold itself */
 #define MOST_MEMBERS 50  /* shown of it and the groups in it */
@@ -25,30 +27,64 @@
 ** ======================================================= */
 
 void neap__report_text(neap_vm *vm, const char *text, size_t len) {
-  if (vm->report != NULL)
-    vm->report(vm->report_ud, text, len);
-  else {
-    fflush(stdout); /* what the script printed before comes before */
-    fwrite(text, 1, len, stderr);
-    fputc('\n', stderr);
-    fflush(stderr);
+  if (vm->report == NULL)
+    return;
+  if (vm->output_limit != 0 && neap__is_sandbox(vm)) {
+    if (len > vm->output_limit || vm->output_count > vm->output_limit - len)
+      return;
+    vm->output_count += len;
   }
+  vm->report(vm->report_ud, text, len);
+}
+
+NEAP_API void neap_report_stderr(void *ud, const char *text, size_t len) {
+  (void)ud;
+  fflush(stdout); /* what the script printed before comes before */
+  fwrite(text, 1, len, stderr);
+  fputc('\n', stderr);
+  fflush(stderr);
 }
 
 void neap__report(lua_State *L) {
   size_t len;
   const char *text = lua_tolstring(L, -1, &len);
+  if (len > NEAP__LONGEST_REPORT && neap__is_sandbox(neap__vm(L))) {
+    len = NEAP__LONGEST_REPORT;
+    text = lua_pushlstring(L, text, len); /* with a 0 behind it */
+    lua_remove(L, -2);
+  }
   neap__report_text(neap__vm(L), text, len);
   lua_pop(L, 1);
 }
 
-/* The text of an error value, as lua prints it. */
-static void push_message(lua_State *L, int index) {
+/* That of an error object: its class, and its message if that is a text. */
+static void push_plain(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  lua_getmetatable(L, index);
+  lua_pushliteral(L, "__name");
+  lua_rawget(L, -2);
+  lua_pushliteral(L, "message");
+  lua_rawget(L, index);
+  if (lua_type(L, top + 2) != LUA_TSTRING) /* a script has changed it */
+    lua_pushliteral(L, "(error object)");
+  else if (lua_isstring(L, top + 3))
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, top + 2),
+                    lua_tostring(L, top + 3));
+  else
+    lua_pushvalue(L, top + 2);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+void neap__error_message(lua_State *L, int index, int plain) {
+  index = lua_absindex(L, index);
   if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
     lua_pushvalue(L, index);
     lua_tostring(L, -1);
   }
-  else if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+  else if (plain && (neap__error_flags(L, index) & NEAP__IS_EXCEPTION))
+    push_plain(L, index);
+  else if (!plain && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
     lua_pushvalue(L, index);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
       lua_pop(L, 1);
@@ -62,7 +98,7 @@ static void push_message(lua_State *L, int index) {
 
 /* Pushes the text of an error with a traceback, as far as it has one. */
 static void push_error(lua_State *L, int index, const char *traceback) {
-  push_message(L, index);
+  neap__error_message(L, index, neap__is_sandbox(neap__vm(L)));
   if (traceback != NULL) {
     lua_pushfstring(L, "%s\nstack traceback:%s", lua_tostring(L, -1),
                     traceback);
@@ -112,6 +148,10 @@ static void append_members(lua_State *L, int index, int *left, int depth) {
     else
       lua_pushnil(L);
     push_error(L, member, lua_tostring(L, -1));
+    if (lua_rawlen(L, -1) > LONGEST) { /* it is copied again and again */
+      lua_pushlstring(L, lua_tostring(L, -1), LONGEST);
+      lua_replace(L, -2);
+    }
     append_members(L, member, left, depth + 1);
     luaL_gsub(L, lua_tostring(L, -1), "\n", "\n  ");
     lua_pushfstring(L, "%s\n  sub-exception %d: %s", lua_tostring(L, text),
@@ -151,10 +191,10 @@ void neap__where(lua_State *L, int level) {
 }
 
 const char *neap__library_name(lua_State *L) {
-  int function = lua_gettop(L);
+  int function = lua_gettop(L), left = MOST_NAMES;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushglobaltable(L); /* its names come first, without a module */
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+  for (lua_pushnil(L); left-- > 0 && lua_next(L, -2); lua_pop(L, 1)) {
     if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
       lua_pop(L, 1);
       lua_replace(L, function + 1);
@@ -162,11 +202,12 @@ const char *neap__library_name(lua_State *L) {
       return lua_tostring(L, -1);
     }
   }
-  lua_pop(L, 1);
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+  lua_settop(L, function + 1);
+  for (lua_pushnil(L); left-- > 0 && lua_next(L, function + 1);
+       lua_settop(L, function + 2)) {
     if (lua_type(L, -1) != LUA_TTABLE || lua_type(L, -2) != LUA_TSTRING)
       continue;
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    for (lua_pushnil(L); left-- > 0 && lua_next(L, -2); lua_pop(L, 1)) {
       if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
         lua_pushfstring(L, "%s.%s", lua_tostring(L, -4), lua_tostring(L, -2));
         lua_replace(L, function + 1);
@@ -187,16 +228,16 @@ const char *neap__library_name(lua_State *L) {
 static void push_frame(lua_State *L, const lua_Debug *ar) {
   int function = lua_gettop(L);
   lua_CFunction f = lua_tocfunction(L, function);
-  const char *name, *what = "async function ";
+  const char *name = NULL, *what = "async function ";
   if (f == neap__await_enter || f == neap__await_arguments ||
       f == neap__waitlist_line_up ||
       strcmp(ar->short_src, "[neap]") == 0) {
     lua_pop(L, 1);
     return;
   }
-  if (f == NULL)
+  if (f == NULL && *ar->what != 'm')
     name = neap__function_name(L, function);
-  else if ((name = neap__acquire_name(f)) != NULL)
+  else if (f != NULL && (name = neap__acquire_name(f)) != NULL)
     lua_pushstring(L, name);
   if (name == NULL) {
     name = neap__library_name(L);
@@ -383,7 +424,8 @@ NEAP_API int neap_traceback(lua_State *L) {
   lua_settop(L, 1);
   message = lua_tostring(L, 1);
   if (message == NULL) {
-    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+    if (!neap__is_sandbox(neap__vm(L)) &&
+        luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
       return 1; /* it speaks for itself */
     message = lua_pushfstring(L, "(error object is a %s value)",
                               luaL_typename(L, 1));

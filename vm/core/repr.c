@@ -51,14 +51,15 @@ static const char *state_name(neap__future *f) {
   }
 }
 
-/* Pushes the string at `index` in quotes, on one line, cut when long. */
-static void push_quoted(lua_State *L, int index) {
+/* Pushes the string at `index` as Lua writes one, on one line, cut after
+   `limit` bytes. */
+static void push_quoted(lua_State *L, int index, size_t limit) {
   size_t len, i;
   const char *s = lua_tolstring(L, index, &len);
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addchar(&b, '\'');
-  for (i = 0; i < len && i < LONGEST_STRING; i++) {
+  for (i = 0; i < len && i < limit; i++) {
     unsigned char c = (unsigned char)s[i];
     if (c == '\n')
       luaL_addstring(&b, "\\n");
@@ -67,50 +68,80 @@ static void push_quoted(lua_State *L, int index) {
       snprintf(hex, sizeof hex, "\\x%02x", c);
       luaL_addstring(&b, hex);
     }
-    else
+    else {
+      if (c == '\'' || c == '\\')
+        luaL_addchar(&b, '\\');
       luaL_addchar(&b, (char)c);
+    }
   }
   luaL_addstring(&b, i < len ? "...'" : "'");
   luaL_pushresult(&b);
 }
 
-/* Pushes a short text for a value, as a Lua programmer would write it;
-   runs no metamethod of scripts. */
-static void push_value(lua_State *L, int index) {
-  index = lua_absindex(L, index);
-  if (lua_type(L, index) == LUA_TSTRING)
-    push_quoted(L, index);
-  else if (neap__future_at(L, index) != NULL) /* without its own result */
-    lua_pushfstring(L, "<%s %s>", type_name(neap__future_at(L, index)),
-                    state_name(neap__future_at(L, index)));
-  else if (lua_type(L, index) == LUA_TTABLE ||
-           lua_type(L, index) == LUA_TUSERDATA)
+/* Pushes a text for a value that is no error; `index` is absolute. */
+static void push_plain(lua_State *L, int index, size_t limit) {
+  neap__future *f = neap__future_at(L, index);
+  int top = lua_gettop(L);
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    lua_pushliteral(L, "nil");
+    return;
+  case LUA_TBOOLEAN:
+    lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
+    return;
+  case LUA_TNUMBER:
+    lua_pushvalue(L, index);
+    lua_tostring(L, -1);
+    return;
+  case LUA_TSTRING:
+    push_quoted(L, index, limit);
+    return;
+  case LUA_TUSERDATA:
+    if (f != NULL && f->type->kind == NEAP__TASK) {
+      neap__task_name(L, index);
+      push_quoted(L, -1, limit);
+      lua_pushfstring(L, "<Task %s name=%s>", state_name(f),
+                      lua_tostring(L, -1));
+    }
+    else if (f != NULL) { /* without its own result */
+      lua_pushfstring(L, "<%s %s>", type_name(f), state_name(f));
+      return;
+    }
+    else {
+      if (luaL_getmetafield(L, index, "__name") == LUA_TNIL)
+        lua_pushliteral(L, "userdata");
+      lua_pushfstring(L, "%s: %p", lua_tostring(L, -1),
+                      lua_topointer(L, index));
+    }
+    lua_copy(L, -1, top + 1);
+    lua_settop(L, top + 1);
+    return;
+  default:
     lua_pushfstring(L, "%s: %p", luaL_typename(L, index),
                     lua_topointer(L, index));
-  else
-    luaL_tolstring(L, index, NULL);
+  }
 }
 
-/* Pushes "TimeoutError('too slow')" for the error at the top, popped. */
-static void push_error(lua_State *L) {
-  int error = lua_gettop(L);
-  if (neap__error_flags(L, error) & NEAP__IS_EXCEPTION) {
-    lua_getmetatable(L, error);
-    lua_pushliteral(L, "__name");
-    lua_rawget(L, -2);
-    lua_pushliteral(L, "message");
-    lua_rawget(L, error);
-    if (lua_isnil(L, -1))
-      lua_pushliteral(L, "");
-    else
-      push_value(L, -1);
-    lua_pushfstring(L, "%s(%s)", luaL_tolstring(L, error + 2, NULL),
-                    lua_tostring(L, error + 4));
+void neap__repr(lua_State *L, int index, size_t limit) {
+  int top = lua_gettop(L);
+  index = lua_absindex(L, index);
+  if (!(neap__error_flags(L, index) & NEAP__IS_EXCEPTION)) {
+    push_plain(L, index, limit);
+    return;
   }
+  lua_getmetatable(L, index);
+  lua_pushliteral(L, "__name");
+  lua_rawget(L, top + 1);
+  lua_pushliteral(L, "message");
+  if (lua_rawget(L, index) == LUA_TNIL)
+    lua_pushliteral(L, "");
   else
-    push_value(L, error);
-  lua_replace(L, error);
-  lua_settop(L, error);
+    push_plain(L, top + 3, limit);
+  lua_pushfstring(L, "%s(%s)",
+                  lua_isstring(L, top + 2) ? lua_tostring(L, top + 2) : "?",
+                  lua_tostring(L, -1));
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
 }
 
 /* ====================================================== } */
@@ -252,7 +283,7 @@ void neap__task_coroutine(lua_State *L, int index) {
 
 void neap__task_label(lua_State *L, int index) {
   neap__task_name(L, index);
-  push_quoted(L, -1);
+  push_quoted(L, -1, LONGEST_STRING);
   lua_pushfstring(L, "task %s", lua_tostring(L, -1));
   lua_replace(L, -3);
   lua_pop(L, 1);
@@ -351,7 +382,7 @@ static void push_head(lua_State *L, int index) {
     return;
   }
   neap__task_name(L, index);
-  push_quoted(L, top + 1);
+  push_quoted(L, top + 1, LONGEST_STRING);
   neap__task_coroutine(L, index);
   lua_pushfstring(L, "Task %s name=%s coro=%s", state_name(f),
                   lua_tostring(L, top + 2), lua_tostring(L, top + 3));
@@ -390,13 +421,13 @@ static void push_outcome(lua_State *L, int index) {
   int top = lua_gettop(L);
   lua_getiuservalue(L, index, NEAP__RESULT);
   if (f->state == NEAP__FAILED) {
-    push_error(L);
+    neap__repr(L, -1, LONGEST_STRING);
     lua_pushfstring(L, " exception=%s", lua_tostring(L, -1));
   }
   else if (f->state != NEAP__FINISHED)
     lua_pushliteral(L, "");
   else if (f->nresults <= 1) {
-    push_value(L, -1);
+    neap__repr(L, -1, LONGEST_STRING);
     lua_pushfstring(L, " result=%s", lua_tostring(L, -1));
   }
   else {
@@ -404,7 +435,7 @@ static void push_outcome(lua_State *L, int index) {
     lua_pushliteral(L, " result=(");
     for (i = 1; i <= f->nresults && i <= 8; i++) {
       lua_rawgeti(L, top + 1, i);
-      push_value(L, -1);
+      neap__repr(L, -1, LONGEST_STRING);
       lua_replace(L, -2);
       lua_pushstring(L, i < f->nresults ? ", " : "");
       lua_concat(L, 3);

@@ -77,8 +77,8 @@ static int end_leftovers(lua_State *L) {
   return 0;
 }
 
-/* Empties the ready queue without running Lua. */
 void neap__ready_drop(neap_vm *vm, lua_State *L) {
+  neap__queue kept = {NULL};
   while (vm->ready.last != NULL) {
     neap__job *job = neap__queue_pop(&vm->ready);
     if (neap__is_handle_job(job))
@@ -87,7 +87,10 @@ void neap__ready_drop(neap_vm *vm, lua_State *L) {
       neap__gather_drop_child(vm, L, job);
     else if (neap__is_group_job(job))
       neap__group_drop_member(vm, L, job);
+    else if (!neap__is_task_job(job) && job != &vm->stop)
+      neap__queue_push(&kept, job);
   }
+  neap__queue_splice(&vm->ready, &kept);
 }
 
 /* Nothing of this run stays: handles, timers, tasks that never ended. */
@@ -178,6 +181,8 @@ int neap__run(lua_State *L) {
   if (vm->L != NULL)
     return neap__usage(L, 1, "run: the event loop is running already: use "
                              "await(coro) or create_task(coro) inside it");
+  if (vm->tasks != NULL)
+    return neap__usage(L, 1, "run: the host runs tasks in this VM");
   neap__check_coroutine(L, CORO, "run");
   vm->debug = (uint8_t)(debug || check_debug(L));
   status = neap__loop_open(vm);

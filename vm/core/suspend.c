@@ -92,6 +92,7 @@ NEAP_API int neap_wake(neap_wait *wait) {
   if (wait->timed)
     neap__timer_stop(wait->vm, &task->timer);
   neap__queue_push(&wait->vm->ready, &task->timer.job);
+  neap__loop_kick(wait->vm);
   return 1;
 }
 

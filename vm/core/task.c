@@ -10,6 +10,17 @@
 #include "vm.h"
 
 static void task_step(neap_vm *vm, neap__job *job);
+static void limited_step(neap_vm *vm, neap__job *job);
+static void killed_step(neap_vm *vm, neap__job *job);
+
+static neap__task *task_of(neap__job *job) {
+  return (neap__task *)((char *)job - offsetof(neap__task, timer));
+}
+
+int neap__is_task_job(const neap__job *job) {
+  return job->run == task_step || job->run == limited_step ||
+         job->run == killed_step;
+}
 
 void neap__task_push(lua_State *L, const neap__task *task) {
   neap__anchor_push(L, task->anchor);
@@ -50,6 +61,7 @@ static void list_append(neap_vm *vm, neap__task *task) {
   else
     vm->tasks = task;
   vm->last_task = task;
+  vm->tasks_alive++;
 }
 
 static void list_remove(neap_vm *vm, neap__task *task) {
@@ -61,6 +73,13 @@ static void list_remove(neap_vm *vm, neap__task *task) {
     task->next->previous = task->previous;
   else
     vm->last_task = task->previous;
+  vm->tasks_alive--;
+}
+
+static void drop_budget(neap_vm *vm, neap__task *task) {
+  if (task->budgeted)
+    neap__budget_drop(vm, *neap__task_budget(task));
+  task->budgeted = 0;
 }
 
 /* Notes which line of which function creates the task at the top. */
@@ -73,17 +92,24 @@ static void note_creator(lua_State *L, neap__task *task, int level) {
   }
 }
 
-/* As neap__task_new, for a task of `size` bytes with so many user values. */
-static neap__task *make(lua_State *L, int index, int level, size_t size,
-                        int values) {
+/* As neap__task_new; `member`: a neap__member. */
+static neap__task *make(lua_State *L, int index, int level, int member) {
   neap_vm *vm = neap__vm(L);
+  neap__budget *budget = neap__budget_current(vm);
+  size_t size = member ? sizeof(neap__member) : sizeof(neap__task);
   neap__task *task;
   index = lua_absindex(L, index);
+  if (vm->task_limit != 0 && vm->tasks_alive >= vm->task_limit)
+    neap__usage(L, level, "too many tasks: the limit is %I unfinished ones",
+                (LUAI_UACINT)vm->task_limit);
   neap__coroutine_take(L, index, (neap__coroutine *)neap__known(L, index),
                        NEAP__OWNED, level);
-  task = (neap__task *)lua_newuserdatauv(L, size, values);
+  if (budget != NULL)
+    size += sizeof budget;
+  task = (neap__task *)lua_newuserdatauv(L, size,
+                                         member ? NEAP__GROUP : NEAP__CORO);
   neap__future_prepare(&task->future, &neap__task_type);
-  task->timer.job.run = task_step;
+  task->timer.job.run = vm->limits != NULL ? limited_step : task_step;
   task->timer.position = 0;
   task->thread = NULL;
   task->waiting_on = NULL;
@@ -93,20 +119,24 @@ static neap__task *make(lua_State *L, int index, int level, size_t size,
   task->interrupted = 0;
   task->leftover = 0;
   task->kept = 0;
+  task->member = member != 0;
   neap__metatable_push(L, &neap__task_type);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, index);
   lua_setiuservalue(L, -2, NEAP__CORO);
   note_creator(L, task, level);
   task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
-  task->id = ++vm->task_count & 0x7fffffffffffff;
+  if (budget != NULL)
+    *neap__task_budget(task) = neap__budget_use(budget);
+  task->budgeted = budget != NULL;
+  task->id = ++vm->task_count & 0x1fffffffffffff;
   list_append(vm, task);
   neap__queue_push(&vm->ready, &task->timer.job);
   return task;
 }
 
 neap__task *neap__task_new(lua_State *L, int index, int level) {
-  return make(L, index, level, sizeof(neap__task), NEAP__CORO);
+  return make(L, index, level, 0);
 }
 
 /* The value of field `name` of the options table at index 2, at the top. */
@@ -184,7 +214,7 @@ int neap__create_task(lua_State *L) {
 int neap__create_member(lua_State *L) {
   neap__group *group = neap__group_check(L, 3);
   check_arguments(L);
-  make(L, 1, 2, sizeof(neap__member), NEAP__GROUP);
+  make(L, 1, 2, 1);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, NEAP__GROUP);
   neap__group_add(group, (neap__member *)neap__known(L, -1));
@@ -235,6 +265,7 @@ static void settle(lua_State *L, int index, neap__task *task,
   neap_vm *vm = neap__vm(L);
   neap__future_settle(L, index, state); /* first, as it can raise */
   list_remove(vm, task);
+  drop_budget(vm, task);
   if (!task->kept)
     neap__anchor_drop(vm, L, task->anchor);
   if (task->leftover) {
@@ -260,6 +291,11 @@ static void settle_cancelled(lua_State *L, int index, neap__task *task) {
 /* The task ends with the error at the top. */
 static void settle_error(lua_State *L, int index, neap__task *task) {
   int flags = neap__error_flags(L, -1);
+  if (flags & NEAP__IS_KILL) { /* no value for scripts */
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    flags |= NEAP__IS_CANCELLED;
+  }
   neap__error_set(L, index);
   if (flags & NEAP__IS_CANCELLED) {
     settle(L, index, task, NEAP__CANCELLED);
@@ -333,10 +369,56 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
   while (vm->tasks != NULL) {
     lua_State *thread = vm->tasks->thread;
     uint32_t anchor = vm->tasks->thread_anchor, own = vm->tasks->anchor;
+    drop_budget(vm, vm->tasks);
     list_remove(vm, vm->tasks);
     neap__anchor_drop(vm, L, own);
     if (thread != NULL) /* collected; no code of it runs any more */
       neap__anchor_drop(vm, L, anchor);
+  }
+}
+
+static int has_budget(neap__task *task, const neap__budget *b) {
+  return neap__is_part(task->budgeted ? *neap__task_budget(task) : NULL, b);
+}
+
+/* Kills the tasks in a queue that have the budget. */
+static void kill_waiting(neap_vm *vm, neap__queue *q, const neap__budget *b) {
+  neap__job *last = q->last, *job = NULL;
+  while (job != last) { /* once around the ring */
+    job = neap__queue_pop(q);
+    if (!neap__is_task_job(job) ||
+        !has_budget(task_of(job), b)) {
+      neap__queue_push(q, job);
+      continue;
+    }
+    task_of(job)->waiting_on = NULL;
+    job->run = killed_step;
+    neap__queue_push(&vm->ready, job);
+  }
+}
+
+void neap__tasks_kill(neap_vm *vm, const neap__budget *b) {
+  neap__task *task;
+  for (task = vm->tasks; task != NULL; task = task->next) {
+    neap__future *f = task->waiting_on;
+    int ready = 1; /* or the one that runs */
+    if (!has_budget(task, b) || task->timer.job.run == killed_step)
+      continue;
+    task->timer.job.run = killed_step;
+    if (task->in_c)
+      ready = !neap__wait_cancel(vm, task);
+    else if (neap__is_waitlist(f)) {
+      neap__waitlist_remove(task);
+      ready = 0;
+    }
+    else if (task->timer.position != 0) {
+      neap__timer_stop(vm, &task->timer);
+      ready = 0;
+    }
+    else if (f != NULL && f->state == NEAP__PENDING)
+      kill_waiting(vm, &f->waiters, b);
+    if (!ready)
+      neap__queue_push(&vm->ready, &task->timer.job);
   }
 }
 
@@ -354,7 +436,13 @@ static int task_finish(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_ERRMEM)
     neap__vm(L)->starved = 1;
-  if (status != LUA_OK && status != LUA_YIELD)
+  if (task->timer.job.run == killed_step) { /* by itself, at its very end? */
+    lua_settop(L, HANDLER);
+    lua_pushnil(L);
+    neap__error_set(L, TASK);
+    settle(L, TASK, task, NEAP__CANCELLED);
+  }
+  else if (status != LUA_OK && status != LUA_YIELD)
     settle_error(L, TASK, task);
   else if (task->must_cancel) { /* cancelled after its last await */
     lua_settop(L, HANDLER);
@@ -463,8 +551,7 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
 }
 
 static void task_step(neap_vm *vm, neap__job *job) {
-  neap__task *task =
-      (neap__task *)((char *)job - offsetof(neap__task, timer));
+  neap__task *task = task_of(job);
   int first = task->thread == NULL, n, status;
   neap__thread thread;
   uint64_t begin = 0;
@@ -488,6 +575,32 @@ static void task_step(neap_vm *vm, neap__job *job) {
     vm->suspending = 0;
   else
     ended(vm, task, thread, status);
+}
+
+/* The same where there are limits. */
+static void limited_step(neap_vm *vm, neap__job *job) {
+  neap__limits_step(vm);
+  task_step(vm, job);
+}
+
+/* The last step of a killed task: it ends where it is. */
+static void killed_step(neap_vm *vm, neap__job *job) {
+  neap__task *task = task_of(job);
+  lua_State *L = vm->L, *thread = task->thread;
+  uint32_t anchor = task->thread_anchor;
+  neap__task_push(L, task);
+  if (task->in_c)
+    neap__wait_abandon(vm, task);
+  task->waiting_on = NULL;
+  lua_pushnil(L);
+  neap__error_set(L, -2);
+  settle(L, lua_gettop(L), task, NEAP__CANCELLED);
+  lua_pop(L, 1);
+  if (thread != NULL) { /* collected; no code of it runs any more */
+    if (vm->hooked == thread)
+      vm->hooked = NULL;
+    neap__anchor_drop(vm, L, anchor);
+  }
 }
 
 /* ====================================================== } */

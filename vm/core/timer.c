@@ -115,6 +115,10 @@ void neap__timers_expire(neap_vm *vm, uint64_t now) {
   }
 }
 
+neap__timer *neap__timer_at(const neap_vm *vm, uint32_t place) {
+  return place < vm->timers.count ? vm->timers.entries[place].timer : NULL;
+}
+
 uint64_t neap__timers_next(const neap_vm *vm) {
   return vm->timers.count > 0 ? vm->timers.entries[0].deadline : UINT64_MAX;
 }

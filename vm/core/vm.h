@@ -1,6 +1,6 @@
 /*
-** vm.h - what the files of the core share: the VM, and every function that
-** one file offers to the others. Its objects: objects.h.
+** vm.h - every function that one file of the core offers to the others. The
+** VM: state.h; its objects: objects.h.
 **
 ** Invariants, each kept by the file named:
 **  1. A future leaves PENDING once, in neap__future_settle (future.c);
@@ -15,167 +15,14 @@
 **     with unfinished children, Lua threads.
 **  4. Lua runs only in the loop's jobs (loop.c: one job at a time);
 **     libuv's callbacks settle futures and make jobs ready.
-**  5. A Lua thread that the loop may resume suspends in await.c or
-**     suspend.c, with vm->suspending set; any other yield belongs to a
-**     generator.
+**  5. A Lua thread that the loop may resume suspends in await.c, suspend.c,
+**     or, preempted, in the hook (limits.c), with vm->suspending set; any
+**     other yield belongs to a generator.
 */
 #ifndef NEAP_VM_H
 #define NEAP_VM_H
 
-#include <signal.h>
-#include <stdint.h>
-
-#include <lauxlib.h>
-#include <lua.h>
-#include <uv.h>
-
-#include "neap.h"
-#include "objects.h"
-
-/* Where Lua's small blocks come from (alloc.c). */
-#define NEAP__LARGEST 768
-#define NEAP__GRAIN 8
-
-typedef struct neap__memory {
-  struct neap__block *idle[NEAP__LARGEST / NEAP__GRAIN + 1]; /* by size */
-  char *fresh; /* what was never used of the newest region, up to */
-  char *end;
-  struct neap__region *regions;
-  size_t count;    /* of regions */
-  size_t sweep_at; /* this many */
-} neap__memory;
-
-/* An idle Lua thread, ready for the next task. */
-typedef struct neap__thread {
-  lua_State *L;
-  uint32_t anchor;
-} neap__thread;
-
-#define NEAP__POOL_SIZE 1024
-
-/* The VM's handles in libuv. A block of their own: a host's loop closes
-   them after the VM has gone. */
-typedef struct neap__pollers {
-  uv_timer_t alarm;  /* ends a poll when the first timer is due */
-  uv_async_t wakeup; /* ends a poll when a signal has come */
-  uv_prepare_t prepare; /* no poll sleeps while something is ready */
-  neap_vm *vm;
-  lua_Alloc alloc;   /* frees the block when all are closed */
-  void *ud;
-  int open;
-} neap__pollers;
-
-/*
-** Lua values that the core needs at any time, each a reference in the
-** registry: an integer key, since these are looked up for every task. Never
-** nil: luaL_ref gives a key away that seems to be free.
-*/
-typedef enum neap__ref {
-  NEAP__METATABLES,                /* of each kind */
-  NEAP__WATCHED = NEAP__KINDS,     /* metatable: coroutine.c */
-  NEAP__REPORTER,                  /* metatable: future.c */
-  NEAP__GUARD,                     /* metatable: lock.c */
-  NEAP__ANCHORS,                   /* table: anchor.c */
-  NEAP__NAMES,                     /* of async functions, coroutine.c */
-  NEAP__FRESH,                     /* vm->fresh, coroutine.c */
-  NEAP__WARNED,                    /* set of texts, coroutine.c */
-  NEAP__AWAIT,                     /* the Lua function await */
-  NEAP__CLASSES,                   /* error classes by name, error.c */
-  NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
-  NEAP__REFS
-} neap__ref;
-
-struct neap_vm {
-  int refs[NEAP__REFS];      /* see neap__ref */
-  lua_Alloc alloc;           /* the host's, or malloc: for all but Lua */
-  void *alloc_ud;
-  neap__memory memory;       /* for Lua, unless the host's allocator is */
-  lua_State *main;           /* the VM's first Lua thread */
-  lua_State *volatile L;     /* the one that is in `run`, or NULL */
-  neap__task *volatile current; /* the task whose step runs, or NULL */
-  lua_State *volatile running; /* the Lua thread that runs, for hooks */
-  uint8_t suspending;        /* an await is on its way to the loop */
-  uint8_t debug;             /* debug mode */
-  uint8_t async_used;        /* a script has made an async function */
-  uint8_t ending;            /* run cancels all tasks, each once */
-  uint8_t main_xpcall;       /* the main thread has called xpcall */
-  uint8_t main_interrupted;  /* Ctrl-C has cancelled the main task */
-  uint8_t stopping;          /* the loop ends after this turn */
-  uint8_t keyboard;          /* a step raised KeyboardInterrupt */
-  uint32_t noyield;          /* coroutine.resume calls that cannot yield */
-  uint32_t close_depth;      /* nested coroutine.close calls */
-  neap__coroutine *bare_yield; /* the shared object of sleep(0), */
-  uint8_t bare_yield_out;    /* given out and not yet awaited */
-  neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
-
-  neap__queue ready;         /* jobs of the next turn */
-  neap__heap timers;
-  neap__gather *gathers;     /* with unfinished children */
-  neap__task *tasks;         /* unfinished ones, oldest first */
-  neap__task *last_task;
-  uint64_t task_count;       /* for names */
-  uint8_t raised;            /* report.c remembers an error */
-  uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
-
-  uint32_t anchors_used;     /* anchor.c */
-  uint32_t anchors_free;
-  uint32_t anchors_total;
-  uint32_t anchors_capacity;
-  uint32_t *anchor_slots;
-  neap__thread pool[NEAP__POOL_SIZE];
-  uint32_t pool_count;
-  uint8_t starved;           /* memory ended: keep no idle threads */
-
-  uv_loop_t *loop;           /* NULL before the first `run` */
-  uv_loop_t own_loop;        /* `loop` points here unless the host gave one */
-  neap__pollers *pollers;    /* NULL before the first `run` */
-  uint8_t owns_loop;
-  uint32_t unpolled;         /* turns since the last poll */
-
-  neap__task *main_task;     /* of `run`, or NULL */
-  neap__job stop;            /* waits for the main task */
-  volatile sig_atomic_t interrupts; /* neap_interrupt calls in this run */
-  int interrupts_seen;       /* of these, handled by the loop */
-  uint64_t interrupt_time;   /* of the last one, when a step saw it */
-  volatile sig_atomic_t dump_requested; /* a neap_dump not yet answered */
-  lua_State *volatile hooked; /* Lua thread whose own hook interrupt.c has
-                                 replaced; it had: */
-  lua_Hook hook;
-  int hook_mask;
-  int hook_count;
-
-  neap_report_fn report;     /* diagnostics; NULL: stderr */
-  void *report_ud;
-  char *warning;             /* Lua's warning so far (warn.c) */
-  size_t warning_len;
-  size_t warning_size;
-  uint8_t warnings_on;
-};
-
-/*
-** The VM of a Lua thread, from the thread's extra space, which new
-** threads copy from the main one. Its low bits are marks of the thread.
-*/
-#define NEAP__TASK_THREAD ((uintptr_t)1)  /* runs a task */
-#define NEAP__AWAITING ((uintptr_t)2)     /* a generator inside an await */
-#define NEAP__XPCALL ((uintptr_t)4)       /* has called xpcall (protect.c) */
-#define NEAP__MARKS ((uintptr_t)7)
-
-static inline uintptr_t *neap__extra(lua_State *L) {
-  return (uintptr_t *)lua_getextraspace(L);
-}
-
-static inline neap_vm *neap__vm(lua_State *L) {
-  return (neap_vm *)(*neap__extra(L) & ~NEAP__MARKS);
-}
-
-/* Pushes the value of a reference; pops one into it. */
-static inline void neap__ref_push(lua_State *L, int ref) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, neap__vm(L)->refs[ref]);
-}
-static inline void neap__ref_set(lua_State *L, int ref) {
-  lua_rawseti(L, LUA_REGISTRYINDEX, neap__vm(L)->refs[ref]);
-}
+#include "state.h"
 
 /* {======================================================
 ** alloc.c: memory
@@ -257,7 +104,8 @@ const char *neap__describe(lua_State *L, int index);
 ** ======================================================= */
 
 void neap__anchor_init(lua_State *L);
-/* Frees the numbers; all anchors are dropped, or Lua has closed. */
+/* Frees the numbers and the pool; all anchors are dropped, or Lua has
+   closed. */
 void neap__anchor_free(neap_vm *vm);
 /* Keeps the top value, which stays, alive until neap__anchor_drop. Raises
    only "not enough memory", with nothing changed. */
@@ -287,6 +135,8 @@ void neap__timer_stop(neap_vm *vm, neap__timer *timer);
 uint64_t neap__timer_deadline(const neap_vm *vm, const neap__timer *timer);
 /* Moves the timers due at `now` to the ready queue, in their order. */
 void neap__timers_expire(neap_vm *vm, uint64_t now);
+/* The timer at a place of the heap, from 0; NULL beyond the last. */
+neap__timer *neap__timer_at(const neap_vm *vm, uint32_t place);
 /* The first deadline, or UINT64_MAX. */
 uint64_t neap__timers_next(const neap_vm *vm);
 void neap__timers_free(neap_vm *vm);
@@ -303,6 +153,8 @@ uint64_t neap__deadline(double seconds);
 /* Lua: async(fn), and async.name = fn. */
 int neap__async(lua_State *L);
 int neap__async_define(lua_State *L);
+/* Replaces the function at the top by an async function of it. */
+void neap__async_of(lua_State *L);
 /* Lua: sleep(seconds [, result]) */
 int neap__sleep(lua_State *L);
 int neap__iscoroutine(lua_State *L);
@@ -416,6 +268,11 @@ void neap__task_cancel(lua_State *L, const neap__task *task);
 void neap__task_push_awaited(lua_State *L, int index);
 /* Pushes its name. */
 const char *neap__task_name(lua_State *L, int index);
+/* Takes the tasks that have the budget (NULL: all) out of whatever they wait
+   for, and lets them end as cancelled in the next turn, without running Lua;
+   the one that runs is only marked. Linear; cannot fail. */
+void neap__tasks_kill(neap_vm *vm, const neap__budget *budget);
+int neap__is_task_job(const neap__job *job);
 /* Ends all tasks without running them again. Cannot fail. */
 void neap__tasks_abandon(neap_vm *vm, lua_State *L);
 /* Replaces the object with __await at the top by a task that awaits it. */
@@ -502,8 +359,9 @@ int neap__bounded_semaphore_make(lua_State *L);
 int neap__lock_present(lua_State *L);
 void neap__lock_init(lua_State *L);
 
-/* Lua: gather(...) */
+/* Lua: gather(...), and what the library calls. */
 int neap__gather_make(lua_State *L);
+int neap__is_awaitable(lua_State *L);
 /* Notes a cancellation; false when no child is left to cancel, so that it
    comes too late. */
 int neap__gather_cancel(neap__gather *g);
@@ -543,6 +401,9 @@ void neap__callbacks_anchor(lua_State *L, int index);
 void neap__queue_remove(neap__queue *q, const neap__job *job);
 /* Drops a handle that is in no queue any more. */
 void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *handle);
+/* Makes the scheduled ones with the budget, which is killed, ready: they do
+   nothing then. */
+void neap__handles_kill(neap_vm *vm, const neap__budget *budget);
 int neap__is_handle_job(const neap__job *job);
 neap__handle *neap__handle_of(neap__job *job);
 void neap__handle_init(lua_State *L);
@@ -553,13 +414,35 @@ void neap__handle_init(lua_State *L);
 ** loop.c: the turn; run.c: run(); interrupt.c: Ctrl-C and its like
 ** ======================================================= */
 
+/* What takes the mail, or NULL. */
+static inline neap__job *neap__mail(const neap_vm *vm) {
+  return atomic_load_explicit(&vm->mail, memory_order_relaxed);
+}
+/* Whether the next turn has something to do. */
+static inline int neap__is_ready(const neap_vm *vm) {
+  return vm->ready.last != NULL || neap__mail(vm) != NULL;
+}
+
 /* 0, or a libuv error code. */
 int neap__loop_open(neap_vm *vm);
+/* Closes the handles, which are open; vm->handles_closed is called then. */
 void neap__loop_close(neap_vm *vm);
+/* The host runs the loop, which is open: vm->host_turn is called before each
+   of its polls. */
+void neap__loop_attach(neap_vm *vm);
 /* Runs turns until vm->stopping. False: nothing can ever wake a task. */
 int neap__loop_run(neap_vm *vm);
+/* One turn, without a poll; ends early at `until` (of uv_hrtime), if not 0,
+   with what is left still ready. */
+void neap__loop_turn(neap_vm *vm, uint64_t until);
+/* Milliseconds until the first timer, or -1. */
+int neap__loop_timeout(const neap_vm *vm);
+/* Something has become ready, or a timer begun, outside of all turns: on a
+   host's loop the VM's next turn is seen to. */
+void neap__loop_kick(neap_vm *vm);
 
-/* Empties the ready queue without running Lua. */
+/* Drops what scripts have in the ready queue, without running Lua; the jobs
+   of the host stay. */
 void neap__ready_drop(neap_vm *vm, lua_State *L);
 /* Lua: run(coro [, {debug=}]) */
 int neap__run(lua_State *L);
@@ -571,12 +454,120 @@ void neap__step_end(neap_vm *vm, uint64_t begin);
 /* A step has ended with the KeyboardInterrupt at the top, which is popped:
    stops the loop. */
 void neap__keyboard(lua_State *L);
-/* Takes the interrupt's hook, if it is there, off a Lua thread. */
+/* Takes the interrupt's hook, if it is there, off a Lua thread; or any
+   hook: the thread is as a new one. */
 void neap__interrupt_clear(lua_State *L);
+void neap__interrupt_reset(neap_vm *vm, lua_State *L);
+/* Puts the interrupt's hook on a Lua thread: it is called after so many
+   instructions; 1: also at the next call. Async-signal-safe on the VM's
+   thread. */
+void neap__interrupt_arm(neap_vm *vm, lua_State *L, int count);
+/* A Lua thread has come back to another: the hook, should it wait there still,
+   goes with it. */
+void neap__interrupt_pass(lua_State *from, lua_State *to);
 /* Handles a pending interrupt between two jobs; may stop the loop. */
 void neap__interrupt_check(neap_vm *vm);
 
 /* ====================================================== } */
+
+/* {======================================================
+** limits.c: what a script may use; watchdog.c: the thread that looks
+** ======================================================= */
+
+/* Makes vm->limits when the configuration has limits of memory or of time;
+   Lua is to be given neap__limits_alloc then, with vm->limits, which asks
+   `alloc`. NEAP_OK, NEAP_ENOMEM, NEAP_ELOOP. */
+int neap__limits_open(neap_vm *vm, const neap_config *config, lua_Alloc alloc,
+                      void *alloc_ud);
+void neap__limits_close(neap_vm *vm);
+void *neap__limits_alloc(void *ud, void *block, size_t old, size_t size);
+int neap__limits_valid(const neap_limits *limits);
+/* NEAP_OK, or NEAP_EINVAL; and what of neap_stats there is here. */
+int neap__limits_set(neap_vm *vm, const neap_limits *limits);
+void neap__limits_stats(const neap_vm *vm, neap_statistics *stats);
+/* Around everything that runs scripts, when there are limits; they nest. */
+/* The outermost returns until when (uv_hrtime) a turn may go on, or 0. */
+uint64_t neap__limits_begin(neap_vm *vm);
+void neap__limits_end(neap_vm *vm);
+/* Inside: one of the loop's jobs begins, which has a slice of its own. */
+void neap__limits_step(neap_vm *vm);
+/* The hook's part: 1 when L has yielded, and the hook has to return; raises
+   the kill where L cannot yield. `counted`: it is a count event. */
+int neap__limits_hook(neap_vm *vm, lua_State *L, int counted);
+/* The code by which the code that runs is to die, its deadline being looked
+   at; or 0. */
+int neap__limits_reached(neap_vm *vm);
+/* For functions in C that take long: raises the kill when the call that
+   runs, or the VM, has reached a limit. */
+void neap__checkpoint(lua_State *L);
+
+/* A budget with one user, a part of `outer`, or of none; `seconds` as of
+   neap_call. NULL: no memory. */
+neap__budget *neap__budget_new(neap_vm *vm, neap__budget *outer,
+                               double seconds);
+/* One user more, or less; of NULL, too. */
+neap__budget *neap__budget_use(neap__budget *budget);
+void neap__budget_drop(neap_vm *vm, neap__budget *budget);
+/* That of the code that runs, or NULL. */
+static inline neap__budget *neap__budget_current(const neap_vm *vm) {
+  neap__task *task = vm->current;
+  if (vm->inner != NULL)
+    return vm->inner;
+  if (task == NULL)
+    return vm->budget;
+  return task->budgeted ? *neap__task_budget(task) : NULL;
+}
+/* The code by which what has this budget is killed, or 0. */
+static inline int neap__killed(const neap_vm *vm, const neap__budget *budget) {
+  int code = vm->killed;
+  for (; code == 0 && budget != NULL; budget = budget->outer)
+    code = budget->killed;
+  return code;
+}
+/* Whether what has this budget is a part of `whole` (NULL: of anything). */
+static inline int neap__is_part(const neap__budget *budget,
+                                const neap__budget *whole) {
+  while (budget != NULL && budget != whole)
+    budget = budget->outer;
+  return budget == whole || whole == NULL;
+}
+/* Kills all that has the budget, or all there is: it runs no Lua any more. */
+void neap__budget_kill(neap_vm *vm, neap__budget *budget, int code);
+void neap__vm_kill(neap_vm *vm, int code);
+/* Any thread, while the VM is not closed: asks for neap__vm_kill, which the
+   next hook does, where signals can call it, or who drains the port. */
+void neap__kill_request(neap_vm *vm);
+
+/* What the watchdog looks at; the VM's limits have it. */
+typedef struct neap__watched {
+  struct neap__watched *previous;
+  struct neap__watched *next;
+  _Atomic uint32_t serial; /* odd while a script runs; counts up */
+  _Atomic uint32_t over;   /* the serial whose slice is over */
+  uint32_t seen;           /* the watchdog's: serial at its last look */
+  uint64_t seen_at;        /* uv_hrtime when it was new */
+  uint64_t slice;          /* ns */
+  uv_thread_t thread;      /* to be signalled */
+  int signal;
+} neap__watched;
+
+/* Begins and ends watching; the thread and the signal handler are there
+   while anything is watched. Any thread. NEAP_OK, or NEAP_ELOOP. */
+int neap__watchdog_add(neap__watched *w);
+void neap__watchdog_set(neap__watched *w, uint64_t slice);
+void neap__watchdog_remove(neap__watched *w);
+/* `vm` runs a script on this thread, from now on; NULL: none does. Returns
+   which one did before. Wakes the watchdog up. */
+neap_vm *neap__watchdog_run(neap_vm *vm);
+/* Whom the signal handler tells: async-signal-safe, on the VM's thread. */
+void neap__limits_signal(neap_vm *vm);
+/* Any thread: signals the watched one now. */
+void neap__watchdog_signal(const neap__watched *w);
+
+/* ====================================================== } */
+
+/* bytes of a report in a sandbox */
+#define NEAP__LONGEST_REPORT ((size_t)8000)
 
 /* {======================================================
 ** error.c: error objects; report.c: texts for people
@@ -592,8 +583,13 @@ enum {
   NEAP__IS_EXCEPTION = 1, /* an object of a class under BaseException */
   NEAP__IS_PASSING = 2,   /* pcall lets it pass */
   NEAP__IS_CANCELLED = 4, /* a CancelledError */
-  NEAP__IS_KEYBOARD = 8   /* a KeyboardInterrupt */
+  NEAP__IS_KEYBOARD = 8,  /* a KeyboardInterrupt */
+  NEAP__IS_KILL = 16      /* no object: what ends killed code (limits.c) */
 };
+/* The value that is such a kill. */
+static inline void neap__kill_push(lua_State *L) {
+  lua_pushlightuserdata(L, neap__vm(L));
+}
 int neap__error_flags(lua_State *L, int index);
 /* Whether the value at `index` is an error class. */
 int neap__error_is_class(lua_State *L, int index);
@@ -601,6 +597,11 @@ int neap__error_is_class(lua_State *L, int index);
    as a value: itself, or an Exception that wraps it, the same for the
    future at `index` every time. */
 void neap__error_as_value(lua_State *L, int index);
+/* Gives the object below the class at the top, popped, its class. Scripts
+   can write into a class; but a finalizer could not be stopped, so in a
+   sandbox there is none. */
+void neap__error_set_class(lua_State *L);
+/* Adds the classes, and isinstance, to the module at the top. */
 void neap__error_init(lua_State *L);
 
 /* Raises the error at the top; all errors that pcall lets pass are raised
@@ -618,10 +619,18 @@ void neap__generator_init(lua_State *L);
 /* The generator in which a suspended Lua thread awaits, or NULL. */
 lua_State *neap__generator_of(lua_State *L);
 
-/* Hands a text to the host, or to stderr. Runs no Lua. */
+/* Hands a text to the host, in a sandbox as far as its output may go. Runs no
+   Lua. */
 void neap__report_text(neap_vm *vm, const char *text, size_t len);
 /* Hands the text at the top of the stack to the host and pops it. */
 void neap__report(lua_State *L);
+/* Pushes the text of an error value, without a traceback; `plain`: runs no
+   Lua, so that an object tells its class and message, or its type. */
+void neap__error_message(lua_State *L, int index, int plain);
+/* Whether a script's own metamethods are not to be called by the core. */
+static inline int neap__is_sandbox(const neap_vm *vm) {
+  return vm->capabilities != NEAP_CAN_ALL;
+}
 /* Pushes a text for the error at `index` and its traceback (may be nil,
    at the top, popped), with those of the exceptions in a group. May run
    __tostring. */
@@ -654,6 +663,9 @@ void neap__where(lua_State *L, int level);
 int neap__coroutine_tostring(lua_State *L);
 int neap__future_tostring(lua_State *L);
 int neap__handle_tostring(lua_State *L);
+/* Pushes a short text for any value: a string quoted and cut after `limit`
+   bytes, an error object as its class and message. Runs no Lua. */
+void neap__repr(lua_State *L, int index, size_t limit);
 /* Lua: task:get_stack() */
 int neap__task_get_stack(lua_State *L);
 /* Each pushes a text about the task at `index`: */

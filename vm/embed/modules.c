@@ -18,9 +18,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <lauxlib.h>
+#include <lualib.h>
 
 #include "../lua/bindings.h"
+#include "sandbox.h"
+
+static const char loadlib_key = 0; /* package.loadlib, in the registry */
 
 /* Pushes "FOLDER/NAME.EXTENSION" if such a file can be read; `len` and
    `name_len` tell how much of the first two counts. */
@@ -49,16 +52,14 @@ static const char *find(lua_State *L, const char *folder, size_t len,
 /* Pushes the loader of a C module: package.loadlib(file, "luaopen_NAME");
    pushes nothing and returns 0 when the file has no such function. */
 static int load_c(lua_State *L, const char *file, const char *name) {
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "package");
-  lua_getfield(L, -1, "loadlib");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loadlib_key);
   lua_pushstring(L, file);
   lua_pushfstring(L, "luaopen_%s", luaL_gsub(L, name, "/", "_"));
   lua_remove(L, -2);
   lua_call(L, 2, 3);
   if (lua_isnil(L, -3)) {
     if (strcmp(luaL_optstring(L, -1, ""), "init") == 0) {
-      lua_pop(L, 5);
+      lua_pop(L, 3);
       return 0;
     }
     luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file,
@@ -102,11 +103,37 @@ static int load_lua(lua_State *L, const char *file, const char *name) {
   return status;
 }
 
+/* What the module NAME or NAME/PART needs. One that is not known here may
+   have C that can do anything: that needs NEAP_CAN_NATIVE. */
+static unsigned needs(const char *name, int *known) {
+  static const struct {
+    const char *name;
+    unsigned needs;
+  } modules[] = {
+      {"json", 0}, {"http", NEAP_CAN_NET}, {"time", NEAP_CAN_PROCESS}};
+  size_t i, len = strcspn(name, "/");
+  for (i = 0; i < sizeof modules / sizeof *modules; i++) {
+    *known = strlen(modules[i].name) == len &&
+             memcmp(modules[i].name, name, len) == 0;
+    if (*known)
+      return modules[i].needs;
+  }
+  return NEAP_CAN_NATIVE;
+}
+
 /* Puts the loader of the module NAME or NAME/PART in the folders of upvalue
    1, and its file, on top of the stack, and gives 2; or 0 when there is
-   none. */
+   none; or, with why on top, 1 when the script may not have it. */
 static int load(lua_State *L, const char *name) {
   const char *folder = lua_tostring(L, lua_upvalueindex(1)), *file;
+  int known;
+  unsigned needed = needs(name, &known);
+  int granted = neap_can(neap__vm(L), needed);
+  if (known && !granted) {
+    lua_pushfstring(L, "the capability %s, which it needs, is not granted",
+                    neap__capability_name(needed));
+    return 1;
+  }
   for (;;) {
     size_t len = strcspn(folder, ";");
     if ((file = find(L, folder, len, name, strlen(name), "lua")) != NULL) {
@@ -117,7 +144,7 @@ static int load(lua_State *L, const char *name) {
       return 2;
     }
     file = find(L, folder, len, name, strcspn(name, "/"), "so");
-    if (file != NULL && load_c(L, file, name)) {
+    if (file != NULL && granted && load_c(L, file, name)) {
       lua_pushstring(L, file);
       return 2;
     }
@@ -193,21 +220,104 @@ static int complete(lua_State *L) {
   return 1;
 }
 
+/* {======================================================
+** In a sandbox
+** ======================================================= */
+
+enum { PACKAGE = 1, SEARCHPATH }; /* upvalues of search_text */
+
+/* Lua: the searcher along the script's package.path. Lua's own would take
+   binary chunks. */
+static int search_text(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *file;
+  if (!neap_can(neap__vm(L), NEAP_CAN_FS)) {
+    lua_pushliteral(L, "the capability fs was taken away");
+    return 1;
+  }
+  lua_pushvalue(L, lua_upvalueindex(SEARCHPATH));
+  lua_pushvalue(L, 1);
+  lua_getfield(L, lua_upvalueindex(PACKAGE), "path");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2))
+    return 1; /* the message says where there is none */
+  file = lua_tostring(L, -2);
+  if (luaL_loadfilex(L, file, "t") != LUA_OK)
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
+                      name, file, lua_tostring(L, -1));
+  lua_pushstring(L, file);
+  return 2;
+}
+
+/* Lua: a searcher of Lua's own for modules in C, the upvalue */
+static int search_native(lua_State *L) {
+  if (!neap_can(neap__vm(L), NEAP_CAN_NATIVE))
+    return 0;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+void neap__modules_restrict(lua_State *L, unsigned granted) {
+  int top = lua_gettop(L), loaded = top + 1, original = top + 2,
+      searchers = top + 3, package = top + 4, i;
+  lua_Integer n = 1; /* preloaded modules stay */
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, loaded, LUA_LOADLIBNAME);
+  lua_getfield(L, original, "searchers");
+  lua_newtable(L);
+  if (granted & NEAP_CAN_FS) {
+    lua_getfield(L, original, "path");
+    lua_setfield(L, package, "path");
+    lua_pushvalue(L, package);
+    lua_getfield(L, original, "searchpath");
+    lua_pushcclosure(L, search_text, SEARCHPATH);
+    lua_rawseti(L, searchers, ++n);
+  }
+  if (granted & NEAP_CAN_NATIVE) {
+    lua_getfield(L, original, "loadlib");
+    neap__gate(L, NEAP_CAN_NATIVE);
+    lua_setfield(L, package, "loadlib");
+    for (i = 3; i <= 4; i++) { /* n < i: the next one is not yet read */
+      lua_rawgeti(L, searchers, i);
+      lua_pushcclosure(L, search_native, 1);
+      lua_rawseti(L, searchers, ++n);
+    }
+  }
+  lua_rawgeti(L, searchers, 5); /* ours, or nil */
+  lua_rawseti(L, searchers, ++n);
+  for (i = (int)n + 1; i <= 5; i++) {
+    lua_pushnil(L);
+    lua_rawseti(L, searchers, i);
+  }
+  lua_pushvalue(L, package);
+  lua_setfield(L, loaded, LUA_LOADLIBNAME);
+  lua_pushvalue(L, package);
+  lua_setglobal(L, LUA_LOADLIBNAME);
+  lua_settop(L, top);
+}
+
+/* ====================================================== } */
+
 void neap__modules_open(lua_State *L, const char *path) {
   if (path == NULL || *path == '\0')
     return;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, "package");
+  lua_getfield(L, -1, "loadlib");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loadlib_key);
   lua_getfield(L, -1, "searchers");
   lua_pushstring(L, path);
   lua_pushcclosure(L, search, 1);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_pop(L, 2);
   lua_getfield(L, -1, "asyncio");
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   lua_pushstring(L, path);
   lua_pushcclosure(L, complete, 1);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0); /* `complete` is for no other table */
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_pop(L, 2);
 }

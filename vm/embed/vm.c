@@ -1,11 +1,11 @@
 /*
 ** vm.c - the life of a VM (neap.h): configuration, birth, death.
 */
+#include <stdlib.h>
 #include <string.h>
 
-#include <lualib.h>
-
 #include "../lua/bindings.h"
+#include "embed.h"
 #include "modules.h"
 #include "warn.h"
 
@@ -13,6 +13,14 @@ static const char vm_key = 0; /* the VM, in the registry */
 
 NEAP_API void neap_config_init(neap_config *config) {
   memset(config, 0, sizeof *config);
+}
+
+/* Where Neap's own modules are. */
+static const char *module_path(const neap_config *config) {
+  const char *path = config->module_path;
+  if (path == NULL && !config->ignore_env)
+    path = getenv("NEAP_PATH");
+  return path != NULL ? path : NEAP_MODULES;
 }
 
 /* Lua: the configuration, light userdata. Everything that can raise. */
@@ -24,72 +32,209 @@ static int open_libraries(lua_State *L) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
-  luaL_openlibs(L);
+  neap__libraries_open(L, config->capabilities);
   neap__open(L);
-  neap__modules_open(L, config->module_path);
+  neap__modules_open(L, module_path(config));
+  neap__values_init(L);
+  neap__sandbox_open(L, config->capabilities);
+  neap__output_open(L);
   return 0;
 }
 
-/* Frees a VM, also one that is not whole. */
-static void destroy(neap_vm *vm) {
-  if (vm->main != NULL)
-    lua_close(vm->main); /* finalizers may report, warn, and even run */
-  neap__memory_free(&vm->memory);
-  neap__timers_free(vm);
-  neap__anchor_free(vm);
-  if (vm->warning != NULL)
-    (void)neap__alloc(vm, vm->warning, vm->warning_size, 0);
-  neap__loop_close(vm);
-  (void)neap__alloc(vm, vm, sizeof *vm, 0);
+/* {======================================================
+** Birth
+** ======================================================= */
+
+static int is_valid(const neap_config *config) {
+  return (config->capabilities & ~(unsigned)NEAP_CAN_ALL) == 0 &&
+         neap__limits_valid(&config->limits);
+}
+
+static void set_up(neap_vm *vm, const neap_config *config) {
+  vm->alloc_ud = config->alloc_ud;
+  vm->capabilities = config->capabilities;
+  vm->thread = uv_thread_self();
+  vm->loop = config->loop;
+  vm->loop_of_host = config->loop != NULL;
+  vm->report = config->report;
+  vm->report_ud = config->report_ud;
+  vm->output = config->output;
+  vm->output_ud = config->output_ud;
+  vm->host_wakeup = config->wakeup;
+  vm->host_wakeup_ud = config->wakeup_ud;
+  vm->debug = config->debug != 0;
+  vm->task_limit = config->limits.tasks;
+  vm->output_limit = config->limits.output;
+  vm->host_turn = neap__host_turn;
+  vm->handles_closed = neap__close_step;
+}
+
+/* Makes the Lua state, with what gives it memory. */
+static int open_state(neap_vm *vm, const neap_config *config) {
+  lua_Alloc alloc = config->alloc != NULL ? config->alloc : neap__memory_alloc;
+  void *ud = config->alloc != NULL ? config->alloc_ud : (void *)&vm->memory;
+  int status = neap__limits_open(vm, config, alloc, ud);
+  if (status != NEAP_OK)
+    return status;
+  vm->main = vm->limits != NULL
+                 ? lua_newstate(neap__limits_alloc, vm->limits)
+                 : lua_newstate(alloc, ud);
+  if (vm->main == NULL)
+    return NEAP_ENOMEM;
+  *neap__extra(vm->main) = (uintptr_t)vm;
+  vm->running = vm->main;
+  neap__interrupt_reset(vm, vm->main); /* there may be a hook for all */
+  neap__warn_init(vm);
+  (void)lua_gc(vm->main, LUA_GCSTOP); /* all that comes now, stays */
+  lua_pushcfunction(vm->main, open_libraries);
+  lua_pushlightuserdata(vm->main, (void *)(uintptr_t)config);
+  status = lua_pcall(vm->main, 1, 0, 0);
+  (void)lua_gc(vm->main, LUA_GCRESTART);
+  return status == LUA_OK ? NEAP_OK : NEAP_ENOMEM;
 }
 
 NEAP_API int neap_new(neap_vm **out, const neap_config *config) {
   neap_config defaults;
   lua_Alloc alloc;
   neap_vm *vm;
+  int status;
   *out = NULL;
   if (config == NULL) {
     neap_config_init(&defaults);
     config = &defaults;
   }
+  if (!is_valid(config))
+    return NEAP_EINVAL;
   alloc = config->alloc != NULL ? config->alloc : neap__malloc;
   vm = (neap_vm *)alloc(config->alloc_ud, NULL, 0, sizeof *vm);
   if (vm == NULL)
     return NEAP_ENOMEM;
   memset(vm, 0, sizeof *vm);
   vm->alloc = alloc;
-  vm->alloc_ud = config->alloc_ud;
-  vm->main = config->alloc != NULL
-                 ? lua_newstate(alloc, config->alloc_ud)
-                 : lua_newstate(neap__memory_alloc, &vm->memory);
-  if (vm->main == NULL)
-    goto err;
-  *neap__extra(vm->main) = (uintptr_t)vm;
-  vm->running = vm->main;
-  neap__warn_init(vm);
-  vm->loop = config->loop;
-  vm->report = config->report;
-  vm->report_ud = config->report_ud;
-  vm->debug = config->debug != 0;
-  lua_pushcfunction(vm->main, open_libraries);
-  lua_pushlightuserdata(vm->main, (void *)(uintptr_t)config);
-  if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK)
-    goto err;
-  *out = vm;
-  return 0;
-err:
-  destroy(vm);
-  return NEAP_ENOMEM;
+  set_up(vm, config);
+  status = open_state(vm, config);
+  if (status == NEAP_OK)
+    *out = vm;
+  else
+    (void)neap_close(vm, NULL, NULL);
+  return status;
 }
 
-NEAP_API int neap_close(neap_vm *vm) {
-  if (vm == NULL)
-    return 0;
-  if (vm->L != NULL)
-    return NEAP_EBUSY;
-  destroy(vm);
-  return 0;
+/* ====================================================== } */
+
+/* {======================================================
+** Limits and figures
+** ======================================================= */
+
+NEAP_API int neap_limits_set(neap_vm *vm, const neap_limits *limits) {
+  int status = neap__check(vm);
+  if (status == NEAP_OK && neap__limits_set(vm, limits) != NEAP_OK)
+    status = neap__fail(vm, NEAP_EINVAL, NULL, NULL);
+  return status;
 }
+
+NEAP_API int neap_stats(neap_vm *vm, neap_statistics *stats) {
+  int status = neap__check(vm);
+  memset(stats, 0, sizeof *stats);
+  if (status != NEAP_OK)
+    return status;
+  stats->memory = (size_t)lua_gc(vm->main, LUA_GCCOUNT) * 1024 +
+                  (size_t)lua_gc(vm->main, LUA_GCCOUNTB);
+  stats->tasks = vm->tasks_alive;
+  stats->output = vm->output_count;
+  neap__limits_stats(vm, stats);
+  return NEAP_OK;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Death
+**
+** First all that could still call back in, then Lua, then the handles and
+** the work of other threads, which need the loop; the VM's own block last,
+** as the ends of these count in it.
+** ======================================================= */
+
+static void free_vm(neap_vm *vm) {
+  void (*closed)(void *ud) = vm->closed;
+  void *ud = vm->closed_ud;
+  (void)neap__alloc(vm, vm, sizeof *vm, 0);
+  if (closed != NULL)
+    closed(ud);
+}
+
+void neap__close_step(neap_vm *vm) {
+  if (!vm->closing || vm->pollers != NULL || vm->works > 0 || vm->owns_loop)
+    return;
+  free_vm(vm);
+}
+
+/* Frees what Lua has, and all that goes with it. Finalizers may run, warn,
+   report. */
+static void close_state(neap_vm *vm) {
+  neap__spawned_free(vm);
+  if (vm->main != NULL)
+    lua_close(vm->main);
+  neap__memory_free(&vm->memory);
+  neap__timers_free(vm);
+  neap__anchor_free(vm);
+  neap__failure_free(vm);
+  neap__limits_close(vm);
+  if (vm->warning != NULL)
+    (void)neap__alloc(vm, vm->warning, vm->warning_size, 0);
+}
+
+/* Runs the VM's own loop until nothing of ours is on it. */
+static void finish_loop(neap_vm *vm) {
+  while (vm->pollers != NULL || vm->works > 0)
+    (void)uv_run(vm->loop, UV_RUN_ONCE);
+  (void)uv_run(vm->loop, UV_RUN_NOWAIT); /* a module's handles */
+  (void)uv_loop_close(vm->loop); /* busy: a module left its own */
+  vm->owns_loop = 0;
+}
+
+/* Ends all tasks; the host is told. */
+static void end_tasks(neap_vm *vm) {
+  neap__enter(vm);
+  neap__vm_kill(vm, NEAP_ECLOSED);
+  neap__leave(vm);
+  neap__ready_finish(vm);
+  if (vm->tasks != NULL) { /* without memory not all have come to their end */
+    neap__tasks_abandon(vm, vm->main);
+    neap__ready_finish(vm);
+  }
+  neap__gathers_abandon(vm, vm->main); /* of futures that nobody settles */
+}
+
+NEAP_API int neap_close(neap_vm *vm, void (*closed)(void *ud), void *ud) {
+  int status;
+  if (vm == NULL) {
+    if (closed != NULL)
+      closed(ud);
+    return NEAP_OK;
+  }
+  status = neap__check(vm);
+  if (status != NEAP_OK)
+    return status;
+  if (vm->L != NULL || vm->entered > 0)
+    return neap__fail(vm, NEAP_EBUSY, NULL, NULL);
+  neap__port_close(vm);
+  if (vm->shelf != NULL) /* it is whole */
+    end_tasks(vm);
+  vm->closing = 1;
+  vm->closed = closed;
+  vm->closed_ud = ud;
+  close_state(vm);
+  if (vm->pollers != NULL)
+    neap__loop_close(vm);
+  if (vm->owns_loop)
+    finish_loop(vm);
+  neap__close_step(vm);
+  return NEAP_OK;
+}
+
+/* ====================================================== } */
 
 NEAP_API lua_State *neap_lua(neap_vm *vm) { return vm->main; }
 

@@ -1,27 +1,33 @@
 /*
 ** warn.c - Lua's warnings: off at first, "@on" and "@off" switch them, and
-** a whole message goes to the host's report handler, or to stderr.
+** a whole message goes to the host's report handler.
 */
 #include "warn.h"
 
 #include <string.h>
 
+
 /* Appends a piece. Without memory the message is cut, never lost whole. */
 static void add(neap_vm *vm, const char *piece) {
-  size_t len = strlen(piece), needed = vm->warning_len + len;
+  size_t len = strlen(piece), needed;
+  if (neap__is_sandbox(vm) && len > NEAP__LONGEST_REPORT - vm->warning_len)
+    len = NEAP__LONGEST_REPORT - vm->warning_len;
+  needed = vm->warning_len + len + 1; /* and a 0 */
   if (needed > vm->warning_size) {
     size_t size = needed < 120 ? 120 : needed * 2;
     char *text = (char *)neap__alloc(vm, vm->warning, vm->warning_size, size);
-    if (text == NULL)
-      len = vm->warning_size - vm->warning_len;
-    else {
+    if (text != NULL) {
       vm->warning = text;
       vm->warning_size = size;
     }
+    else if (vm->warning == NULL)
+      return;
+    else
+      len = vm->warning_size - vm->warning_len - 1;
   }
-  if (len > 0)
-    memcpy(vm->warning + vm->warning_len, piece, len);
+  memcpy(vm->warning + vm->warning_len, piece, len);
   vm->warning_len += len;
+  vm->warning[vm->warning_len] = '\0';
 }
 
 /* A message that begins with '@', in one piece, is for us. */

@@ -64,19 +64,6 @@ static void open_async(lua_State *L) {
   lua_setfield(L, -2, "async");
 }
 
-/* Adds the error classes and isinstance. */
-static void open_errors(lua_State *L) {
-  load(L, neap__lua_errors, neap__lua_errors_size);
-  neap__error_init(L);
-  lua_setfield(L, -3, "isinstance");
-  for (lua_pushnil(L); lua_next(L, -2);) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_settable(L, -5);
-  }
-  lua_pop(L, 1);
-}
-
 /* The protected calls and coroutine functions in Lua's own places. */
 static void open_protected_calls(lua_State *L) {
   static const luaL_Reg replaced[] = {{"assert", neap__assert},
@@ -98,7 +85,8 @@ void neap__open(lua_State *L) {
                                         "create_task", "gather", "run"};
   size_t i;
   neap__refs_init(L);
-  luaL_newlib(L, functions);
+  lua_createtable(L, 0, 40);
+  luaL_setfuncs(L, functions, 0);
   neap__anchor_init(L);
   neap__coroutine_init(L); /* -> the object of sleep(0) */
   lua_pushcclosure(L, neap__sleep, 1);
@@ -107,7 +95,7 @@ void neap__open(lua_State *L) {
   neap__task_init(L);
   neap__handle_init(L);
   neap__lock_init(L);
-  open_errors(L);
+  neap__error_init(L);
   open_await(L);
   open_async(L);
   open_protected_calls(L);
@@ -126,6 +114,7 @@ void neap__open(lua_State *L) {
 void neap__library_functions(lua_State *L) {
   static const luaL_Reg private[] = {{"copy_outcome", neap__outcome_copy},
                                      {"failure", neap__future_failure},
+                                     {"is_awaitable", neap__is_awaitable},
                                      {"waitlist", neap__waitlist_make},
                                      {"line_up", neap__waitlist_line_up},
                                      {"wake", neap__waitlist_wake},

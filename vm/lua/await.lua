@@ -8,7 +8,7 @@
 local enter, arguments = ...
 
 -- await(awaitable) -> its results; raises its error. Suspends the task.
-local function await(awaitable)
+return function(awaitable)
   local f, object, argument = enter(awaitable)
   if f then
     if object == true then return f(argument) end
@@ -17,5 +17,3 @@ local function await(awaitable)
   end
   if object then return object end
 end
-
-return await

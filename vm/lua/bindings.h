@@ -9,8 +9,8 @@
 /* The Lua files of this folder, embedded at build. */
 extern const char neap__lua_await[];
 extern const size_t neap__lua_await_size;
-extern const char neap__lua_errors[];
-extern const size_t neap__lua_errors_size;
+extern const char neap__lua_bounded[];
+extern const size_t neap__lua_bounded_size;
 
 /* asyncio.c: opens everything in a state with the standard libraries;
    uses the VM of the state. May raise. */

@@ -1,0 +1,205 @@
+/*
+** embed.h - what the files of vm/embed share: how C comes into the VM, and
+** what the library's functions offer to each other.
+*/
+#ifndef NEAP_EMBED_H
+#define NEAP_EMBED_H
+
+#include "../core/vm.h"
+
+/* {======================================================
+** failure.c: errors, as neap_error tells them
+** ======================================================= */
+
+/* Remembers an error for neap_error; returns `code`. NULL: the text of the
+   code. Copies; cannot fail (without memory the texts are the code's). */
+int neap__fail(neap_vm *vm, int code, const char *message,
+               const char *traceback);
+/* The same for the error at the top of L, popped, that a protected call has
+   ended with; `status`: of lua_pcall. Runs no Lua. */
+int neap__fail_lua(neap_vm *vm, lua_State *L, int status);
+/* The same for the task at the top, which stays: it has failed, was cancelled,
+   or killed (`killed`: the code). */
+int neap__fail_task(neap_vm *vm, lua_State *L, int killed);
+void neap__failure_free(neap_vm *vm);
+/* ====================================================== } */
+
+/* {======================================================
+** host.c: into the VM and out of it
+** ======================================================= */
+
+/* NEAP_OK on the VM's thread, before neap_close; else the error, which is
+   remembered if that can be. Every public function begins with it. */
+int neap__check(neap_vm *vm);
+
+/* Calls the C function with `args`, light userdata, as its one argument, in
+   protected mode, on vm->running. Runs no script. NEAP_OK, or NEAP_ENOMEM,
+   remembered: what else goes wrong, the function notes in `args`. */
+int neap__protect(neap_vm *vm, lua_CFunction f, void *args);
+
+/* Sees to it that the VM's turns come when the host's loop runs, if it is the
+   host who runs it. NEAP_OK, or an error, remembered. */
+int neap__attach(neap_vm *vm);
+
+/* Around all that creates tasks or runs scripts: the VM is one that runs, so
+   that tasks can be created. They nest. */
+void neap__enter(neap_vm *vm);
+void neap__leave(neap_vm *vm);
+
+/* vm.c: one thing fewer that neap_close waits for; when nothing is left, the
+   VM is freed, and the host told. */
+void neap__close_step(neap_vm *vm);
+
+/* call.c: pushes a function and its arguments. An error, remembered, with
+   nothing pushed. Raises none. */
+int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
+                    const neap_value *args, int nargs);
+/* spawn.c: at the end */
+void neap__spawned_free(neap_vm *vm);
+/* drive.c: a turn on a loop that the host runs; what is ready in a VM that
+   was killed. Neither raises. */
+void neap__host_turn(neap_vm *vm);
+void neap__ready_finish(neap_vm *vm);
+
+/* ====================================================== } */
+
+/* {======================================================
+** value.c: values of Lua in C
+**
+** Borrowed strings and references stand on the shelf, a Lua thread that is
+** only a stack; `ref` is minus their place there. Retained ones are in a
+** table, at the number `ref`.
+** ======================================================= */
+
+void neap__values_init(lua_State *L);
+
+/* Pushes a value. Needs a free slot; may raise "not enough memory" for a
+   string. False, with nothing pushed: it holds no longer. */
+int neap__value_push(neap_vm *vm, lua_State *L, const neap_value *value);
+
+/* Pops the value at the top of L into `*value`, which is borrowed. False: no
+   room on the shelf; it is popped and the value nil. Raises nothing. */
+int neap__value_pop(neap_vm *vm, lua_State *L, neap_value *value);
+
+/* Sets the global of that path to the value at the top. False: the path is
+   empty, or leads through something that is no table. May raise. */
+int neap__global_set(lua_State *L, const char *path);
+
+/* What a scope has borrowed is given back: a native function, a callback. */
+static inline int neap__scope_open(const neap_vm *vm) { return vm->shelved; }
+static inline void neap__scope_close(neap_vm *vm, int scope) {
+  if (vm->shelved > scope) {
+    lua_settop(vm->shelf, scope);
+    vm->shelved = scope;
+  }
+}
+/* What was borrowed outside of all scopes, if this is outside: also no native
+   function, called by way of Lua's own API, is below. */
+static inline void neap__scope_reset(neap_vm *vm) {
+  lua_Debug ar;
+  if (vm->L == NULL && !lua_getstack(vm->main, 0, &ar))
+    neap__scope_close(vm, 0);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** native.c: functions in C; object.c: host objects
+** ======================================================= */
+
+/* One call of a native function. Its arguments are on the stack from 1 on
+   (`first`: of a method, from 2), its results above them. */
+struct neap_frame {
+  lua_State *L;
+  neap_vm *vm;
+  const char *name;   /* of the function */
+  int first;          /* stack index of the first argument */
+  int nargs;
+  int nresults;
+  int lost;           /* a NEAP_E code: an argument, a result or the message
+                         was lost; the call fails, whatever f returns */
+  neap_value message; /* of neap_fail; nil: none */
+  struct neap__suspension *suspension; /* what the task will wait for */
+};
+
+/* What a native function has begun and the task waits for: a promise, or
+   offloaded work (promise.c). */
+typedef struct neap__suspension {
+  neap_wait wait;
+  /* Lua, in the task: the results of the call. Called once after the wait,
+     unless wait.cancel is. Raises errors. */
+  int (*results)(lua_State *L, neap_vm *vm, struct neap__suspension *s);
+} neap__suspension;
+
+/* The call has not just given results: raises an error, or suspends. */
+int neap__native_finish(neap_frame *frame, int status, int scope);
+
+/* Lua: calls a native function, and does what its status says. `first`: its
+   first argument. Used by functions, methods, and `after`. */
+static inline int neap__native_call(lua_State *L, neap_vm *vm,
+                                    const char *name, int first,
+                                    neap_function f, void *ud) {
+  int scope = neap__scope_open(vm), status;
+  neap_frame frame;
+  frame.L = L;
+  frame.vm = vm;
+  frame.name = name;
+  frame.first = first;
+  frame.nargs = lua_gettop(L) - first + 1;
+  frame.nresults = 0;
+  frame.lost = NEAP_OK;
+  frame.message.type = NEAP_NIL;
+  frame.suspension = NULL;
+  status = f(&frame, ud);
+  if (status == NEAP_OK && frame.lost == NEAP_OK && frame.suspension == NULL) {
+    neap__scope_close(vm, scope);
+    return frame.nresults;
+  }
+  return neap__native_finish(&frame, status, scope);
+}
+/* Replaces the function below the top and its name at the top by an async
+   function. */
+void neap__async_named(lua_State *L);
+
+/* Whether the value is a host object, revoked or not. */
+int neap__is_hosted(lua_State *L, int index);
+/* The pointer of an object of the class; NULL for all else. */
+void *neap__hosted_get(lua_State *L, int index, const neap_class *type);
+/* Writes why there is none: "File expected, got nil", "this File is gone". */
+void neap__hosted_fault(lua_State *L, int index, const neap_class *type,
+                        char *buffer, size_t size);
+/* The type of any value, for messages: "File", "Task", "table". Allocates
+   nothing. */
+const char *neap__type_name(lua_State *L, int index);
+
+/* ====================================================== } */
+
+/* {======================================================
+** port.c: posts; promise.c: promises and offloaded work. See port.h, too
+** ======================================================= */
+
+/* The VM is about to close: who posts or settles from now on is told. What
+   was posted and has not run is ready, to be disposed of. */
+void neap__port_close(neap_vm *vm);
+
+/* ====================================================== } */
+
+/* {======================================================
+** sandbox.c: capabilities; output.c: print
+** ======================================================= */
+
+/* Opens Lua's libraries: those of which something is granted. */
+void neap__libraries_open(lua_State *L, unsigned capabilities);
+/* Takes from the libraries that are open what is not granted, and puts
+   bounded functions in place of some; nothing when all is granted. */
+void neap__sandbox_open(lua_State *L, unsigned capabilities);
+/* Replaces the functions of string, of table (bounded_string.c,
+   bounded_table.c): in the tables that the globals hold now. */
+void neap__bounded_string_open(lua_State *L);
+void neap__bounded_table_open(lua_State *L);
+/* Replaces print when it is not stdout's, or limited. */
+void neap__output_open(lua_State *L);
+
+/* ====================================================== } */
+
+#endif

@@ -1,0 +1,311 @@
+/*
+** spawn.c - tasks that the host starts: neap_spawn, and what it may do with
+** them. Each has a slot while it is not done; its number tells the slot, and
+** which one it was of all.
+*/
+#include <string.h>
+
+#include "embed.h"
+
+#define SLOT_BITS 24 /* of a neap_task; the others count up */
+
+typedef struct neap__spawned {
+  neap__job job; /* waits for the task */
+  neap_task number;
+  neap_done_fn done;
+  void *ud;
+  uint32_t anchor;      /* of the task, until `done` has been called */
+  neap__budget *budget; /* of the task and all that comes of it */
+} spawned;
+
+/* {======================================================
+** Slots
+** ======================================================= */
+
+/* One that was not done; or NULL. */
+static spawned *find(neap_vm *vm, neap_task number) {
+  uint32_t slot = (uint32_t)(number & ((1u << SLOT_BITS) - 1));
+  spawned *s = slot < vm->spawned_size ? vm->spawned[slot] : NULL;
+  return s != NULL && s->number == number ? s : NULL;
+}
+
+/* Room for one more. */
+static int reserve(neap_vm *vm) {
+  uint32_t size = vm->spawned_size, larger = size == 0 ? 8 : 2 * size;
+  spawned **slots;
+  if (vm->spawned_used < size)
+    return 1;
+  if (larger > 1u << SLOT_BITS)
+    return 0;
+  slots = (spawned **)neap__alloc(vm, vm->spawned, size * sizeof *slots,
+                                  larger * sizeof *slots);
+  if (slots == NULL)
+    return 0;
+  memset(slots + size, 0, (larger - size) * sizeof *slots);
+  vm->spawned = slots;
+  vm->spawned_size = larger;
+  return 1;
+}
+
+/* A new one in a slot; NULL: no memory. */
+static spawned *open_slot(neap_vm *vm) {
+  spawned *s;
+  uint32_t i = vm->spawned_next;
+  if (!reserve(vm))
+    return NULL;
+  s = (spawned *)neap__alloc(vm, NULL, 0, sizeof *s);
+  if (s == NULL)
+    return NULL;
+  while (vm->spawned[i % vm->spawned_size] != NULL)
+    i++;
+  i %= vm->spawned_size;
+  vm->spawned[i] = s;
+  vm->spawned_next = i + 1;
+  vm->spawned_used++;
+  s->number = ++vm->spawned_count << SLOT_BITS | i;
+  return s;
+}
+
+static void close_slot(neap_vm *vm, spawned *s) {
+  vm->spawned[s->number & ((1u << SLOT_BITS) - 1)] = NULL;
+  vm->spawned_used--;
+  neap__budget_drop(vm, s->budget);
+  (void)neap__alloc(vm, s, sizeof *s, 0);
+}
+
+/* Of what is left at the end, without memory to do it better, the host is
+   told, too. */
+void neap__spawned_free(neap_vm *vm) {
+  uint32_t i;
+  for (i = 0; i < vm->spawned_size; i++) {
+    spawned *s = vm->spawned[i];
+    if (s == NULL)
+      continue;
+    if (s->done != NULL)
+      s->done(s->ud, vm, neap__fail(vm, NEAP_ECLOSED, NULL, NULL), NULL, 0);
+    close_slot(vm, s);
+  }
+  if (vm->spawned != NULL)
+    (void)neap__alloc(vm, vm->spawned,
+                      vm->spawned_size * sizeof *vm->spawned, 0);
+  vm->spawned = NULL;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** The end of a task
+** ======================================================= */
+
+#define MOST_RESULTS 16 /* given without memory from the heap */
+
+/* Calls `done` with the results of the task at the top. */
+static void give_results(neap_vm *vm, lua_State *L, neap_done_fn done,
+                         void *ud) {
+  neap_value few[MOST_RESULTS], *values = few;
+  int n = (int)((neap__future *)neap__known(L, -1))->nresults, i;
+  int top = lua_gettop(L), status = NEAP_OK;
+  if (n > MOST_RESULTS)
+    values = (neap_value *)neap__alloc(vm, NULL, 0, n * sizeof *values);
+  if (values == NULL || !lua_checkstack(L, n + LUA_MINSTACK))
+    status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  else {
+    (void)neap__outcome(L, top); /* cannot raise: there is room */
+    for (i = n; i-- > 0;) {
+      if (!neap__value_pop(vm, L, &values[i]))
+        status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+    }
+  }
+  done(ud, vm, status, values, status == NEAP_OK ? n : 0);
+  if (values != few && values != NULL)
+    (void)neap__alloc(vm, values, n * sizeof *values, 0);
+}
+
+/* Lua: the task; reports its error, as nobody else will. */
+static int report(lua_State *L) {
+  neap__future_report(L, 1, "unhandled exception in a task of the host");
+  return 0;
+}
+
+static void report_killed(neap_vm *vm, int code) {
+  const char *text = neap_strerror(code);
+  neap__report_text(vm, text, strlen(text));
+}
+
+/* The task has ended. */
+static void ended(neap_vm *vm, neap__job *job) {
+  spawned *s = (spawned *)job;
+  lua_State *L = vm->L;
+  neap_done_fn done = s->done;
+  void *ud = s->ud;
+  int top = lua_gettop(L), killed = neap__killed(vm, s->budget);
+  int scope = neap__scope_open(vm);
+  neap__future *f;
+  neap__anchor_push(L, s->anchor);
+  neap__anchor_drop(vm, L, s->anchor);
+  close_slot(vm, s);
+  f = (neap__future *)neap__known(L, -1);
+  if (f->state != NEAP__CANCELLED)
+    killed = 0; /* it came to its end before */
+  if (done != NULL && f->state == NEAP__FINISHED)
+    give_results(vm, L, done, ud);
+  else if (done != NULL)
+    done(ud, vm, neap__fail_task(vm, L, killed), NULL, 0);
+  else if (killed != 0 && killed != NEAP_ECLOSED)
+    report_killed(vm, killed);
+  else if (f->state == NEAP__FAILED) {
+    f->observed = 1;
+    lua_pushcfunction(L, report);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      lua_pop(L, 1); /* no memory for the report */
+  }
+  lua_settop(L, top);
+  neap__scope_close(vm, scope);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** The API
+** ======================================================= */
+
+typedef struct start {
+  const neap_value *function;
+  const neap_value *args;
+  int nargs;
+  int status;
+  spawned *s;
+} start;
+
+/* Replaces function and arguments at the top by a coroutine object. */
+static void make_coroutine(lua_State *L, int nargs) {
+  int function = lua_gettop(L) - nargs;
+  if (!neap__is_async_function(L, function)) {
+    lua_pushvalue(L, function);
+    neap__async_of(L);
+    lua_replace(L, function);
+  }
+  lua_call(L, nargs, 1);
+}
+
+/* Lua: the start, light userdata */
+static int spawn(lua_State *L) {
+  start *a = (start *)lua_touserdata(L, 1);
+  neap_vm *vm = neap__vm(L);
+  neap__task *task;
+  a->status = neap__call_push(vm, L, a->function, a->args, a->nargs);
+  if (a->status != NEAP_OK)
+    return 0;
+  make_coroutine(L, a->nargs);
+  task = neap__task_new(L, -1, 0);
+  a->s->anchor = neap__anchor(vm, L); /* an error leaves a task, which is killed */
+  neap__future_wait(&task->future, &a->s->job);
+  return 0;
+}
+
+/* Calls `spawn`, which stands with its argument at the top: what it makes has
+   this budget. */
+static int call_with(neap_vm *vm, lua_State *L, neap__budget *budget) {
+  neap__budget *inner = vm->inner;
+  int status;
+  vm->inner = budget;
+  status = lua_pcall(L, 1, 0, 0);
+  vm->inner = inner;
+  return status;
+}
+
+NEAP_API int neap_spawn(neap_vm *vm, const neap_value *function,
+                        const neap_value *args, int nargs, double deadline,
+                        neap_done_fn done, void *ud, neap_task *task) {
+  start a = {function, args, nargs, NEAP_OK, NULL};
+  lua_State *L;
+  int status = neap__check(vm);
+  if (task != NULL)
+    *task = 0;
+  if (status != NEAP_OK)
+    return status;
+  L = vm->running;
+  if (vm->killed != 0)
+    return neap__fail(vm, vm->killed, NULL, NULL);
+  if (!(deadline >= 0)) /* nor NaN */
+    return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
+  status = neap__attach(vm);
+  if (status != NEAP_OK)
+    return status;
+  if (!lua_checkstack(L, LUA_MINSTACK) || (a.s = open_slot(vm)) == NULL)
+    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  a.s->job.run = ended;
+  a.s->done = done;
+  a.s->ud = ud;
+  a.s->budget = neap__budget_new(vm, NULL, deadline);
+  if (a.s->budget == NULL)
+    a.status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  else {
+    neap__enter(vm);
+    lua_pushcfunction(L, spawn);
+    lua_pushlightuserdata(L, &a);
+    status = call_with(vm, L, a.s->budget);
+    if (status != LUA_OK) {
+      a.status = neap__fail_lua(vm, L, status);
+      neap__budget_kill(vm, a.s->budget, NEAP_ENOMEM);
+    }
+    neap__leave(vm);
+  }
+  if (a.status != NEAP_OK)
+    close_slot(vm, a.s);
+  else if (task != NULL)
+    *task = a.s->number;
+  return a.status;
+}
+
+NEAP_API int neap_pending(neap_vm *vm, neap_task task) {
+  return neap__check(vm) == NEAP_OK && find(vm, task) != NULL;
+}
+
+typedef struct cancellation {
+  spawned *s;
+  const char *message;
+} cancellation;
+
+/* Lua: the cancellation, light userdata */
+static int cancel(lua_State *L) {
+  cancellation *c = (cancellation *)lua_touserdata(L, 1);
+  neap__anchor_push(L, c->s->anchor);
+  lua_pushstring(L, c->message); /* nil for NULL */
+  (void)neap__cancel(L, -2);
+  return 0;
+}
+
+NEAP_API int neap_cancel(neap_vm *vm, neap_task task, const char *message) {
+  cancellation c = {NULL, message};
+  int status = neap__check(vm);
+  if (status != NEAP_OK)
+    return status;
+  c.s = find(vm, task);
+  if (c.s == NULL)
+    return neap__fail(vm, NEAP_ENOENT, "the task has ended", NULL);
+  neap__enter(vm);
+  status = neap__protect(vm, cancel, &c);
+  neap__leave(vm);
+  return status;
+}
+
+NEAP_API int neap_kill(neap_vm *vm, neap_task task) {
+  spawned *s;
+  int status = neap__check(vm);
+  if (status != NEAP_OK)
+    return status;
+  s = find(vm, task);
+  if (task != 0 && s == NULL)
+    return neap__fail(vm, NEAP_ENOENT, "the task has ended", NULL);
+  neap__enter(vm);
+  if (task == 0)
+    neap__vm_kill(vm, NEAP_EKILLED);
+  else
+    neap__budget_kill(vm, s->budget, NEAP_EKILLED);
+  neap__leave(vm);
+  return NEAP_OK;
+}
+
+/* ====================================================== } */

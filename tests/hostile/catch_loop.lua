@@ -1,0 +1,11 @@
+-- class: cancellation
+-- asyncio.catch catches everything but a kill.
+-- outcome: EDEADLINE
+-- after: ended
+local asyncio = require "asyncio"
+local caught = false
+_G.after = function() assert(not caught, "the kill was caught") end
+while true do
+  asyncio.catch(function() while true do end end)
+  caught = true
+end

@@ -1,0 +1,14 @@
+-- class: closing
+-- ... where the kill is an error, that passes them all.
+-- run: call
+-- outcome: ESTALL or EDEADLINE
+-- after: ended
+local closed = 0
+_G.after = function() assert(closed == 0, "a __close ran after the kill") end
+local meta = {__close = function() closed = closed + 1 while true do end end}
+local function deep(n)
+  local _ <close> = setmetatable({}, meta)
+  if n == 0 then while true do end end
+  pcall(deep, n - 1)
+end
+deep(150)

@@ -1,0 +1,13 @@
+-- class: error objects
+-- A group of exceptions that holds itself, many times.
+-- outcome: error
+local asyncio = require "asyncio"
+local group = asyncio.ExceptionGroup("x", {asyncio.Exception("y")})
+local list = {}
+for i = 1, 1000 do list[i] = group end
+rawset(group, "exceptions", list)
+rawset(group, "message", ("\n"):rep(10000))
+create_task(async(function() error(group) end)())
+await(sleep(0))
+collectgarbage()
+error(group)

@@ -1,0 +1,9 @@
+-- class: memory
+-- Functions, each with the one before as an upvalue.
+-- deadline: 20
+-- outcome: EMEMORY
+local f
+while true do
+  local g = f
+  f = function() return g end
+end

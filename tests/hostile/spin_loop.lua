@@ -1,0 +1,4 @@
+-- class: spinning
+-- The simplest of all.
+-- outcome: EDEADLINE
+while true do end

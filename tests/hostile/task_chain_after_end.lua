@@ -1,0 +1,6 @@
+-- class: budgets
+-- The same with nobody left who waits.
+-- outcome: ended
+local again
+again = async(function() create_task(again()) end)
+create_task(again())

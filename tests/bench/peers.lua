@@ -54,14 +54,15 @@ local function find_pin()
   return pin and M.capture(pin .. " true") and pin or nil
 end
 
--- Compiles the C programs into the folder `temp`, with Lua linked as Neap links it. Returns nil and why not.
-local function compile_raw(here, temp, programs)
+-- Compiles the C programs of a folder into the folder `temp`, with Lua linked as Neap links it, and `more`: what else
+-- the compiler is to be told. Returns nil and why not.
+local function compile_c(here, temp, folder, programs, more)
   local cc = os.getenv("CC") or "cc"
   if not installed(cc) then return nil, "no C compiler" end
   local flags = M.capture("pkg-config --cflags lua5.4 libuv") or "-I/usr/include/lua5.4"
   for _, program in ipairs(programs) do
-    local command = ("%s -std=gnu11 -O2 %s %s -o %s"):format(cc, flags,
-      M.quote(("%s/raw/%s.c"):format(here, program)), M.quote(temp .. "/raw-" .. program))
+    local command = ("%s -std=gnu11 -O2 %s %s -o %s %s"):format(cc, flags,
+      M.quote(("%s/%s/%s.c"):format(here, folder, program)), M.quote(("%s/%s-%s"):format(temp, folder, program)), more)
     local libraries = " -luv -lm -ldl -lpthread"
     local ok, said = M.capture(command .. " -l:liblua5.4.a" .. libraries)
     if not ok then ok, said = M.capture(command .. " -llua5.4" .. libraries) end
@@ -130,12 +131,19 @@ function M.find(here, temp, wanted, programs)
     found.node = installed("node") and "node" or nil
     if not found.node then miss("node", "not installed") end
   end
-  for peer, compile in pairs { raw = compile_raw, go = compile_go } do
-    if wanted[peer] then
-      local ok, why = compile(here, temp, programs[peer])
-      found[peer] = ok
-      if not ok then miss(peer, why) end
-    end
+  if wanted.raw then
+    local ok, why = compile_c(here, temp, "raw", programs.raw, "")
+    found.raw = ok
+    if not ok then miss("raw", why) end
+  end
+  if #programs.embed > 0 then  -- the library lies beside the program
+    assert(compile_c(here, temp, "embed", programs.embed, words { "-I" .. here .. "/../../vm/include",
+      (found.neap:gsub("[^/]*$", "libneap.a")) }))
+  end
+  if wanted.go then
+    local ok, why = compile_go(here, temp, programs.go)
+    found.go = ok
+    if not ok then miss("go", why) end
   end
   table.sort(found.missing, function(a, b) return a[1] < b[1] end)
   return found
@@ -164,7 +172,9 @@ end
 function M.command(found, row, entry, n)
   local peer, program = entry.peer, row.program or row.name
   local list
-  if peer == "raw" or peer == "go" then
+  if peer == "neap" and row.folder == "embed" then
+    list = { ("%s/embed-%s"):format(found.temp, program), n }
+  elseif peer == "raw" or peer == "go" then
     list = { ("%s/%s-%s"):format(found.temp, peer, program), n }
   elseif peer == "neap" or peer == "lua" or peer == "cjson" then
     list = { found[peer], ("%s/%s/%s.lua"):format(found.here, row.folder or "neap", program), n }

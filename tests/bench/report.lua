@@ -52,13 +52,20 @@ local function verdict(target, list, neap)
   if target.growth then
     local growth = list[2] and list[2].ratio * target.factor
     if not growth then return "not measured" end
-    return ("%.1f, %s"):format(growth, growth <= target.growth and "met" or "missed")
+    return ("%s, %s"):format(number(growth), growth <= target.growth and "met" or "missed")
   end
-  local best
+  local best, least
   for _, item in ipairs(list) do
-    if item.entry.peer == target.peer then best = math.min(best or math.huge, item.ratio) end
+    if item.entry.peer == target.peer then
+      best = math.min(best or math.huge, item.ratio)
+      least = math.min(least or math.huge, item.stats.median)
+    end
   end
   if not best then return "not measured" end
+  if target.more then
+    local more = neap - least
+    return ("%s, %s"):format(number(more), more <= target.more and "met" or "missed")
+  end
   local ratio = 1 / best
   return ("%.3f, %s"):format(ratio, ratio <= target.ratio and "met" or "missed")
 end

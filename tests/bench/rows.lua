@@ -2,7 +2,8 @@
 -- targets Neap has to meet. A row has
 --   name      for --only, and the base name of its programs (see `program`)
 --   program   the programs' base name, where it is not the row's
---   folder    where Neap's program lies, and lua5.4's: "neap" unless said otherwise
+--   folder    where Neap's program lies, and lua5.4's: "neap" unless said otherwise; what is in "embed" is a host
+--             in C, linked with libneap.a
 --   what      the question; %n in it stands for n
 --   document  the name of a text in documents.lua; its path is the programs' last argument
 --   server    what nginx is asked by: "http" or "https"; the programs' last arguments are a URL and the CA's file
@@ -12,9 +13,9 @@
 --             a slow peer needs fewer to be measured as well)
 --   metrics   one for each number a program prints: unit, what, targets
 -- A target compares Neap with another: `ratio` says how many times the peer's figure its own may be at most (where
--- the peer takes part several times, its best), `limit` is an absolute bound. Or it compares the row's second entry
--- with its first: `growth` says how many times as long it may take, `factor` how many times as much it does of what
--- the figure is for. The text is for people.
+-- the peer takes part several times, its best), `more` how much more it may be, `limit` is an absolute bound. Or it
+-- compares the row's second entry with its first: `growth` says how many times as long it may take, `factor` how many
+-- times as much it does of what the figure is for. The text is for people.
 
 local function half(runs) return runs // 2 + 1 end
 
@@ -204,6 +205,73 @@ for _, server in ipairs { "http", "https" } do
     metrics = { { unit = "us", what = "a request", targets = {
       { peer = "aiohttp", ratio = 1, text = "less than aiohttp" },
       { peer = "node", ratio = 1, text = "less than Node" },
+    } } },
+  }
+end
+
+-- Embedding: hosts in C, beside the same on Lua's API alone
+for _, row in ipairs {
+  { name = "vm-create", program = "newstate", what = "create a VM and close it", n = 5000,
+    entries = {
+      { peer = "neap", note = "sandbox" }, { peer = "neap", note = "all granted", arg = "all" },
+      { peer = "neap", note = "with limits", arg = "limits" }, { peer = "raw", note = "newstate, openlibs, close" },
+    },
+    metrics = { { unit = "us", what = "a VM", targets = {
+      { peer = "raw", ratio = 1.5, text = "at most 1.5 x a Lua state" },
+    } } } },
+  { name = "vm-idle", program = "idle", what = "%n VMs that do nothing", n = 1000, quick_n = 1000,
+    entries = {
+      { peer = "neap" }, { peer = "neap", note = "with limits", arg = "limits" }, { peer = "raw", note = "Lua state" },
+    },
+    metrics = { { unit = "bytes", what = "a VM", targets = {
+      { peer = "raw", more = 40960, text = "at most 40 KiB more than a Lua state" },
+    } } } },
+  { name = "vm-many", program = "many", what = "%n VMs on one loop, each with a task asleep", n = 1000, quick_n = 1000,
+    entries = { { peer = "neap" } },
+    metrics = {
+      { unit = "bytes", what = "a VM", targets = {} },
+      { unit = "us", what = "to make each", targets = {} },
+      { unit = "us", what = "to close each", targets = {} },
+    } },
+  { name = "vm-cycles", program = "cycles", what = "create VMs, run a script, close: %n times", n = 10000,
+    entries = { { peer = "neap" } }, runs = half,
+    metrics = { { unit = "times", what = "as much memory at the end as after a tenth", targets = {
+      { limit = 1.1, text = "flat: at most 1.1" },
+    } } } },
+  { name = "vm-call", program = "call", what = "call a Lua function that adds two integers from C", n = 5000000,
+    entries = {
+      { peer = "neap" }, { peer = "neap", note = "with limits", arg = "limits" }, { peer = "raw", note = "lua_pcall" },
+    },
+    metrics = { { unit = "ns", what = "a call", targets = {
+      { peer = "raw", ratio = 1.3, text = "at most 1.3 x lua_pcall" },
+    } } } },
+  { name = "vm-native", program = "native", what = "call a C function that adds two integers from Lua", n = 10000000,
+    entries = { { peer = "neap" }, { peer = "raw", note = "lua_CFunction" } },
+    metrics = { { unit = "ns", what = "a call", targets = {
+      { peer = "raw", ratio = 1.3, text = "at most 1.3 x a lua_CFunction" },
+    } } } },
+  { name = "vm-settle", program = "settle", what = "a promise settled by another thread", n = 5000, quick_n = 2000,
+    entries = { { peer = "neap" }, { peer = "raw", note = "uv_async_t, resume" } },
+    metrics = { { unit = "us", what = "until the task goes on", targets = {
+      { limit = 20, text = "at most 20" },
+    } } } },
+} do
+  row.folder = "embed"
+  rows[#rows + 1] = row
+end
+
+for _, limits in ipairs {
+  { "fib", 160, "calls and integers" },
+  { "loops", 240, "loops, tables, floats" },
+  { "strings", 400, "string building" },
+} do
+  local name, n, what = table.unpack(limits)
+  rows[#rows + 1] = {
+    name = "vm-limits-" .. name, program = "limits", folder = "embed", n = n, quick_n = n // 4, runs = many,
+    what = "limits that are not reached: " .. what,
+    entries = { { peer = "neap", arg = name }, { peer = "neap", note = "with limits", arg = name .. "+limits" } },
+    metrics = { { unit = "ms", what = "a run", targets = {
+      { growth = 1.05, factor = 1, text = "with limits at most 1.05 x" },
     } } },
   }
 end

@@ -60,7 +60,7 @@ end
 
 -- What these rows need: the set of peers, and the programs to compile for each.
 local function needs(chosen)
-  local wanted, programs, seen = {}, { raw = {}, go = {} }, {}
+  local wanted, programs, seen = {}, { raw = {}, go = {}, embed = {} }, {}
   local function compile(peer, program)
     if programs[peer] and not seen[peer .. program] then
       seen[peer .. program] = true
@@ -70,7 +70,7 @@ local function needs(chosen)
   for _, row in ipairs(chosen) do
     for _, entry in ipairs(row.entries) do
       wanted[entry.peer] = true
-      compile(entry.peer, row.program or row.name)
+      compile(entry.peer == "neap" and row.folder or entry.peer, row.program or row.name)
     end
     if row.server then wanted.nginx = true end
     if row.startup then

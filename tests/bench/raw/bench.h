@@ -1,12 +1,13 @@
 /*
-** bench.h - what every raw program here needs: a state with one chunk
-** loaded, the processor time, and a way to give up.
+** bench.h - what every C program here needs: a state with one chunk
+** loaded, the processor time, the memory, and a way to give up.
 */
 #ifndef BENCH_H
 #define BENCH_H
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <lua.h>
@@ -24,6 +25,20 @@ static inline double clock_now(void) {
   if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) != 0)
     fail("no processor clock");
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* bytes of memory that this process has resident */
+static inline double resident(void) {
+  char line[256];
+  double kib = -1;
+  FILE *file = fopen("/proc/self/status", "r");
+  if (file == NULL)
+    fail("no /proc/self/status");
+  while (kib < 0 && fgets(line, sizeof line, file) != NULL)
+    if (strncmp(line, "VmRSS:", 6) == 0)
+      kib = atof(line + 6);
+  fclose(file);
+  return kib * 1024;
 }
 
 /* the program's first argument, a positive count */

@@ -3,23 +3,9 @@
 ** yield, kept in a table, and a started uv_timer_t. Prints bytes of
 ** resident memory for each and the seconds it took to make them.
 */
-#include <string.h>
 #include <uv.h>
 
 #include "bench.h"
-
-static double resident(void) {
-  char line[256];
-  double kib = -1;
-  FILE *file = fopen("/proc/self/status", "r");
-  if (file == NULL)
-    fail("no /proc/self/status");
-  while (kib < 0 && fgets(line, sizeof line, file) != NULL)
-    if (strncmp(line, "VmRSS:", 6) == 0)
-      kib = atof(line + 6);
-  fclose(file);
-  return kib * 1024;
-}
 
 static int pause_thread(lua_State *L) {
   return lua_yield(L, 0);

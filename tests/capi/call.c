@@ -158,6 +158,9 @@ static void results_that_nobody_wants_are_dropped(void **state) {
   assert_int_equal(neap_call(vm, &many, NULL, 0, NULL, 0, 0), NEAP_OK);
   assert_int_equal(neap_call(vm, &many, NULL, 0, &first, 1, 0), NEAP_OK);
   assert_int_equal(first.as.integer, 1);
+  first = many;
+  assert_int_equal(neap_call(vm, &first, NULL, 0, &first, 1, 0), NEAP_OK);
+  assert_int_equal(first.as.integer, 1); /* where the function stood */
   assert_int_equal(lua_gettop(neap_lua(vm)), top);
   close_vm(vm);
 }

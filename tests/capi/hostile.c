@@ -227,11 +227,16 @@ static void ended(void *ud, neap_vm *vm, int status, const neap_value *results,
   p->done = 1;
 }
 
-/* Lua: host.call(f) -> its first result */
+/* Lua: host.call(f [, deadline]) -> its first result */
 static int host_call(neap_frame *frame, void *ud) {
   neap_value f = neap_arg(frame, 1), result;
-  int status = neap_call(neap_frame_vm(frame), &f, NULL, 0, &result, 1, 0);
+  double deadline = 0;
+  int status = NEAP_OK;
   (void)ud;
+  if (neap_arg_count(frame) > 1)
+    status = neap_arg_number(frame, 2, &deadline);
+  if (status == NEAP_OK)
+    status = neap_call(neap_frame_vm(frame), &f, NULL, 0, &result, 1, deadline);
   return status == NEAP_OK ? neap_return(frame, result) : status;
 }
 

@@ -49,6 +49,7 @@ static const char *const scripts[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* One at a time: compilers differ in the order of arguments. */
 static unsigned byte(void) {
   if (fuzz.size == 0)
     return 0;
@@ -79,8 +80,10 @@ static void on_done(void *ud, neap_vm *vm, int status,
   (void)ud;
   (void)vm;
   assert_true(status == NEAP_OK || nresults == 0);
-  if (nresults > 0)
-    *value() = results[nresults - 1];
+  if (nresults > 0) {
+    neap_value *v = value();
+    *v = results[nresults - 1];
+  }
   fuzz.done--;
   steps();
 }
@@ -117,19 +120,20 @@ static const neap_class thing_class = {"Thing", methods, finalize};
 /* What the next bytes say: arguments, results, an end. */
 static int native(neap_frame *frame, void *ud) {
   unsigned end = byte() % 8;
+  int status, i = (int)(byte() % 4);
+  neap_value *v = value();
   lua_Integer n;
   size_t size;
   const char *text;
   void *object;
-  int status, i = (int)(byte() % 4);
   (void)ud;
-  *value() = neap_arg(frame, i);
+  *v = neap_arg(frame, i);
   steps();
   switch (byte() % 5) {
   case 0: status = neap_arg_integer(frame, i, &n); break;
   case 1: status = neap_arg_string(frame, i, &text, &size); break;
   case 2: status = neap_arg_object(frame, i, &thing_class, &object); break;
-  default: status = neap_return(frame, *value()); break;
+  default: status = neap_return(frame, *v); break;
   }
   if (end < 3 || status != NEAP_OK)
     return status;
@@ -189,7 +193,9 @@ static void use_port(void) {
 }
 
 static void use_table(void) {
-  neap_value *table = value(), *key = value(), *item = value();
+  neap_value *table = value();
+  neap_value *key = value();
+  neap_value *item = value();
   switch (byte() % 4) {
   case 0: (void)neap_table_new(fuzz.vm, table); break;
   case 1: (void)neap_table_get(fuzz.vm, table, key, item); break;
@@ -216,14 +222,16 @@ static void use_object(void) {
 
 static void use_task(void) {
   neap_task *task = &fuzz.tasks[byte() % OTHERS];
+  const neap_value *function;
   switch (byte() % 5) {
   case 0: (void)neap_cancel(fuzz.vm, *task, NULL); break;
   case 1: (void)neap_cancel(fuzz.vm, *task, "cancelled"); break;
   case 2: (void)neap_kill(fuzz.vm, *task); break; /* 0: all */
   case 3: (void)neap_pending(fuzz.vm, *task); break;
   default:
+    function = value();
     fuzz.done++;
-    if (neap_spawn(fuzz.vm, value(), fuzz.values, (int)(byte() % VALUES), 0,
+    if (neap_spawn(fuzz.vm, function, fuzz.values, (int)(byte() % VALUES), 0,
                    on_done, NULL, task) != NEAP_OK)
       fuzz.done--;
   }
@@ -232,19 +240,24 @@ static void use_task(void) {
 static void make_value(void) {
   static const char *const texts[] = {
     "", "x", "y.z", "native", "more than forty characters: long, for Lua"};
-  switch (byte() % 6) {
-  case 0: *value() = neap_nil(); break;
-  case 1: *value() = neap_integer((int)byte() - 128); break;
-  case 2: *value() = neap_number(byte() % 2 ? NAN : byte() / 4.0); break;
-  case 3: *value() = neap_boolean(byte() % 2); break;
-  case 4: *value() = neap_text(texts[byte() % COUNT(texts)]); break;
-  case 5: *value() = *value(); break;
+  neap_value *v = value();
+  unsigned how = byte() % 6;
+  unsigned x = byte();
+  switch (how) {
+  case 0: *v = neap_nil(); break;
+  case 1: *v = neap_integer((int)x - 128); break;
+  case 2: *v = neap_number(x == 0 ? NAN : x / 4.0); break;
+  case 3: *v = neap_boolean(x % 2); break;
+  case 4: *v = neap_text(texts[x % COUNT(texts)]); break;
+  case 5: *v = fuzz.values[x % VALUES]; break;
   }
 }
 
 static void use_limits(void) {
-  neap_limits limits = {1 << 20, 0, 0.02, 0.002, byte(), byte()};
+  neap_limits limits = {1 << 20, 0, 0.02, 0.002, 0, 0};
   neap_statistics stats;
+  limits.tasks = byte();
+  limits.output = byte();
   (void)neap_limits_set(fuzz.vm, &limits);
   (void)neap_drop(fuzz.vm, byte());
   assert_int_equal(neap_stats(fuzz.vm, &stats), NEAP_OK);
@@ -253,39 +266,42 @@ static void use_limits(void) {
 /* One call. */
 static void step(void) {
   static const char *const paths[] = {"x", "y.z", "native", "a.b.c", "", "y."};
+  unsigned what = byte() % 20;
+  unsigned x = byte();
+  neap_value *v = value();
   char text[100];
   neap_error_info info;
   const char *code;
   int n, nresults;
-  switch (byte() % 20) {
+  switch (what) {
   case 0: case 1:
-    code = scripts[byte() % COUNT(scripts)];
-    (void)neap_load(fuzz.vm, "s", code, strlen(code), value());
+    code = scripts[x % COUNT(scripts)];
+    (void)neap_load(fuzz.vm, "s", code, strlen(code), v);
     break;
   case 2: case 3:
     n = (int)(byte() % VALUES);
     nresults = (int)(byte() % VALUES);
-    (void)neap_call(fuzz.vm, value(), fuzz.values, n, fuzz.values, nresults,
-                    byte() % 8 ? 0 : 0.001);
+    (void)neap_call(fuzz.vm, v, fuzz.values, n, fuzz.values, nresults,
+                    x % 8 ? 0 : 0.001);
     break;
-  case 4: case 5: (void)neap_tick(fuzz.vm, byte() * 4); break;
+  case 4: case 5: (void)neap_tick(fuzz.vm, x * 4); break;
   case 6: case 7: use_task(); break;
-  case 8: (void)neap_get(fuzz.vm, paths[byte() % COUNT(paths)], value()); break;
-  case 9: (void)neap_set(fuzz.vm, paths[byte() % COUNT(paths)], value()); break;
+  case 8: (void)neap_get(fuzz.vm, paths[x % COUNT(paths)], v); break;
+  case 9: (void)neap_set(fuzz.vm, paths[x % COUNT(paths)], v); break;
   case 10: use_table(); break;
   case 11: use_object(); break;
   case 12: use_port(); break;
   case 13: settle(); break;
   case 14: make_value(); break;
-  case 15: (void)neap_retain(fuzz.vm, value()); break;
-  case 16: (void)neap_release(fuzz.vm, value()); break;
+  case 15: (void)neap_retain(fuzz.vm, v); break;
+  case 16: (void)neap_release(fuzz.vm, v); break;
   case 17:
-    (void)neap_describe(fuzz.vm, value(), text, 1 + byte() % sizeof text);
+    (void)neap_describe(fuzz.vm, v, text, 1 + x % sizeof text);
     neap_error(fuzz.vm, &info);
     assert_non_null(info.message);
     break;
   case 18:
-    (void)neap_function_new(fuzz.vm, "f", native, NULL, value());
+    (void)neap_function_new(fuzz.vm, "f", native, NULL, v);
     (void)neap_backend_timeout(fuzz.vm);
     (void)neap_backend_fd(fuzz.vm);
     break;

@@ -178,6 +178,10 @@ void neap__budget_kill(neap_vm *vm, neap__budget *b, int code) {
   if (b->killed != 0)
     return;
   b->killed = code;
+  if (b->timed && b->timer.position != 0) { /* there is nothing left to end */
+    neap__timer_stop(vm, &b->timer);
+    b->timed = 0;
+  }
   neap__tasks_kill(vm, b);
   neap__handles_kill(vm, b);
   arm(vm);

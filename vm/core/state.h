@@ -63,7 +63,6 @@ typedef enum neap__ref {
   NEAP__AWAIT,                     /* the Lua function await */
   NEAP__CLASSES,                   /* error classes by name, error.c */
   NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
-  NEAP__RETAINED,                  /* table: embed/value.c */
   NEAP__REFS
 } neap__ref;
 
@@ -168,6 +167,8 @@ struct neap_vm {
   uint32_t spawned_used;     /* slots that are not free */
   uint32_t spawned_next;     /* where to look for a free one */
   uint64_t spawned_count;    /* so far */
+  uint64_t *retained;        /* embed/value.c: serial numbers, by reference */
+  uint32_t retained_size;
   lua_State *shelf;          /* embed/value.c: borrowed values */
   int shelved;               /* slots of it that hold them */
   uint64_t shelf_serial;     /* of the newest reference there */

@@ -137,33 +137,30 @@ static int pop_results(neap_vm *vm, lua_State *L, neap_value *results, int n) {
   return status;
 }
 
-/* Calls what is pushed, with a budget of its own where there are limits;
-   inside a task or another call only if it is to have less time. */
-static int run_call(neap_vm *vm, lua_State *L, int nargs, int nresults,
-                    double deadline) {
+/* Calls what is pushed above a message handler, with a budget of its own where
+   there are limits; inside a task or another call only if it is to have less
+   time. */
+static int run_call(neap_vm *vm, lua_State *L, int handler, int nargs,
+                    int nresults, double deadline) {
   neap__budget *own = NULL, *inner = vm->inner;
-  int handler = lua_gettop(L) - nargs, status;
-  if (vm->limits != NULL &&
-      (deadline != 0 || neap__budget_current(vm) == NULL)) {
+  int status;
+  if (vm->limits == NULL) {
+    status = lua_pcall(L, nargs, nresults, handler);
+    return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
+  }
+  if (deadline != 0 || neap__budget_current(vm) == NULL) {
     own = neap__budget_new(vm, neap__budget_current(vm), deadline);
-    if (own == NULL) {
-      lua_settop(L, handler - 1);
+    if (own == NULL)
       return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-    }
     vm->inner = own;
   }
-  lua_pushcfunction(L, neap__callback_handler);
-  lua_insert(L, handler);
-  if (vm->limits != NULL)
-    (void)neap__limits_begin(vm);
+  (void)neap__limits_begin(vm);
   if (own != NULL && own->outer == NULL)
     neap__limits_step(vm); /* a host's callback may make many calls */
   status = lua_pcall(L, nargs, nresults, handler);
-  if (vm->limits != NULL)
-    neap__limits_end(vm);
+  neap__limits_end(vm);
   if (status != LUA_OK)
     status = neap__fail_lua(vm, L, status);
-  lua_remove(L, handler);
   if (own != NULL) {
     vm->inner = inner;
     neap__budget_drop(vm, own);
@@ -171,34 +168,52 @@ static int run_call(neap_vm *vm, lua_State *L, int nargs, int nresults,
   return status;
 }
 
-NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
-                       const neap_value *args, int nargs, neap_value *results,
-                       int nresults, double deadline) {
-  lua_State *L;
-  int i, status = neap__check(vm);
-  for (i = 0; i < nresults; i++)
-    results[i] = neap_nil();
-  if (status != NEAP_OK)
-    return status;
-  L = vm->running;
+/* Whether it may begin; then there is room for the results. */
+static int check_call(neap_vm *vm, double deadline, int nresults) {
   if (vm->killed != 0)
     return neap__fail(vm, vm->killed, NULL, NULL);
   if (!(deadline >= 0)) /* nor NaN */
     return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
   if (nresults < 0)
     return neap__fail(vm, NEAP_EINVAL, "less than no results", NULL);
-  if (!lua_checkstack(L, nresults + LUA_MINSTACK))
+  if (!lua_checkstack(vm->running, nresults + LUA_MINSTACK))
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  status = neap__attach(vm); /* it may create tasks */
+  return neap__attach(vm); /* it may create tasks */
+}
+
+/* They may stand where the function or an argument stands. */
+static void clear(neap_value *results, int nresults) {
+  int i;
+  for (i = 0; i < nresults; i++)
+    results[i] = neap_nil();
+}
+
+NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
+                       const neap_value *args, int nargs, neap_value *results,
+                       int nresults, double deadline) {
+  lua_State *L;
+  int handler, status = neap__check(vm);
   if (status == NEAP_OK)
-    status = neap__call_push(vm, L, function, args, nargs);
-  if (status != NEAP_OK)
+    status = check_call(vm, deadline, nresults);
+  if (status != NEAP_OK) {
+    clear(results, nresults);
     return status;
-  neap__scope_reset(vm);
-  neap__enter(vm);
-  status = run_call(vm, L, nargs, nresults, deadline);
-  neap__leave(vm);
-  return status == NEAP_OK ? pop_results(vm, L, results, nresults) : status;
+  }
+  L = vm->running;
+  handler = lua_gettop(L) + 1;
+  lua_pushcfunction(L, neap__callback_handler);
+  status = neap__call_push(vm, L, function, args, nargs);
+  clear(results, nresults);
+  if (status == NEAP_OK) {
+    neap__scope_reset(vm);
+    neap__enter(vm);
+    status = run_call(vm, L, handler, nargs, nresults, deadline);
+    neap__leave(vm);
+    if (status == NEAP_OK)
+      status = pop_results(vm, L, results, nresults);
+  }
+  lua_settop(L, handler - 1);
+  return status;
 }
 
 /* ====================================================== } */

@@ -105,7 +105,7 @@ NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us) {
 
 NEAP_API int neap_backend_fd(neap_vm *vm) {
   int status = check_driving(vm);
-  if (status == NEAP_EBUSY) /* it is open */
+  if (status == NEAP_EBUSY && vm->loop != NULL) /* it is open */
     return uv_backend_fd(vm->loop);
   if (status != NEAP_OK)
     return status;

@@ -67,8 +67,8 @@ void neap__ready_finish(neap_vm *vm);
 ** value.c: values of Lua in C
 **
 ** Borrowed strings and references stand on the shelf, a Lua thread that is
-** only a stack; `ref` is minus their place there. Retained ones are in a
-** table, at the number `ref`.
+** only a stack; `ref` is minus their place there. Retained ones are in the
+** registry, at the number `ref`.
 ** ======================================================= */
 
 void neap__values_init(lua_State *L);

@@ -1,12 +1,13 @@
 /*
 ** value.c - values of Lua in C: borrowed ones on the shelf, retained ones in
-** a table; globals, tables, descriptions (neap.h).
+** the registry; globals, tables, descriptions (neap.h).
 **
 ** A value on the shelf takes two slots, itself and above it a serial number,
 ** which no other value of the VM has or will have. What C holds of it has the
 ** number, too, or, of a string, the address of its bytes: so one that is used
 ** for too long is found out. Negative is the number of the second value of a
-** pair that neap_table_next gave.
+** pair that neap_table_next gave. The numbers of retained ones stand in an
+** array, by reference; 0: given back.
 */
 #include <math.h>
 #include <string.h>
@@ -16,17 +17,10 @@
 /* So many slots of the shelf are free at any time, to look at values. */
 #define SPARE 6
 
-/* What keeps a retained value: a userdata, whose user value it is. */
-typedef struct keeper {
-  uint64_t serial;
-} keeper;
-
 void neap__values_init(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   vm->shelf = lua_newthread(L);
   (void)luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_newtable(L);
-  neap__ref_set(L, NEAP__RETAINED);
   /* those of another VM, which is 2^8 bytes away at least, have others */
   vm->shelf_serial = (uint64_t)((uintptr_t)vm >> 8) << 22;
 }
@@ -97,6 +91,11 @@ static int shelve(neap_vm *vm, lua_State *L, neap_value *value,
 }
 
 int neap__value_pop(neap_vm *vm, lua_State *L, neap_value *value) {
+  if (lua_isinteger(L, -1)) {
+    *value = neap_integer(lua_tointeger(L, -1));
+    lua_pop(L, 1);
+    return 1;
+  }
   *value = value_at_top(L);
   if (value->type >= NEAP_STRING)
     return shelve(vm, L, value, (lua_Integer)++vm->shelf_serial);
@@ -104,41 +103,37 @@ int neap__value_pop(neap_vm *vm, lua_State *L, neap_value *value) {
   return 1;
 }
 
-/* Pushes a borrowed or retained value on the shelf. False, with nothing
-   pushed: it holds no longer. */
-static int fetch(neap_vm *vm, const neap_value *value) {
+/* Pushes a borrowed or retained value. False, with nothing pushed: it holds no
+   longer. Raises nothing. */
+static int fetch(neap_vm *vm, lua_State *L, const neap_value *value) {
   lua_State *shelf = vm->shelf;
-  int top = lua_gettop(shelf), holds;
-  uint64_t serial = 0;
-  if (value->ref < 0) {
-    int place;
-    if (value->ref <= -top) /* its number stands above it */
+  uint64_t serial;
+  if (value->ref > 0) {
+    if ((uint32_t)value->ref >= vm->retained_size)
       return 0;
-    place = -value->ref;
-    serial = (uint64_t)lua_tointeger(shelf, place + 1);
-    lua_pushvalue(shelf, place);
+    serial = vm->retained[value->ref];
+    if (serial == 0 ||
+        (value->type != NEAP_STRING && serial != value->as.serial))
+      return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, value->ref);
   }
   else {
-    keeper *k;
-    neap__ref_push(shelf, NEAP__RETAINED);
-    lua_rawgeti(shelf, -1, value->ref);
-    k = (keeper *)lua_touserdata(shelf, -1);
-    if (k == NULL) { /* given back: luaL_unref has left a number */
-      lua_settop(shelf, top);
+    if (value->ref == 0 || /* forged */
+        value->ref <= -lua_gettop(shelf)) /* its number stands above it */
       return 0;
-    }
-    serial = k->serial;
-    lua_getiuservalue(shelf, -1, 1);
-    lua_replace(shelf, top + 1);
-    lua_settop(shelf, top + 1);
+    serial = (uint64_t)lua_tointeger(shelf, 1 - value->ref);
+    if (value->type != NEAP_STRING && serial != value->as.serial)
+      return 0;
+    lua_pushvalue(shelf, -value->ref);
+    if (L != shelf)
+      lua_xmove(shelf, L, 1);
   }
-  holds = value->type != NEAP_STRING
-              ? serial == value->as.serial
-              : lua_type(shelf, -1) == LUA_TSTRING &&
-                    lua_tostring(shelf, -1) == value->as.string.data;
-  if (!holds)
-    lua_settop(shelf, top);
-  return holds;
+  if (value->type != NEAP_STRING ||
+      (lua_type(L, -1) == LUA_TSTRING &&
+       lua_tostring(L, -1) == value->as.string.data))
+    return 1;
+  lua_pop(L, 1);
+  return 0;
 }
 
 int neap__value_push(neap_vm *vm, lua_State *L, const neap_value *value) {
@@ -160,10 +155,7 @@ int neap__value_push(neap_vm *vm, lua_State *L, const neap_value *value) {
       lua_pushlstring(L, value->as.string.data, value->as.string.size);
       return 1;
     }
-    if (!fetch(vm, value))
-      return 0;
-    lua_xmove(vm->shelf, L, 1);
-    return 1;
+    return fetch(vm, L, value);
   }
 }
 
@@ -228,20 +220,38 @@ static int give(access *a, lua_State *L) {
 ** Retaining
 ** ======================================================= */
 
+/* Room for the serial number of a reference. */
+static int reserve(neap_vm *vm, uint32_t ref) {
+  uint32_t size = vm->retained_size, larger = size == 0 ? 64 : size;
+  uint64_t *serials;
+  while (larger <= ref)
+    larger *= 2;
+  if (ref < size)
+    return 1;
+  serials = (uint64_t *)neap__alloc(vm, vm->retained, size * sizeof *serials,
+                                    larger * sizeof *serials);
+  if (serials == NULL)
+    return 0;
+  memset(serials + size, 0, (larger - size) * sizeof *serials);
+  vm->retained = serials;
+  vm->retained_size = larger;
+  return 1;
+}
+
+
 static int retain(lua_State *L) {
   access *a = access_of(L);
-  keeper *k;
+  neap_vm *vm = a->vm;
   if (!push(a, L, &a->value))
     return 0;
-  k = (keeper *)lua_newuserdatauv(L, sizeof *k, 1);
-  k->serial = ++a->vm->shelf_serial;
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, 1);
-  neap__ref_push(L, NEAP__RETAINED);
-  lua_insert(L, -2);
-  a->value.ref = luaL_ref(L, -2);
+  a->value.ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (!reserve(vm, (uint32_t)a->value.ref)) {
+    luaL_unref(L, LUA_REGISTRYINDEX, a->value.ref);
+    return luaL_error(L, "not enough memory");
+  }
+  vm->retained[a->value.ref] = ++vm->shelf_serial;
   if (a->value.type != NEAP_STRING)
-    a->value.as.serial = k->serial;
+    a->value.as.serial = vm->shelf_serial;
   return 0;
 }
 
@@ -263,12 +273,12 @@ NEAP_API int neap_release(neap_vm *vm, neap_value *value) {
   int status = neap__check(vm);
   if (status != NEAP_OK || is_plain(value) || value->ref < 0)
     return status;
-  if (!fetch(vm, value))
+  if (!fetch(vm, vm->shelf, value))
     return neap__fail(vm, NEAP_EINVAL, "the value was given back before",
                       NULL);
-  neap__ref_push(vm->shelf, NEAP__RETAINED);
-  luaL_unref(vm->shelf, -1, value->ref); /* writes to fields that there are */
-  lua_pop(vm->shelf, 2);
+  lua_pop(vm->shelf, 1);
+  vm->retained[value->ref] = 0;
+  luaL_unref(vm->shelf, LUA_REGISTRYINDEX, value->ref); /* fields that exist */
   *value = neap_nil();
   return NEAP_OK;
 }

@@ -180,6 +180,9 @@ static void close_state(neap_vm *vm) {
   neap__timers_free(vm);
   neap__anchor_free(vm);
   neap__failure_free(vm);
+  if (vm->retained != NULL)
+    (void)neap__alloc(vm, vm->retained,
+                      vm->retained_size * sizeof *vm->retained, 0);
   neap__limits_close(vm);
   if (vm->warning != NULL)
     (void)neap__alloc(vm, vm->warning, vm->warning_size, 0);

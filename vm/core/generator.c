@@ -11,6 +11,7 @@
 */
 #include "vm.h"
 
+#define MOST_STACK 300000 /* bytes, in nested coroutine.close */
 #define DEEPEST_CLOSE 190 /* nested coroutine.close; the C stack is finite */
 
 enum { FAILED = -1, SUSPENDED = -2 };
@@ -268,6 +269,13 @@ static int generator_status(lua_State *L) {
   return 1;
 }
 
+/* Bytes of the C stack since the outermost close: each one of them brings the
+   count of C calls that its coroutine had, so that Lua's does not hold. */
+static uintptr_t stack_used(const neap_vm *vm, const void *here) {
+  uintptr_t now = (uintptr_t)here, base = vm->close_base;
+  return now < base ? base - now : now - base;
+}
+
 /* Lua: coroutine.close(co) */
 static int generator_close(lua_State *L) {
   neap_vm *vm = neap__vm(L);
@@ -280,7 +288,9 @@ static int generator_close(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  if (vm->close_depth >= DEEPEST_CLOSE)
+  if (vm->close_depth == 0)
+    vm->close_base = (uintptr_t)&flags;
+  if (vm->close_depth >= DEEPEST_CLOSE || stack_used(vm, &flags) > MOST_STACK)
     return luaL_error(L, "C stack overflow");
   dead = *name == 'd';
   vm->close_depth++;

@@ -85,6 +85,7 @@ struct neap_vm {
   uint8_t keyboard;          /* a step raised KeyboardInterrupt */
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
   uint32_t close_depth;      /* nested coroutine.close calls */
+  uintptr_t close_base;      /* where the C stack was in the outermost */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
   neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */

@@ -137,6 +137,15 @@ static int pop_results(neap_vm *vm, lua_State *L, neap_value *results, int n) {
   return status;
 }
 
+/* Whether a call is to have a budget of its own in this one, which a chain of
+   calls does not make longer and longer. */
+static int is_shorter(const neap__budget *outer, double deadline) {
+  if (outer == NULL)
+    return 1;
+  return deadline != 0 && outer->outer == NULL &&
+         neap__deadline(deadline) < outer->deadline;
+}
+
 /* Calls what is pushed above a message handler, with a budget of its own where
    there are limits; inside a task or another call only if it is to have less
    time. */
@@ -148,7 +157,7 @@ static int run_call(neap_vm *vm, lua_State *L, int handler, int nargs,
     status = lua_pcall(L, nargs, nresults, handler);
     return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
   }
-  if (deadline != 0 || neap__budget_current(vm) == NULL) {
+  if (is_shorter(neap__budget_current(vm), deadline)) {
     own = neap__budget_new(vm, neap__budget_current(vm), deadline);
     if (own == NULL)
       return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);

@@ -37,7 +37,6 @@ static struct {
   int usable;          /* the locks and `changed` are */
   struct {
     int users;
-    int chained; /* the host's own handler, put there later, calls ours */
     struct sigaction old;
   } handlers[SIGNALS];
 } dog;
@@ -47,6 +46,9 @@ static uv_once_t once = UV_ONCE_INIT;
 /* The VM that runs on this thread. Initial-exec: a signal handler may read
    it, as no memory is allocated for it when it is first used. */
 static _Thread_local neap_vm *volatile runs_here
+    __attribute__((tls_model("initial-exec")));
+
+static _Thread_local volatile int forwards
     __attribute__((tls_model("initial-exec")));
 
 /* {======================================================
@@ -59,11 +61,14 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   const struct sigaction *old = &dog.handlers[number].old;
   if (vm != NULL)
     neap__limits_signal(vm);
-  if (info->si_code != SI_QUEUE || info->si_value.sival_ptr != &dog) {
+  if ((info->si_code != SI_QUEUE || info->si_value.sival_ptr != &dog) &&
+      !forwards) { /* the host's handler may call the one before: this */
+    forwards = 1;
     if (old->sa_flags & SA_SIGINFO) /* it is not ours */
       old->sa_sigaction(number, info, context);
     else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN)
       old->sa_handler(number);
+    forwards = 0;
   }
   errno = before;
 }
@@ -82,7 +87,7 @@ static int install(int number) {
   (void)sigemptyset(&set);
   (void)sigaddset(&set, number);
   (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-  if (dog.handlers[number].users > 0 || dog.handlers[number].chained) {
+  if (dog.handlers[number].users > 0) {
     dog.handlers[number].users++;
     return 0;
   }
@@ -104,8 +109,7 @@ static void uninstall(int number) {
     return;
   if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_signal)
     (void)sigaction(number, &dog.handlers[number].old, NULL);
-  else
-    dog.handlers[number].chained = 1; /* to put ours before it: a circle */
+
 }
 
 /* ====================================================== } */

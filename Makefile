@@ -107,9 +107,11 @@ SOURCES := $(filter-out $(SKIPPED:%=stdlib/%/%),\
   $(wildcard stdlib/*/*.c stdlib/*/*.lua))
 
 # A folder of stdlib/ is a module: its C becomes <module>.so, and its
-# <module>.lua is copied; its other Lua files go to <module>/.
-STDLIB_SO := $(patsubst stdlib/%/,$(B)/stdlib/%.so,\
-  $(sort $(dir $(filter %.c,$(SOURCES)))))
+# <module>.lua is copied; its other Lua files go to <module>/. The C of
+# stdlib/module/ goes into each that uses it.
+COMMON := $(B)/obj/stdlib/module.a
+STDLIB_SO := $(patsubst stdlib/%/,$(B)/stdlib/%.so,$(filter-out \
+  stdlib/module/,$(sort $(dir $(filter %.c,$(SOURCES))))))
 STDLIB_LUA :=
 define copy_module
 STDLIB_LUA += $(B)/stdlib/$(strip $(2))
@@ -212,11 +214,15 @@ $(foreach name,$(STDLIB_SO:$(B)/stdlib/%.so=%),$(if $(MODULE_PC_$(name)),\
   $(eval $(call module_library,$(name)))))
 
 $(STDLIB_SO): $(B)/stdlib/%.so: $$(call object,$$(wildcard stdlib/$$*/*.c)) \
-    $(B)/obj/objects
+    $(COMMON) $(B)/obj/objects
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete -o $@ $(filter %.o,$^) \
-	  $(MODULE_LIBS) -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete -o $@ \
+	  $(filter %.o %.a,$^) $(MODULE_LIBS) -lm
+
+$(COMMON): $(call object,$(wildcard stdlib/module/*.c)) $(B)/obj/objects
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
 $(SKIPPED:%=skipped-%): skipped-%: FORCE
 	@echo '$*: skipped, $(MODULE_PC_$*) is not installed (make deps)'

@@ -3,7 +3,7 @@
 -- files, made into what http.curl sends.
 --
 local fields = require "neap.http.fields"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 local refuse, check, describe = usage.refuse, usage.check, usage.describe
 
 local PIECE <const> = 64 * 1024 -- of a file

@@ -3,7 +3,7 @@
 -- response sets.
 --
 local fields = require "neap.http.fields"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 
 local M = {}
 

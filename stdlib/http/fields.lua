@@ -3,7 +3,7 @@
 -- are given: {name = value, name = {value, value}}, or a list of pairs
 -- {{name, value}, {name, value}}, whose order is kept.
 --
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 local refuse, describe = usage.refuse, usage.describe
 
 local M = {}

@@ -3,7 +3,7 @@
 -- lines; those of a response, a map without regard to case.
 --
 local fields = require "neap.http.fields"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 
 local lower = string.lower
 

@@ -5,7 +5,7 @@
 local curl = require "neap.http.curl"
 local errors = require "neap.http.errors"
 local fields = require "neap.http.fields"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 local refuse, check, describe = usage.refuse, usage.check, usage.describe
 
 local M = {}

@@ -17,7 +17,7 @@ local headers = require "neap.http.headers"
 local options_of = require "neap.http.options"
 local response_of = require "neap.http.response"
 local upload_of = require "neap.http.upload"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 local refuse, check = usage.refuse, usage.check
 
 local catch, time = asyncio.catch, asyncio.time

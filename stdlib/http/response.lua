@@ -20,7 +20,7 @@ local curl = require "neap.http.curl"
 local errors = require "neap.http.errors"
 local headers = require "neap.http.headers"
 local upload_of = require "neap.http.upload"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 local refuse, check = usage.refuse, usage.check
 
 local catch, method = asyncio.catch, asyncio.async

@@ -18,7 +18,7 @@ local headers = require "neap.http.headers"
 local options_of = require "neap.http.options"
 local requests = require "neap.http.request"
 local upload_of = require "neap.http.upload"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 local check, refuse = usage.check, usage.refuse
 
 local method = asyncio.async

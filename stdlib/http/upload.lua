@@ -7,7 +7,7 @@
 -- for the response gets that error.
 --
 local asyncio = require "asyncio"
-local usage = require "neap.http.usage"
+local usage = require "neap.module.usage" "http"
 
 local M = {}
 

@@ -110,7 +110,10 @@ static unsigned needs(const char *name, int *known) {
     const char *name;
     unsigned needs;
   } modules[] = {
-      {"json", 0}, {"http", NEAP_CAN_NET}, {"time", NEAP_CAN_PROCESS}};
+      {"module", 0},
+      {"json", 0},
+      {"http", NEAP_CAN_NET},
+      {"time", NEAP_CAN_PROCESS}};
   size_t i, len = strcspn(name, "/");
   for (i = 0; i < sizeof modules / sizeof *modules; i++) {
     *known = strlen(modules[i].name) == len &&

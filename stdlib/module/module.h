@@ -1,0 +1,98 @@
+/*
+** module.h - what the C of several modules shares: errors, arguments, and
+** work on libuv's threads. It is linked into each module that uses it.
+*/
+#ifndef MODULE_H
+#define MODULE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <uv.h>
+
+#include "neap.h"
+
+/* What a module exports: its luaopen_ functions. */
+#if defined(__GNUC__)
+#define MODULE_API __attribute__((visibility("default")))
+#else
+#define MODULE_API
+#endif
+
+/* {======================================================
+** error.c: errors and arguments
+** ======================================================= */
+
+/* Raises a usage error with the position of the script's function: of the
+   nearest one that is neither C nor Neap's own. `format`: as of
+   lua_pushfstring; begins with the function, "fs.open: ...". Never returns. */
+int module_refuse(lua_State *L, const char *format, ...);
+
+/* Raises an asyncio.OSError: its code is the name of `status` (UV_ENOENT:
+   "ENOENT"), its field `field` ("path", "address") has the value `value`, its
+   message is "SYSCALL 'VALUE': what the system says (CODE)". `value` may be
+   NULL; it and `syscall` are copied. Never returns. */
+int module_os_error(lua_State *L, int status, const char *syscall,
+                    const char *field, const char *value);
+/* The same, but pushes the error. */
+void module_os_error_push(lua_State *L, int status, const char *syscall,
+                          const char *field, const char *value);
+
+/* Raises an error when the capabilities have been taken away: at the
+   beginning of each function that uses them. */
+void module_check(lua_State *L, unsigned capabilities, const char *function);
+
+/* Arguments: each raises a usage error "FUNCTION: a string expected as WHAT,
+   got nil". A path, name, address: a string with no zero inside. */
+const char *module_string(lua_State *L, int arg, const char *function,
+                          const char *what, size_t *len);
+const char *module_path(lua_State *L, int arg, const char *function,
+                        const char *what);
+/* An integer from `least` to `most`. */
+lua_Integer module_integer(lua_State *L, int arg, const char *function,
+                           const char *what, lua_Integer least,
+                           lua_Integer most);
+/* Seconds: not negative, HUGE_VAL (nil or math.huge) is without a limit. */
+lua_Number module_seconds(lua_State *L, int arg, const char *function,
+                          const char *what);
+
+/* ====================================================== } */
+
+/* {======================================================
+** work.c: work on libuv's threads, which the calling task waits for
+** ======================================================= */
+
+typedef struct module_work module_work;
+
+/* Begins the memory of a kind of work: allocated by malloc, which then
+   belongs to module_work_run. */
+struct module_work {
+  /* In the thread; touches nothing but this memory. */
+  void (*run)(module_work *work);
+  /* Lua, in the task, afterwards: pushes the results and returns their
+     number, or raises an error. Not called when the task was cancelled or
+     killed meanwhile. May suspend the task, if what it works on then is kept
+     somewhere else: the work is freed when it returns or raises. */
+  int (*done)(lua_State *L, module_work *work);
+  /* Once, at the end, on the VM's thread: frees what the memory owns (not the
+     memory itself), closes what `done` has not taken over. NULL: nothing. */
+  void (*dispose)(module_work *work);
+  const char *what; /* the task awaits, for dumps: "a file". Static */
+  /* work.c's: */
+  uv_work_t request;
+  neap_wait wait;
+  struct module_work_box *box; /* the Lua side; NULL when it is gone */
+  int running;                 /* its request is under way */
+};
+
+/* A zeroed one of `size` bytes; raises "not enough memory". Push what can
+   fail first: until module_work_run, nobody frees it but the caller. */
+void *module_work_new(lua_State *L, size_t size);
+
+/* As the last act of a C function: suspends the task until the work is done.
+   Work that has not begun when the task is cancelled is left out; what has
+   begun goes on to its end, and is disposed of then. */
+int module_work_run(lua_State *L, module_work *work);
+
+/* ====================================================== } */
+
+#endif

@@ -16,9 +16,11 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -86,6 +88,18 @@ static inline void reports_add(void *ud, const char *text, size_t len) {
 /* {======================================================
 ** Running Lua
 ** ======================================================= */
+
+/* Where the library's Lua files are, for config.module_path, wherever the
+   program was called: it is BUILD/tests/FOLDER/NAME. */
+static inline const char *own_modules(void) {
+  static char path[PATH_MAX];
+  ssize_t len = readlink("/proc/self/exe", path, sizeof path - 16);
+  assert_true(len > 0);
+  path[len] = '\0';
+  for (int i = 0; i < 3; i++)
+    *strrchr(path, '/') = '\0';
+  return strcat(path, "/stdlib");
+}
 
 /* A VM with the configuration, or with all that there is. */
 static inline neap_vm *new_vm(const neap_config *config) {

@@ -25,7 +25,6 @@
 #define LONGEST_STOP 0.25 /* seconds of the CPU without a neighbour's turn */
 #define HANGS 60          /* seconds; then a test is not waited for */
 
-static char stdlib[4096];    /* where the library's Lua files are */
 static int telling;          /* what was measured */
 static const char *on_trial; /* for the alarm */
 
@@ -248,7 +247,7 @@ static void plugin_open(plugin *p, uv_loop_t *loop, const script *s) {
   p->memory.countdown = -1;
   neap_config_init(&config);
   config.capabilities = s->capabilities;
-  config.module_path = stdlib;
+  config.module_path = own_modules();
   config.loop = loop;
   config.alloc = heap_alloc;
   config.alloc_ud = &p->memory;
@@ -382,7 +381,6 @@ static int only_lua(const struct dirent *entry) {
 int main(int argc, char **argv) {
   struct dirent **entries;
   int n = scandir(FOLDER, &entries, only_lua, alphasort), i, failures;
-  const char *slash = strrchr(argv[0], '/');
   size_t count = 0;
   struct CMUnitTest *tests;
   if (n <= 0) {
@@ -392,8 +390,6 @@ int main(int argc, char **argv) {
   tests = calloc((size_t)n, sizeof *tests);
   signal(SIGALRM, hangs);
   telling = argc > 1;
-  snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib",
-           slash == NULL ? 0 : (int)(slash + 1 - argv[0]), argv[0]);
   for (i = 0; i < n; i++) {
     char *name = entries[i]->d_name;
     *strrchr(name, '.') = '\0';

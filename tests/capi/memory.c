@@ -4,8 +4,6 @@
 */
 #include "capi.h"
 
-static char stdlib[4096]; /* where the library's Lua files are */
-
 static void config_on(neap_config *config, heap *memory, reports *said) {
   neap_config_init(config);
   config->capabilities = NEAP_CAN_ALL;
@@ -13,7 +11,7 @@ static void config_on(neap_config *config, heap *memory, reports *said) {
   config->alloc_ud = memory;
   config->report = reports_add;
   config->report_ud = said;
-  config->module_path = stdlib;
+  config->module_path = own_modules();
 }
 
 static void creation_fails_at_every_request(void **state) {
@@ -373,7 +371,7 @@ static void http_survives_a_single_failure(void **state) {
   fail_in_turn(http, 1);
 }
 
-int main(int argc, char **argv) {
+int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(creation_fails_at_every_request),
     cmocka_unit_test(tasks_fail_at_every_request),
@@ -397,8 +395,5 @@ int main(int argc, char **argv) {
     cmocka_unit_test(json_survives_a_single_failure),
     cmocka_unit_test(http_survives_a_single_failure),
   };
-  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-  snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib",
-           slash == NULL ? 0 : (int)(slash + 1 - argv[0]), argv[0]);
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

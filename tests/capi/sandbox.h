@@ -11,9 +11,6 @@
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
-#include <unistd.h>
-
-#include <limits.h>
 #include <sys/stat.h>
 
 #include "capi.h"
@@ -46,18 +43,12 @@ static char folder[64];
 static char module_path[2 * PATH_MAX];
 
 static inline int make_folder(void **state) {
-  char exe[PATH_MAX];
-  ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
   (void)state;
-  if (len < 0)
-    return -1;
-  exe[len] = '\0'; /* BUILD/tests/capi/sandbox */
-  for (int i = 0; i < 3; i++)
-    *strrchr(exe, '/') = '\0';
   snprintf(folder, sizeof folder, "/tmp/neap-sandbox-XXXXXX");
   if (mkdtemp(folder) == NULL)
     return -1;
-  snprintf(module_path, sizeof module_path, "%s/stdlib;%s", exe, folder);
+  snprintf(module_path, sizeof module_path, "%s;%s", own_modules(),
+           folder);
   return 0;
 }
 

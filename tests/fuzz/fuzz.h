@@ -16,15 +16,13 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char stdlib[4096]; /* where the library's Lua files are */
 static char seeds[256];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
-  const char *path = (*argv)[0], *slash = strrchr(path, '/');
-  const char *name = slash != NULL ? slash + 1 : path;
+  const char *slash = strrchr((*argv)[0], '/');
   (void)argc;
-  snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib", (int)(name - path), path);
-  snprintf(seeds, sizeof seeds, "tests/fuzz/%s", name);
+  snprintf(seeds, sizeof seeds, "tests/fuzz/%s",
+           slash != NULL ? slash + 1 : (*argv)[0]);
   return 0;
 }
 
@@ -44,7 +42,7 @@ static inline void plugin_config(neap_config *config) {
   config->limits.output = 4096;
   config->report = quiet;
   config->output = quiet;
-  config->module_path = stdlib;
+  config->module_path = own_modules();
 #if defined(__SANITIZE_THREAD__)
   config->signal = -1; /* it holds signals back */
 #endif

@@ -208,7 +208,7 @@ static int new_counter(neap_frame *frame, void *ud) {
   return neap_return(frame, value);
 }
 
-static int revoke(neap_frame *frame, void *ud) {
+static int revoke_object(neap_frame *frame, void *ud) {
   neap_value object = neap_arg(frame, 1);
   (void)ud;
   return neap_revoke(neap_frame_vm(frame), &object);
@@ -278,7 +278,7 @@ static void natives(neap_vm *vm, const void *ud) {
       went(vm, neap_register_async(vm, "fails", fails, NULL)) &&
       went(vm, neap_function_new(vm, "fails", fails, NULL, &function)) &&
       went(vm, neap_set(vm, "fails", &function)) &&
-      went(vm, neap_register(vm, "revoke", revoke, NULL)) &&
+      went(vm, neap_register(vm, "revoke", revoke_object, NULL)) &&
       run_script(vm, "natives", script) && last_status != NEAP_OK)
     assert_explained(last_status, last_message);
 }
@@ -530,7 +530,7 @@ static void closing(neap_vm *other, const void *ud) {
   (void)ud;
   neap_config_init(&config);
   config.alloc = vm_alloc;
-  config.module_path = stdlib;
+  config.module_path = own_modules();
   config.loop = loop;
   status = neap_new(&vm, &config);
   if (status != NEAP_OK) {

@@ -107,8 +107,7 @@ typedef struct run {
   int hosted;             /* the loop is the host's */
 } run;
 
-static char stdlib[4096]; /* where the library's Lua files are */
-static long first, step; /* which requests are refused */
+static long first, step;    /* which requests are refused */
 static uv_loop_t *host;     /* the host's loop, or NULL */
 static int started, ended;  /* tasks with `on_done` */
 static int last_status;     /* of the one that ended last, */
@@ -269,7 +268,7 @@ static int run_once(const run *r, int in_a_row, long n) {
   config.alloc = vm_alloc;
   config.report = reports_add;
   config.report_ud = &said;
-  config.module_path = stdlib;
+  config.module_path = own_modules();
   config.loop = host;
   if (r->configure != NULL)
     r->configure(&config);
@@ -342,12 +341,9 @@ static inline int torture(const char *group, run *runs, size_t n, int argc,
                           char **argv) {
   struct CMUnitTest *tests = calloc(n * MODES, sizeof *tests);
   char(*names)[128] = calloc(n * MODES, sizeof *names);
-  const char *slash = strrchr(argv[0], '/');
   int failed;
   if (tests == NULL || names == NULL)
     return 1;
-  snprintf(stdlib, sizeof stdlib, "%.*s../../stdlib",
-           slash == NULL ? 0 : (int)(slash + 1 - argv[0]), argv[0]);
   step = argc > 1 ? atol(argv[1]) : STEP;
   if (argc > 2)
     cmocka_set_test_filter(argv[2]);

@@ -38,6 +38,19 @@ typedef struct heap {
   int failures;   /* requests that failed */
 } heap;
 
+/* Whether the request that comes now fails. */
+static inline int heap_refuses(heap *h) {
+  if (h->countdown < 0)
+    return 0;
+  if (h->countdown > 0) {
+    h->countdown--;
+    return 0;
+  }
+  if (++h->failures == h->in_a_row)
+    h->countdown = -1;
+  return 1;
+}
+
 /* A lua_Alloc; `ud` is a heap. */
 static inline void *heap_alloc(void *ud, void *block, size_t old_size,
                                size_t size) {
@@ -49,14 +62,8 @@ static inline void *heap_alloc(void *ud, void *block, size_t old_size,
     return NULL;
   }
   /* Lua relies on a block that shrinks: only growth can fail */
-  if ((block == NULL || size > old_size) && h->countdown >= 0) {
-    if (h->countdown == 0) {
-      if (++h->failures == h->in_a_row)
-        h->countdown = -1;
-      return NULL;
-    }
-    h->countdown--;
-  }
+  if ((block == NULL || size > old_size) && heap_refuses(h))
+    return NULL;
   result = realloc(block, size);
   if (result != NULL)
     h->blocks += block == NULL;

@@ -30,27 +30,9 @@
 ** Memory
 ** ======================================================= */
 
-typedef struct memory {
-  long countdown; /* requests to grant before they fail; < 0: never fail */
-  int in_a_row;   /* so many requests fail; 0: all that follow */
-  int failures;   /* requests that failed */
-  long blocks;    /* of the VM's allocator in use */
-} memory;
-
-/* Of the thread that runs the VM; others always get what they ask for. */
-static _Thread_local memory mem = {-1, 0, 0, 0};
-
-static int refuse(void) {
-  if (mem.countdown < 0)
-    return 0;
-  if (mem.countdown > 0) {
-    mem.countdown--;
-    return 0;
-  }
-  if (++mem.failures == mem.in_a_row)
-    mem.countdown = -1;
-  return 1;
-}
+/* Of the thread that runs the VM; others always get what they ask for. The
+   blocks are those of the VM's allocator. */
+static _Thread_local heap mem = {0, -1, 0, 0};
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -60,18 +42,18 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 
 void *__wrap_malloc(size_t size) {
-  return refuse() ? NULL : __real_malloc(size);
+  return heap_refuses(&mem) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t n, size_t size) {
-  return refuse() ? NULL : __real_calloc(n, size);
+  return heap_refuses(&mem) ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *block, size_t size) {
-  return refuse() ? NULL : __real_realloc(block, size);
+  return heap_refuses(&mem) ? NULL : __real_realloc(block, size);
 }
 
-/* A lua_Alloc. */
+/* A lua_Alloc; not heap_alloc, whose realloc would be refused here. */
 static void *vm_alloc(void *ud, void *block, size_t old_size, size_t size) {
   void *result;
   (void)ud;
@@ -81,7 +63,7 @@ static void *vm_alloc(void *ud, void *block, size_t old_size, size_t size) {
     return NULL;
   }
   /* Lua relies on a block that shrinks: only growth can fail */
-  if ((block == NULL || size > old_size) && refuse())
+  if ((block == NULL || size > old_size) && heap_refuses(&mem))
     return NULL;
   result = __real_realloc(block, size);
   if (result != NULL)
@@ -272,7 +254,7 @@ static int run_once(const run *r, int in_a_row, long n) {
   config.loop = host;
   if (r->configure != NULL)
     r->configure(&config);
-  mem = (memory){r->body == NULL ? n : -1, in_a_row, 0, 0};
+  mem = (heap){0, r->body == NULL ? n : -1, in_a_row, 0};
   status = neap_new(&vm, &config);
   if (status == NEAP_OK) {
     if (r->body != NULL) {

@@ -122,6 +122,16 @@ static inline neap_vm *new_vm(const neap_config *config) {
   return vm;
 }
 
+/* A VM with these capabilities, whose memory is that of a heap. */
+static inline neap_vm *counted_vm(heap *memory, unsigned capabilities) {
+  neap_config config;
+  neap_config_init(&config);
+  config.capabilities = capabilities;
+  config.alloc = heap_alloc;
+  config.alloc_ud = memory;
+  return new_vm(&config);
+}
+
 static inline void close_vm(neap_vm *vm) {
   assert_int_equal(neap_close(vm, NULL, NULL), NEAP_OK);
 }
@@ -152,6 +162,39 @@ static inline int global_is_true(neap_vm *vm, const char *name) {
   result = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return result;
+}
+
+/*
+** Calls `use` again and again in one VM, each time with the failure one
+** request later, until there is none: it gives NEAP_OK or NEAP_ENOMEM, and
+** NEAP_OK when memory is back. Lua's code `before` runs before each call; more
+** than `least` of them have to fail.
+*/
+static inline void fail_each_request(int (*use)(neap_vm *vm),
+                                     const char *before, int least) {
+  for (int in_a_row = 0; in_a_row <= 2; in_a_row += 2) {
+    heap memory = {0, -1, in_a_row, 0};
+    neap_vm *vm = counted_vm(&memory, 0);
+    int failed = 0;
+    for (long n = 0;; n++) {
+      int status;
+      run_lua(vm, before);
+      memory.countdown = n;
+      memory.failures = 0;
+      status = use(vm);
+      memory.countdown = -1;
+      if (status != NEAP_OK) {
+        failed++;
+        assert_int_equal(status, NEAP_ENOMEM);
+      }
+      assert_int_equal(use(vm), NEAP_OK);
+      if (memory.failures == 0)
+        break;
+    }
+    assert_true(failed > least);
+    close_vm(vm);
+    assert_int_equal(memory.blocks, 0);
+  }
 }
 
 /* ====================================================== } */

@@ -105,17 +105,10 @@ static void check(witness *w, neap_port *port) {
 
 static void everything_ends_with_a_vm_that_has_its_own_loop(void **state) {
   heap memory = {0, -1, 0, 0};
-  neap_config config;
-  neap_vm *vm;
+  neap_vm *vm = counted_vm(&memory, NEAP_CAN_ALL);
   witness w;
-  neap_port *port;
+  neap_port *port = fill(vm, &w);
   (void)state;
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.alloc = heap_alloc;
-  config.alloc_ud = &memory;
-  vm = new_vm(&config);
-  port = fill(vm, &w);
   assert_true(neap_tick(vm, 0) >= 0);
   assert_true(neap_tick(vm, 0) >= 0);
   assert_int_equal(neap_post(port, never, &w, on_dispose), NEAP_OK);
@@ -244,13 +237,8 @@ static void a_vm_closes_without_memory(void **state) {
   (void)state;
   for (long n = 0; n < 60; n++) {
     heap memory = {0, -1, 0, 0};
-    neap_config config;
-    neap_vm *vm;
+    neap_vm *vm = counted_vm(&memory, 0);
     witness w = {0};
-    neap_config_init(&config);
-    config.alloc = heap_alloc;
-    config.alloc_ud = &memory;
-    vm = new_vm(&config);
     spawn(vm, "await(sleep(1000))", on_done, &w);
     spawn(vm, "await(gather(sleep(1000), asyncio.Future()))", on_done, &w);
     assert_int_equal(neap_tick(vm, 0), 1);

@@ -389,34 +389,7 @@ static int use_natives(neap_vm *vm) {
 
 static void every_request_for_memory_may_fail(void **state) {
   (void)state;
-  for (int in_a_row = 0; in_a_row <= 2; in_a_row += 2) {
-    heap memory = {0, -1, in_a_row, 0};
-    neap_config config;
-    neap_vm *vm;
-    int failed = 0;
-    neap_config_init(&config);
-    config.alloc = heap_alloc;
-    config.alloc_ud = &memory;
-    vm = new_vm(&config);
-    for (long n = 0;; n++) {
-      int status;
-      run_lua(vm, "f, app = nil collectgarbage()");
-      memory.countdown = n;
-      memory.failures = 0;
-      status = use_natives(vm);
-      memory.countdown = -1;
-      if (status != NEAP_OK) {
-        failed++;
-        assert_int_equal(status, NEAP_ENOMEM);
-      }
-      assert_int_equal(use_natives(vm), NEAP_OK);
-      if (memory.failures == 0)
-        break;
-    }
-    assert_true(failed > 20);
-    close_vm(vm);
-    assert_int_equal(memory.blocks, 0);
-  }
+  fail_each_request(use_natives, "f, app = nil collectgarbage()", 20);
 }
 
 /* ====================================================== } */

@@ -523,14 +523,9 @@ static int use_objects(neap_vm *vm, const neap_class *type, file *f) {
 
 static void asking_for_the_pointer_takes_no_memory(void **state) {
   heap memory = {0, -1, 0, 0};
-  neap_config config;
-  neap_vm *vm;
+  neap_vm *vm = counted_vm(&memory, 0);
   neap_value value = neap_text("a text that is new to Lua, whose memory ends");
   (void)state;
-  neap_config_init(&config);
-  config.alloc = heap_alloc;
-  config.alloc_ud = &memory;
-  vm = new_vm(&config);
   memory.countdown = 0;
   assert_null(neap_object_get(vm, &value, &file_class));
   memory.countdown = -1;
@@ -542,14 +537,9 @@ static void every_request_for_memory_may_fail(void **state) {
   (void)state;
   for (long n = 0;; n++) {
     heap memory = {0, -1, 0, 0};
-    neap_config config;
-    neap_vm *vm;
+    neap_vm *vm = counted_vm(&memory, 0);
     file f = {0, 0};
     int status, finalized;
-    neap_config_init(&config);
-    config.alloc = heap_alloc;
-    config.alloc_ud = &memory;
-    vm = new_vm(&config);
     memory.countdown = n;
     status = use_objects(vm, &file_class, &f);
     memory.countdown = -1;

@@ -296,15 +296,9 @@ static void a_value_of_another_vm_is_found_out(void **state) {
 
 static void what_is_retained_ends_with_the_vm(void **state) {
   heap memory = {0, -1, 0, 0};
-  neap_config config;
-  neap_vm *vm;
-  neap_value value;
+  neap_vm *vm = counted_vm(&memory, 0);
+  neap_value value = eval(vm, "{}");
   (void)state;
-  neap_config_init(&config);
-  config.alloc = heap_alloc;
-  config.alloc_ud = &memory;
-  vm = new_vm(&config);
-  value = eval(vm, "{}");
   assert_int_equal(neap_retain(vm, &value), NEAP_OK);
   close_vm(vm);
   assert_int_equal(memory.blocks, 0);
@@ -504,34 +498,7 @@ err:
 
 static void every_request_for_memory_may_fail(void **state) {
   (void)state;
-  for (int in_a_row = 0; in_a_row <= 2; in_a_row += 2) {
-    heap memory = {0, -1, in_a_row, 0};
-    neap_config config;
-    neap_vm *vm;
-    int failed = 0;
-    neap_config_init(&config);
-    config.alloc = heap_alloc;
-    config.alloc_ud = &memory;
-    vm = new_vm(&config);
-    for (long n = 0;; n++) {
-      int status;
-      run_lua(vm, "a = nil collectgarbage()");
-      memory.countdown = n;
-      memory.failures = 0;
-      status = use_values(vm);
-      memory.countdown = -1;
-      if (status != NEAP_OK) {
-        failed++;
-        assert_int_equal(status, NEAP_ENOMEM);
-      }
-      assert_int_equal(use_values(vm), NEAP_OK);
-      if (memory.failures == 0)
-        break;
-    }
-    assert_true(failed > 10);
-    close_vm(vm);
-    assert_int_equal(memory.blocks, 0);
-  }
+  fail_each_request(use_values, "a = nil collectgarbage()", 10);
 }
 
 /* Lua's stacks have an end. */

@@ -37,14 +37,8 @@ static void closing_no_vm_is_allowed(void **state) {
 
 static void all_memory_comes_from_the_hosts_allocator_and_returns(void **state) {
   heap memory = {0, -1, 0, 0};
-  neap_config config;
-  neap_vm *vm;
+  neap_vm *vm = counted_vm(&memory, NEAP_CAN_ALL);
   (void)state;
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.alloc = heap_alloc;
-  config.alloc_ud = &memory;
-  vm = new_vm(&config);
   assert_true(memory.blocks > 0);
   run_lua(vm, "local tasks = {}\n"
               "local work = async(function() await(sleep(0.001)) end)\n"

@@ -132,8 +132,34 @@ static inline neap_vm *counted_vm(heap *memory, unsigned capabilities) {
   return new_vm(&config);
 }
 
+/* One whose diagnostics go to `said`. */
+static inline neap_vm *reporting_vm(reports *said, unsigned capabilities) {
+  neap_config config;
+  neap_config_init(&config);
+  config.capabilities = capabilities;
+  config.report = reports_add;
+  config.report_ud = said;
+  memset(said, 0, sizeof *said);
+  return new_vm(&config);
+}
+
+/* One on a loop of the host's. */
+static inline neap_vm *vm_on(uv_loop_t *loop, unsigned capabilities) {
+  neap_config config;
+  neap_config_init(&config);
+  config.capabilities = capabilities;
+  config.loop = loop;
+  return new_vm(&config);
+}
+
 static inline void close_vm(neap_vm *vm) {
   assert_int_equal(neap_close(vm, NULL, NULL), NEAP_OK);
+}
+
+/* The VMs on it are closed: their handles go, and the loop can be closed. */
+static inline void close_loop(uv_loop_t *loop) {
+  assert_int_equal(uv_run(loop, UV_RUN_DEFAULT), 0);
+  assert_int_equal(uv_loop_close(loop), 0);
 }
 
 /* Runs a chunk that has to succeed. */

@@ -136,10 +136,9 @@ static void everything_ends_with_a_vm_on_a_hosts_loop(void **state) {
   assert_int_equal(neap_post(port, never, &w, on_dispose), NEAP_OK);
   assert_int_equal(neap_close(vm, on_closed, &w), NEAP_OK);
   assert_int_equal(w.closed, 0);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  close_loop(&loop);
   check(&w, port);
   assert_int_equal(memory.blocks, 0);
-  assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 static void closing_nothing_calls_back_at_once(void **state) {
@@ -152,22 +151,18 @@ static void closing_nothing_calls_back_at_once(void **state) {
 static void a_thousand_vms_sleep_on_one_loop(void **state) {
   static neap_vm *vms[1000];
   uv_loop_t loop;
-  neap_config config;
   int i, woken = 0;
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
-  neap_config_init(&config);
-  config.loop = &loop;
   for (i = 0; i < 1000; i++) {
-    vms[i] = new_vm(&config);
+    vms[i] = vm_on(&loop, 0);
     spawn(vms[i], "await(sleep(0.01))", succeeded, &woken);
   }
   assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
   assert_int_equal(woken, 1000);
   for (i = 0; i < 1000; i++)
     close_vm(vms[i]);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
-  assert_int_equal(uv_loop_close(&loop), 0);
+  close_loop(&loop);
 }
 
 /* Pages of the process that are in memory. */

@@ -7,13 +7,6 @@
 
 #include "threads.h"
 
-static neap_vm *vm_on(uv_loop_t *loop) {
-  neap_config config;
-  neap_config_init(&config);
-  config.loop = loop;
-  return new_vm(&config);
-}
-
 /* {======================================================
 ** neap_run
 ** ======================================================= */
@@ -262,8 +255,8 @@ static void the_loop_of_a_host_runs_its_vms_and_ends(void **state) {
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
   loop.data = &count;
-  a = vm_on(&loop);
-  b = vm_on(&loop);
+  a = vm_on(&loop, 0);
+  b = vm_on(&loop, 0);
   (void)uv_timer_init(&loop, &timer);
   timer.data = &ticks;
   (void)uv_timer_start(&timer, on_timer, 1, 1);
@@ -278,9 +271,8 @@ static void the_loop_of_a_host_runs_its_vms_and_ends(void **state) {
   assert_int_equal(neap_close(a, set_flag, &closed), NEAP_OK);
   assert_int_equal(neap_close(b, NULL, NULL), NEAP_OK);
   assert_int_equal(closed, 0);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  close_loop(&loop);
   assert_int_equal(closed, 1);
-  assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 static void it_may_run_once_at_a_time_or_without_waiting(void **state) {
@@ -292,7 +284,7 @@ static void it_may_run_once_at_a_time_or_without_waiting(void **state) {
     neap_vm *vm;
     int count = 0;
     assert_int_equal(uv_loop_init(&loop), 0);
-    vm = vm_on(&loop);
+    vm = vm_on(&loop, 0);
     spawn(vm, "for i = 1, 3 do await(sleep(0.001)) await(sleep(0)) end",
           succeeded, &count);
     while (uv_run(&loop, modes[i]) != 0)
@@ -313,25 +305,19 @@ static void tasks_of_a_call_run_on_the_hosts_loop(void **state) {
       "create_task(async(function() await(sleep(0.001)) done = true end)())";
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
-  vm = vm_on(&loop);
+  vm = vm_on(&loop, 0);
   assert_int_equal(neap_load(vm, "x", code, strlen(code), &script), NEAP_OK);
   assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_OK);
   assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
   assert_true(global_is_true(vm, "done"));
   close_vm(vm);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
-  assert_int_equal(uv_loop_close(&loop), 0);
+  close_loop(&loop);
 }
 
 static void a_dump_of_a_hosts_tasks_is_reported(void **state) {
-  reports said = {0, ""};
-  neap_config config;
-  neap_vm *vm;
+  reports said;
+  neap_vm *vm = reporting_vm(&said, 0);
   (void)state;
-  neap_config_init(&config);
-  config.report = reports_add;
-  config.report_ud = &said;
-  vm = new_vm(&config);
   assert_false(neap_dump(vm)); /* there is nothing */
   spawn(vm, "await(sleep(1000))", NULL, NULL);
   (void)neap_tick(vm, 0);

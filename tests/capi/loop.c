@@ -8,19 +8,10 @@
 ** The host's loop
 ** ======================================================= */
 
+/* The loop is new, too. */
 static neap_vm *new_vm_on(uv_loop_t *loop) {
-  neap_config config;
   assert_int_equal(uv_loop_init(loop), 0);
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.loop = loop;
-  return new_vm(&config);
-}
-
-/* The VM is closed: its handles are gone, and the loop can be closed. */
-static void close_loop(uv_loop_t *loop) {
-  assert_int_equal(uv_run(loop, UV_RUN_DEFAULT), 0);
-  assert_int_equal(uv_loop_close(loop), 0);
+  return vm_on(loop, NEAP_CAN_ALL);
 }
 
 static void mark(uv_timer_t *timer) {
@@ -114,14 +105,9 @@ static void a_vm_that_never_ran_leaves_the_hosts_loop_alone(void **state) {
 
 static void two_vms_share_a_hosts_loop(void **state) {
   uv_loop_t loop;
-  neap_config config;
   neap_vm *first = new_vm_on(&loop);
-  neap_vm *second;
+  neap_vm *second = vm_on(&loop, NEAP_CAN_ALL);
   (void)state;
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.loop = &loop;
-  second = new_vm(&config);
   run_lua(first, "run(async(function() await(sleep(0.001)) end)())");
   run_lua(second, "run(async(function() await(sleep(0.001)) end)())");
   run_lua(first, "run(async(function() await(sleep(0.001)) end)())");

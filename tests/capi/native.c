@@ -128,14 +128,7 @@ static void a_finalizer_may_call_it_at_the_end(void **state) {
 ** ======================================================= */
 
 static neap_vm *new_vm_with_async(neap_function f, void *ud, reports *said) {
-  neap_config config;
-  neap_vm *vm;
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.report = reports_add;
-  config.report_ud = said;
-  memset(said, 0, sizeof *said);
-  vm = new_vm(&config);
+  neap_vm *vm = reporting_vm(said, NEAP_CAN_ALL);
   assert_int_equal(neap_register_async(vm, "app.f", f, ud), NEAP_OK);
   return vm;
 }

@@ -9,18 +9,30 @@ typedef struct job {
   uv_thread_t thread;   /* of `work` */
   int worked, after, disposals;
   int after_then;       /* `after` at the disposal */
-  uv_sem_t *begun;      /* `work` posts it, if given, */
-  uv_sem_t *go;         /* and waits for it */
+  int holds;            /* `work` is to post `begun` and to wait for `go` */
+  uv_sem_t begun, go;
   int status;           /* that neap_offload has returned */
 } job;
+
+static void job_holds(job *j) {
+  j->holds = 1;
+  assert_int_equal(uv_sem_init(&j->begun, 0), 0);
+  assert_int_equal(uv_sem_init(&j->go, 0), 0);
+}
+
+/* Of one that holds. */
+static void job_free(job *j) {
+  uv_sem_destroy(&j->begun);
+  uv_sem_destroy(&j->go);
+}
 
 static void job_work(void *ud) {
   job *j = ud;
   j->thread = uv_thread_self();
-  if (j->begun != NULL)
-    uv_sem_post(j->begun);
-  if (j->go != NULL)
-    uv_sem_wait(j->go);
+  if (j->holds) {
+    uv_sem_post(&j->begun);
+    uv_sem_wait(&j->go);
+  }
   j->worked++;
 }
 
@@ -42,8 +54,8 @@ static int offload(neap_frame *frame, void *ud) {
   return j->status;
 }
 
-static neap_vm *new_vm_for(job *j, const neap_config *config) {
-  neap_vm *vm = new_vm(config);
+/* Gives the VM a function `work`, which does the job. */
+static neap_vm *prepare(neap_vm *vm, job *j) {
   assert_int_equal(neap_register_async(vm, "work", offload, j), NEAP_OK);
   return vm;
 }
@@ -51,7 +63,7 @@ static neap_vm *new_vm_for(job *j, const neap_config *config) {
 static void work_runs_on_another_thread_and_then_the_task_goes_on(
     void **state) {
   job j = {0};
-  neap_vm *vm = new_vm_for(&j, NULL);
+  neap_vm *vm = prepare(new_vm(NULL), &j);
   uv_thread_t self = uv_thread_self();
   (void)state;
   run_script(vm, "assert(await(work()) == 1)");
@@ -184,23 +196,20 @@ static void work_that_cannot_begin_is_disposed_of(void **state) {
   close_vm(vm);
 }
 
-static int post_go(neap_frame *frame, void *ud) {
+static int wait_until_begun(neap_frame *frame, void *ud) {
   job *j = ud;
   (void)frame;
-  uv_sem_wait(j->begun);
+  uv_sem_wait(&j->begun);
   return NEAP_OK;
 }
 
 static void work_that_has_begun_ends_without_its_task(void **state) {
   job j = {0};
-  uv_sem_t begun, go;
-  neap_vm *vm = new_vm_for(&j, NULL);
+  neap_vm *vm = prepare(new_vm(NULL), &j);
   (void)state;
-  assert_int_equal(uv_sem_init(&begun, 0), 0);
-  assert_int_equal(uv_sem_init(&go, 0), 0);
-  j.begun = &begun;
-  j.go = &go;
-  assert_int_equal(neap_register(vm, "wait_until_begun", post_go, &j), NEAP_OK);
+  job_holds(&j);
+  assert_int_equal(neap_register(vm, "wait_until_begun", wait_until_begun, &j),
+                   NEAP_OK);
   spawn(vm, "local t = create_task(work()) await(sleep(0)) wait_until_begun() "
             "t:cancel() assert(not asyncio.catch(await, t)) cancelled = true",
         NULL, NULL);
@@ -208,17 +217,16 @@ static void work_that_has_begun_ends_without_its_task(void **state) {
     ;
   assert_true(global_is_true(vm, "cancelled"));
   assert_int_equal(j.disposals, 0); /* it is still in use */
-  uv_sem_post(&go);
+  uv_sem_post(&j.go);
   assert_int_equal(neap_run(vm), NEAP_OK);
   assert_int_equal(j.worked, 1);
   assert_int_equal(j.after, 0);
   assert_int_equal(j.disposals, 1);
   close_vm(vm);
-  uv_sem_destroy(&begun);
-  uv_sem_destroy(&go);
+  job_free(&j);
 }
 
-#define POOL 4 /* threads, unless UV_THREADPOOL_SIZE says otherwise */
+#define POOL 4 /* threads: main sets UV_THREADPOOL_SIZE */
 
 static int offload_blocking(neap_frame *frame, void *ud) {
   job *jobs = ud, *j;
@@ -231,13 +239,11 @@ static int offload_blocking(neap_frame *frame, void *ud) {
 
 static void work_that_has_not_begun_is_left_out(void **state) {
   job jobs[POOL + 1];
-  uv_sem_t go;
   neap_vm *vm = new_vm(NULL);
   (void)state;
   memset(jobs, 0, sizeof jobs);
-  assert_int_equal(uv_sem_init(&go, 0), 0);
   for (int i = 0; i < POOL; i++)
-    jobs[i].go = &go;
+    job_holds(&jobs[i]);
   assert_int_equal(neap_register_async(vm, "work", offload_blocking, jobs),
                    NEAP_OK);
   spawn(vm, "local list = {} for i = 0, 4 do list[i] = create_task(work(i)) end "
@@ -249,7 +255,7 @@ static void work_that_has_not_begun_is_left_out(void **state) {
     assert_true(neap_tick(vm, 0) >= 0); /* while the others go on */
   assert_int_equal(jobs[POOL].worked, 0);
   for (int i = 0; i < POOL; i++)
-    uv_sem_post(&go);
+    uv_sem_post(&jobs[i].go);
   assert_int_equal(neap_run(vm), NEAP_OK);
   assert_true(global_is_true(vm, "all"));
   for (int i = 0; i <= POOL; i++) {
@@ -258,7 +264,8 @@ static void work_that_has_not_begun_is_left_out(void **state) {
     assert_int_equal(jobs[i].disposals, 1);
   }
   close_vm(vm);
-  uv_sem_destroy(&go);
+  for (int i = 0; i < POOL; i++)
+    job_free(&jobs[i]);
 }
 
 /* Work has ended, so that the task is ready; it is cancelled before it goes
@@ -266,15 +273,12 @@ static void work_that_has_not_begun_is_left_out(void **state) {
 static void work_that_has_ended_may_have_no_task_any_more(void **state) {
   job j = {0};
   uv_loop_t loop;
-  neap_config config;
   neap_vm *vm;
   neap_task task;
   int status = NEAP_OK, closed = 0;
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
-  neap_config_init(&config);
-  config.loop = &loop;
-  vm = new_vm_for(&j, &config);
+  vm = prepare(vm_on(&loop, 0), &j);
   task = spawn(vm, "await(work())", note_status, &status);
   while (j.status == NEAP_OK)
     uv_run(&loop, UV_RUN_NOWAIT);
@@ -287,9 +291,8 @@ static void work_that_has_ended_may_have_no_task_any_more(void **state) {
   assert_int_equal(j.after, 0);
   assert_int_equal(j.disposals, 1);
   assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
-  uv_run(&loop, UV_RUN_DEFAULT);
+  close_loop(&loop);
   assert_true(closed);
-  assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 /* The task is killed, in neap_close: only now its work may end. */
@@ -301,68 +304,56 @@ static void let_go(void *ud, neap_vm *vm, int status, const neap_value *results,
   (void)nresults;
   assert_int_equal(status, NEAP_ECLOSED);
   assert_int_equal(j->disposals, 0);
-  uv_sem_post(j->go);
+  uv_sem_post(&j->go);
 }
 
-/* A VM that is to begin work, which then waits. */
-static neap_vm *busy_vm(job *j, const neap_config *config, neap_done_fn done,
-                        uv_sem_t *begun, uv_sem_t *go) {
-  neap_vm *vm = new_vm_for(j, config);
-  assert_int_equal(uv_sem_init(begun, 0), 0);
-  assert_int_equal(uv_sem_init(go, 0), 0);
-  j->begun = begun;
-  j->go = go;
-  spawn(vm, "await(work())", done, j);
-  return vm;
+/* A task begins the work, which then waits. */
+static void make_busy(neap_vm *vm, job *j, neap_done_fn done) {
+  job_holds(j);
+  spawn(prepare(vm, j), "await(work())", done, j);
 }
 
 static void the_close_waits_for_work(void **state) {
   job j = {0};
-  uv_sem_t begun, go;
   int closed = 0;
-  neap_vm *vm = busy_vm(&j, NULL, let_go, &begun, &go);
+  neap_vm *vm = new_vm(NULL);
   (void)state;
+  make_busy(vm, &j, let_go);
   while (neap_tick(vm, 0) == 1)
     ;
-  uv_sem_wait(&begun);
+  uv_sem_wait(&j.begun);
   assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
   assert_true(closed);
   assert_int_equal(j.worked, 1);
   assert_int_equal(j.after, 0);
   assert_int_equal(j.disposals, 1);
-  uv_sem_destroy(&begun);
-  uv_sem_destroy(&go);
+  job_free(&j);
 }
 
 static void on_a_hosts_loop_the_end_of_work_ends_the_close(void **state) {
   job j = {0};
-  uv_sem_t begun, go;
   uv_loop_t loop;
-  neap_config config;
   neap_vm *vm;
   int closed = 0;
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
-  neap_config_init(&config);
-  config.loop = &loop;
-  vm = busy_vm(&j, &config, NULL, &begun, &go);
+  vm = vm_on(&loop, 0);
+  make_busy(vm, &j, NULL);
   while (j.status == NEAP_OK)
     uv_run(&loop, UV_RUN_NOWAIT);
-  uv_sem_wait(&begun);
+  uv_sem_wait(&j.begun);
   assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
   for (int i = 0; i < 3; i++)
     uv_run(&loop, UV_RUN_NOWAIT);
   assert_false(closed);
   assert_int_equal(j.disposals, 0);
-  uv_sem_post(&go);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  uv_sem_post(&j.go);
+  close_loop(&loop);
   assert_true(closed);
   assert_int_equal(j.worked, 1);
   assert_int_equal(j.after, 0);
   assert_int_equal(j.disposals, 1);
-  assert_int_equal(uv_loop_close(&loop), 0);
-  uv_sem_destroy(&begun);
-  uv_sem_destroy(&go);
+  job_free(&j);
 }
 
 int main(void) {
@@ -379,5 +370,9 @@ int main(void) {
       cmocka_unit_test(the_close_waits_for_work),
       cmocka_unit_test(on_a_hosts_loop_the_end_of_work_ends_the_close),
   };
+  char pool[20];
+  snprintf(pool, sizeof pool, "%d", POOL);
+  if (setenv("UV_THREADPOOL_SIZE", pool, 1) != 0)
+    return 1;
   return cmocka_run_group_tests_name("offload", tests, NULL, NULL);
 }

@@ -559,7 +559,6 @@ static void the_vm_says_that_it_is_closed_while_it_closes(void **state) {
 
 static void posts_reach_a_vm_on_the_hosts_loop(void **state) {
   uv_loop_t loop;
-  neap_config config;
   neap_vm *vm;
   tally t = {.left = EACH};
   uv_thread_t thread;
@@ -567,9 +566,7 @@ static void posts_reach_a_vm_on_the_hosts_loop(void **state) {
   int count = 0, closed = 0;
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
-  neap_config_init(&config);
-  config.loop = &loop;
-  vm = new_vm(&config);
+  vm = vm_on(&loop, 0);
   add_gate(vm, &t.gate);
   spawn(vm, "await(gate())", succeeded, &count);
   while (t.gate.promise == NULL)
@@ -582,9 +579,8 @@ static void posts_reach_a_vm_on_the_hosts_loop(void **state) {
   assert_int_equal(t.wrong, 0);
   assert_int_equal(t.disposals, EACH);
   assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  close_loop(&loop);
   assert_true(closed);
-  assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 /* One payload of a race: what became of it. */

@@ -91,14 +91,9 @@ static void an_error_comes_with_the_whole_await_chain(void **state) {
 }
 
 static void an_error_that_nobody_is_told_is_reported(void **state) {
-  reports said = {0, ""};
-  neap_config config;
-  neap_vm *vm;
+  reports said;
+  neap_vm *vm = reporting_vm(&said, 0);
   (void)state;
-  neap_config_init(&config);
-  config.report = reports_add;
-  config.report_ud = &said;
-  vm = new_vm(&config);
   spawn(vm, "error 'unheard'", NULL, NULL);
   spawn(vm, "return", NULL, NULL);
   assert_int_equal(neap_run(vm), NEAP_OK);

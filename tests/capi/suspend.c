@@ -338,7 +338,6 @@ static void a_dump_names_what_is_awaited(void **state) {
 
 static void the_loop_is_the_vms_own_or_the_hosts(void **state) {
   uv_loop_t loop, *found;
-  neap_config config;
   neap_vm *vm = new_vm(NULL);
   (void)state;
   assert_int_equal(neap_loop(vm, &found), NEAP_OK);
@@ -346,15 +345,11 @@ static void the_loop_is_the_vms_own_or_the_hosts(void **state) {
   run_lua(vm, "run(async(function() await(sleep(0.001)) end)())");
   close_vm(vm);
   assert_int_equal(uv_loop_init(&loop), 0);
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.loop = &loop;
-  vm = new_vm(&config);
+  vm = vm_on(&loop, NEAP_CAN_ALL);
   assert_int_equal(neap_loop(vm, &found), NEAP_OK);
   assert_ptr_equal(found, &loop);
   close_vm(vm);
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
-  assert_int_equal(uv_loop_close(&loop), 0);
+  close_loop(&loop);
 }
 
 /* ====================================================== } */

@@ -108,19 +108,9 @@ static void finalizers_run_when_a_vm_closes(void **state) {
   assert_int_equal(calls, 1);
 }
 
-/* A VM whose diagnostics go to `said`. */
-static neap_vm *reporting_vm(reports *said) {
-  neap_config config;
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_ALL;
-  config.report = reports_add;
-  config.report_ud = said;
-  return new_vm(&config);
-}
-
 static void diagnostics_go_to_the_host(void **state) {
-  reports said = {0, ""};
-  neap_vm *vm = reporting_vm(&said);
+  reports said;
+  neap_vm *vm = reporting_vm(&said, NEAP_CAN_ALL);
   (void)state;
   run_lua(vm, "local forgotten = async(function() end)\n"
               "forgotten()\n"
@@ -242,8 +232,8 @@ static int dump_myself(lua_State *L) {
 }
 
 static void a_dump_goes_to_the_host(void **state) {
-  reports said = {0, ""};
-  neap_vm *vm = reporting_vm(&said);
+  reports said;
+  neap_vm *vm = reporting_vm(&said, NEAP_CAN_ALL);
   (void)state;
   lua_register(neap_lua(vm), "dump_myself", dump_myself);
   run_lua(vm, "run(async(function()\n"
@@ -260,8 +250,8 @@ static void a_dump_goes_to_the_host(void **state) {
 }
 
 static void a_dump_outside_run_is_refused(void **state) {
-  reports said = {0, ""};
-  neap_vm *vm = reporting_vm(&said);
+  reports said;
+  neap_vm *vm = reporting_vm(&said, NEAP_CAN_ALL);
   (void)state;
   assert_int_equal(neap_dump(vm), 0);
   run_lua(vm, "run(async(function() await(sleep(0)) end)())");

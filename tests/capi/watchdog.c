@@ -205,8 +205,7 @@ static void two_vms_take_turns_on_one_loop(void **state) {
     assert_true(n.as.integer > 0);
     close_vm(t[i].vm);
   }
-  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
-  assert_int_equal(uv_loop_close(&loop), 0);
+  close_loop(&loop);
   assert_int_equal(t[0].memory.blocks + t[1].memory.blocks, 0);
 }
 

@@ -7,9 +7,7 @@
 #include "threads.h"
 
 static neap_value load(neap_vm *vm, const char *code) {
-  neap_value function;
-  assert_int_equal(neap_load(vm, "plugin", code, strlen(code), &function),
-                   NEAP_OK);
+  neap_value function = load_text(vm, "plugin", code);
   assert_int_equal(function.type, NEAP_FUNCTION);
   return function;
 }

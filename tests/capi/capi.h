@@ -175,6 +175,15 @@ static inline void run_lua_failing(neap_vm *vm, const char *code) {
   assert_int_not_equal(luaL_dostring(neap_lua(vm), code), LUA_OK);
 }
 
+/* Compiles a chunk that has to compile. */
+static inline neap_value load_text(neap_vm *vm, const char *name,
+                                   const char *code) {
+  neap_value function;
+  if (neap_load(vm, name, code, strlen(code), &function) != NEAP_OK)
+    fail_msg("does not compile: %s", code);
+  return function;
+}
+
 static inline void assert_contains(const char *text, const char *part) {
   if (text == NULL || strstr(text, part) == NULL)
     fail_msg("no \"%s\" in: %s", part, text != NULL ? text : "(null)");
@@ -182,12 +191,10 @@ static inline void assert_contains(const char *text, const char *part) {
 
 /* Whether a global is true. */
 static inline int global_is_true(neap_vm *vm, const char *name) {
-  lua_State *L = neap_lua(vm);
-  int result;
-  lua_getglobal(L, name);
-  result = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return result;
+  neap_value value;
+  assert_int_equal(neap_get(vm, name, &value), NEAP_OK);
+  return value.type != NEAP_NIL &&
+         (value.type != NEAP_BOOLEAN || value.as.boolean);
 }
 
 /*

@@ -220,9 +220,9 @@ static void threads_have_vms_of_their_own_at_once(void **state) {
   int counts[4] = {0}, i;
   (void)state;
   for (i = 0; i < 4; i++)
-    start(&threads[i], live_and_die, &counts[i]);
+    thread_start(&threads[i], live_and_die, &counts[i]);
   for (i = 0; i < 4; i++)
-    join(&threads[i]);
+    thread_join(&threads[i]);
   for (i = 0; i < 4; i++)
     assert_int_equal(counts[i], 50);
 }

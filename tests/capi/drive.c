@@ -74,8 +74,7 @@ static void an_interrupt_ends_a_run(void **state) {
   assert_int_equal(neap_run(vm), NEAP_EINTR);
   assert_int_equal(neap_run(vm), NEAP_OK);
   assert_int_equal(status, NEAP_ESCRIPT); /* "interrupted!" */
-  assert_int_equal(neap_load(vm, "x", "interrupt() while true do end", 29,
-                             &script), NEAP_OK);
+  script = load_text(vm, "x", "interrupt() while true do end");
   assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_ESCRIPT);
   spawn(vm, "await(sleep(0))", succeeded, &count);
   assert_int_equal(neap_run(vm), NEAP_OK);
@@ -209,9 +208,9 @@ static void a_post_wakes_a_foreign_loop_that_waits_for_ever(void **state) {
   assert_int_equal(neap_port_open(vm, &port), NEAP_OK);
   args[0] = port;
   args[1] = &done;
-  start(&thread, post_it, args);
+  thread_start(&thread, post_it, args);
   drive(vm, &done);
-  join(&thread);
+  thread_join(&thread);
   neap_port_release(port);
   close_vm(vm);
 }
@@ -301,12 +300,11 @@ static void tasks_of_a_call_run_on_the_hosts_loop(void **state) {
   uv_loop_t loop;
   neap_vm *vm;
   neap_value script;
-  static const char code[] =
-      "create_task(async(function() await(sleep(0.001)) done = true end)())";
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
   vm = vm_on(&loop, 0);
-  assert_int_equal(neap_load(vm, "x", code, strlen(code), &script), NEAP_OK);
+  script = load_text(vm, "x", "create_task(async(function() "
+                              "await(sleep(0.001)) done = true end)())");
   assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_OK);
   assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
   assert_true(global_is_true(vm, "done"));

@@ -159,12 +159,6 @@ static int turn(neap_frame *frame, void *ud) {
   return neap_return(frame, neap_boolean(!n->stop));
 }
 
-static neap_value load(neap_vm *vm, const char *code) {
-  neap_value f;
-  assert_int_equal(neap_load(vm, "test", code, strlen(code), &f), NEAP_OK);
-  return f;
-}
-
 static void neighbour_open(neighbour *n, uv_loop_t *loop) {
   neap_config config;
   neap_value f;
@@ -176,7 +170,7 @@ static void neighbour_open(neighbour *n, uv_loop_t *loop) {
   config.alloc_ud = &n->memory;
   n->vm = new_vm(&config);
   assert_int_equal(neap_register(n->vm, "turn", turn, n), NEAP_OK);
-  f = load(n->vm, "while turn() do await(sleep(0.001)) end");
+  f = load_text(n->vm, "test", "while turn() do await(sleep(0.001)) end");
   assert_int_equal(neap_spawn(n->vm, &f, NULL, 0, 0, NULL, NULL, NULL),
                    NEAP_OK);
 }
@@ -293,13 +287,13 @@ static size_t tasks_left(plugin *p, uv_loop_t *loop) {
 static void plugin_serves(plugin *p, const script *s) {
   int killed = strcmp(p->outcome, "EMEMORY") == 0, status;
   char outcome[400];
-  neap_value f = load(p->vm, "return 1 + 1"), result;
+  neap_value f = load_text(p->vm, "test", "return 1 + 1"), result;
   status = neap_call(p->vm, &f, NULL, 0, &result, 1, 0);
   assert_int_equal(status, killed ? NEAP_EMEMORY : NEAP_OK);
   assert_true(killed || result.as.integer == 2);
   if (*s->after == '\0' || killed)
     return;
-  f = load(p->vm, "return after()");
+  f = load_text(p->vm, "test", "return after()");
   status = neap_call(p->vm, &f, NULL, 0, NULL, 0, 0);
   tell_outcome(p->vm, status, outcome, sizeof outcome);
   if (!is_expected(s->after, outcome))

@@ -73,7 +73,7 @@ static void check_killed(const char *code) {
     assert_string_equal(e.message, neap_strerror(NEAP_EKILLED));
     assert_int_equal(neap_kill(t.vm, task), NEAP_ENOENT);
     assert_false(neap_pending(t.vm, task));
-    assert_false(is_true(&t, "ran"));
+    assert_false(global_is_true(t.vm, "ran"));
     assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
     assert_int_equal(s.tasks, 0);
     expect_end(&t, NEAP_OK, "await(sleep(0))");
@@ -127,7 +127,7 @@ static void it_is_killed_before_its_first_step(void **state) {
   assert_int_equal(neap_run(t.vm), NEAP_OK);
   assert_int_equal(e.count, 1);
   assert_int_equal(e.status, NEAP_EKILLED);
-  assert_false(is_true(&t, "ran"));
+  assert_false(global_is_true(t.vm, "ran"));
   trial_close(&t);
 }
 
@@ -201,7 +201,7 @@ static void check_suicide(neap_function f, int calls, const char *code) {
     if (e.status != NEAP_EKILLED)
       fail_msg("%s: %d %s", code, e.status, e.message);
     assert_int_equal(k.calls, calls);
-    assert_false(is_true(&t, "ran"));
+    assert_false(global_is_true(t.vm, "ran"));
     expect_end(&t, NEAP_OK, "await(sleep(0))");
     trial_close(&t);
   }
@@ -274,7 +274,7 @@ static void all_tasks_are_killed_at_once(void **state) {
     start(&t, 0, "await(sleep(3600)) ran = true", &a);
     start(&t, 0, "asyncio.call_later(3600, print) "
                  "while true do await(sleep(0)) end", &b);
-    f = load(&t, "ran = true");
+    f = load_script(t.vm, "ran = true");
     tick(&t, 3);
     assert_int_equal(neap_kill(t.vm, 0), NEAP_OK);
     assert_int_equal(neap_run(t.vm), NEAP_OK);
@@ -282,12 +282,12 @@ static void all_tasks_are_killed_at_once(void **state) {
     assert_int_equal(b.status, NEAP_EKILLED);
     assert_int_equal(a.count + b.count, 2);
     assert_false(neap_alive(t.vm));
-    f = load(&t, "ran = true");
+    f = load_script(t.vm, "ran = true");
     assert_int_equal(neap_call(t.vm, &f, NULL, 0, NULL, 0, 0), NEAP_EKILLED);
     assert_int_equal(neap_spawn(t.vm, &f, NULL, 0, 0, NULL, NULL, NULL),
                      NEAP_EKILLED);
     assert_int_equal(neap_kill(t.vm, 0), NEAP_OK);
-    assert_false(is_true(&t, "ran"));
+    assert_false(global_is_true(t.vm, "ran"));
     trial_close(&t);
   }
 }
@@ -301,7 +301,7 @@ static void a_native_function_kills_the_vm(void **state) {
     assert_int_equal(neap_register(t.vm, "kill", kill_now, &k), NEAP_OK);
     assert_int_equal(call(&t, "pcall(kill) ran = true", 0), NEAP_EKILLED);
     assert_int_equal(call(&t, "ran = true", 0), NEAP_EKILLED);
-    assert_false(is_true(&t, "ran"));
+    assert_false(global_is_true(t.vm, "ran"));
     trial_close(&t);
   }
 }
@@ -322,7 +322,7 @@ static void so_may_a_done_function(void **state) {
   int status = -99;
   (void)state;
   trial_open(&t, &(neap_limits){0});
-  f = load(&t, "");
+  f = load_script(t.vm, "");
   assert_int_equal(neap_spawn(t.vm, &f, NULL, 0, 0, kill_all, &status, NULL),
                    NEAP_OK);
   start(&t, 0, "await(sleep(3600))", &e);
@@ -375,9 +375,9 @@ static void check_port_kill(const neap_limits *limits, const char *code) {
   trial_open(&t, limits);
   assert_int_equal(neap_port_open(t.vm, &port), NEAP_OK);
   start(&t, HUGE_VAL, code, &e);
-  assert_int_equal(uv_thread_create(&thread, wait_and_kill, port), 0);
+  thread_start(&thread, wait_and_kill, port);
   assert_int_equal(neap_run(t.vm), NEAP_OK);
-  assert_int_equal(uv_thread_join(&thread), 0);
+  thread_join(&thread);
   assert_int_equal(e.count, 1);
   assert_int_equal(e.status, NEAP_EKILLED);
   trial_close(&t);

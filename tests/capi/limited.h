@@ -5,7 +5,7 @@
 #ifndef LIMITED_H
 #define LIMITED_H
 
-#include "capi.h"
+#include "threads.h"
 
 typedef struct trial {
   neap_vm *vm;
@@ -67,22 +67,10 @@ static inline void trial_close(trial *t) {
   assert_int_equal(t->memory.blocks, 0);
 }
 
-/* Compiles a script, which has asyncio. */
-static inline neap_value load(trial *t, const char *code) {
-  char text[2000];
-  int size = snprintf(text, sizeof text,
-                      "local asyncio = require 'asyncio'; %s", code);
-  neap_value f;
-  assert_in_range(size, 0, sizeof text - 1);
-  if (neap_load(t->vm, "script", text, (size_t)size, &f) != NEAP_OK)
-    fail_msg("does not compile: %s", code);
-  return f;
-}
-
-/* Starts it as a task; 0: the deadline of the limits. */
+/* Starts a script, which has asyncio, as a task; 0: the deadline of the limits. */
 static inline neap_task start(trial *t, double deadline, const char *code,
                               ending *e) {
-  neap_value f = load(t, code);
+  neap_value f = load_script(t->vm, code);
   neap_task task;
   if (e != NULL)
     memset(e, 0, sizeof *e);
@@ -106,14 +94,8 @@ static inline void expect_end(trial *t, int status, const char *code) {
 
 /* Calls it. */
 static inline int call(trial *t, const char *code, double deadline) {
-  neap_value f = load(t, code);
+  neap_value f = load_script(t->vm, code);
   return neap_call(t->vm, &f, NULL, 0, NULL, 0, deadline);
-}
-
-static inline int is_true(trial *t, const char *name) {
-  neap_value value;
-  assert_int_equal(neap_get(t->vm, name, &value), NEAP_OK);
-  return value.type == NEAP_BOOLEAN && value.as.boolean;
 }
 
 #endif

@@ -17,7 +17,7 @@ static void a_vm_beyond_its_memory_is_killed(void **state) {
   expect_end(&t, NEAP_EMEMORY,
              "pcall(function() t = {} while true do t[#t + 1] = {} end end)"
              "survived = true");
-  assert_false(is_true(&t, "survived"));
+  assert_false(global_is_true(t.vm, "survived"));
   trial_close(&t);
 }
 
@@ -37,7 +37,7 @@ static void a_vm_killed_for_its_memory_can_only_be_closed(void **state) {
   trial_open(&t, &(neap_limits){.memory = 1 << 20});
   start(&t, 0, "await(sleep(3600))", NULL);
   expect_end(&t, NEAP_EMEMORY, "t = {} while true do t[#t + 1] = {} end");
-  f = load(&t, "");
+  f = load_script(t.vm, "");
   assert_int_equal(neap_call(t.vm, &f, NULL, 0, NULL, 0, 0), NEAP_EMEMORY);
   assert_int_equal(neap_spawn(t.vm, &f, NULL, 0, 0, NULL, NULL, NULL),
                    NEAP_EMEMORY);
@@ -103,7 +103,7 @@ static void what_the_host_stores_counts_too(void **state) {
   (void)state;
   memset(text, 'x', sizeof text);
   trial_open(&t, &(neap_limits){.memory = 1 << 20});
-  f = load(&t, "");
+  f = load_script(t.vm, "");
   assert_int_equal(neap_retain(t.vm, &f), NEAP_OK);
   assert_int_equal(neap_set(t.vm, "text", &value), NEAP_OK);
   assert_int_equal(neap_call(t.vm, &f, NULL, 0, NULL, 0, 0), NEAP_EMEMORY);
@@ -137,7 +137,7 @@ static void nor_may_the_host_start_more(void **state) {
   (void)state;
   trial_open(&t, &(neap_limits){.tasks = 1});
   start(&t, 0, "await(sleep(0))", NULL);
-  f = load(&t, "");
+  f = load_script(t.vm, "");
   assert_int_equal(neap_spawn(t.vm, &f, NULL, 0, 0, NULL, NULL, NULL),
                    NEAP_ESCRIPT);
   neap_error(t.vm, &info);
@@ -278,13 +278,13 @@ static void without_limits_there_are_statistics_of_what_costs_nothing(
   trial_close(&t);
 }
 
-typedef struct elsewhere {
+typedef struct elsewhere_data {
   neap_vm *vm;
   int set, stats, kill;
-} elsewhere;
+} elsewhere_data;
 
 static void call_elsewhere(void *ud) {
-  elsewhere *e = ud;
+  elsewhere_data *e = ud;
   neap_limits limits = {0};
   neap_statistics s;
   e->set = neap_limits_set(e->vm, &limits);
@@ -294,13 +294,11 @@ static void call_elsewhere(void *ud) {
 
 static void another_thread_is_told_so(void **state) {
   trial t;
-  elsewhere e;
-  uv_thread_t thread;
+  elsewhere_data e;
   (void)state;
   trial_open(&t, &(neap_limits){.tasks = 1});
   e.vm = t.vm;
-  assert_int_equal(uv_thread_create(&thread, call_elsewhere, &e), 0);
-  assert_int_equal(uv_thread_join(&thread), 0);
+  elsewhere(call_elsewhere, &e);
   assert_int_equal(e.set, NEAP_ETHREAD);
   assert_int_equal(e.stats, NEAP_ETHREAD);
   assert_int_equal(e.kill, NEAP_ETHREAD);

@@ -74,10 +74,8 @@ static neap_value get(neap_vm *vm, const char *path) {
 
 /* Runs a chunk when nothing is borrowed any more. */
 static void call_lua(neap_vm *vm, const char *code) {
-  neap_value function;
+  neap_value function = load_text(vm, "call", code);
   neap_error_info info;
-  assert_int_equal(neap_load(vm, "call", code, strlen(code), &function),
-                   NEAP_OK);
   if (neap_call(vm, &function, NULL, 0, NULL, 0, 0) != NEAP_OK) {
     neap_error(vm, &info);
     fail_msg("%s", info.message);

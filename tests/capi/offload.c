@@ -180,11 +180,10 @@ static void work_that_cannot_begin_is_disposed_of(void **state) {
   job j = {0};
   neap_vm *vm = new_vm(NULL);
   neap_value f;
-  static const char code[] = "work()";
   (void)state;
   assert_int_equal(neap_register(vm, "work", offload, &j), NEAP_OK);
   assert_int_equal(neap_register(vm, "nothing", offload_nothing, &j), NEAP_OK);
-  assert_int_equal(neap_load(vm, "script", code, strlen(code), &f), NEAP_OK);
+  f = load_text(vm, "script", "work()");
   assert_int_equal(neap_call(vm, &f, NULL, 0, NULL, 0, 0), NEAP_ESCRIPT);
   assert_int_equal(j.status, NEAP_ESCRIPT);
   assert_int_equal(j.disposals, 1);

@@ -104,9 +104,9 @@ static void a_post_reaches_a_vm_whose_tasks_do_not_rest(void **state) {
   uv_thread_t thread;
   (void)state;
   spawn(vm, "while true do await(sleep(0)) end", NULL, NULL);
-  start(&thread, post_stop, &e);
+  thread_start(&thread, post_stop, &e);
   assert_int_equal(neap_run(vm), NEAP_OK);
-  join(&thread);
+  thread_join(&thread);
   assert_int_equal(p.calls, 1);
   neap_port_release(e.port);
   close_vm(vm);
@@ -177,11 +177,11 @@ static void posts_of_each_thread_keep_their_order_and_none_is_lost(
   assert_true(neap_tick(vm, 0) >= 0); /* the promise is open */
   for (int i = 0; i < SENDERS; i++) {
     senders[i] = (sender){open_port(vm), &t, i};
-    start(&threads[i], send_letters, &senders[i]);
+    thread_start(&threads[i], send_letters, &senders[i]);
   }
   assert_int_equal(neap_run(vm), NEAP_OK);
   for (int i = 0; i < SENDERS; i++)
-    join(&threads[i]);
+    thread_join(&threads[i]);
   assert_int_equal(count, 1);
   assert_int_equal(t.wrong, 0);
   assert_int_equal(t.disposals, SENDERS * EACH);
@@ -330,12 +330,12 @@ static void a_post_makes_the_descriptor_readable(void **state) {
   (void)state;
   assert_true(fd.fd >= 0);
   assert_int_equal(neap_tick(vm, 0), 0);
-  start(&thread, post_parcel, &e);
+  thread_start(&thread, post_parcel, &e);
   while (p.calls == 0) {
     assert_int_equal(poll(&fd, 1, -1), 1);
     assert_true(neap_tick(vm, 0) >= 0);
   }
-  join(&thread);
+  thread_join(&thread);
   neap_port_release(e.port);
   close_vm(vm);
 }
@@ -451,11 +451,11 @@ static void a_wakeup_that_has_begun_is_waited_for_by_the_close(void **state) {
   vm = new_vm(&config);
   assert_int_equal(uv_sem_init(&r.begun, 0), 0);
   r.port = e.port = open_port(vm);
-  start(&thread, post_parcel, &e);
+  thread_start(&thread, post_parcel, &e);
   uv_sem_wait(&r.begun);
   assert_int_equal(neap_close(vm, note_over, &r), NEAP_OK);
   assert_true(r.over_then);
-  join(&thread);
+  thread_join(&thread);
   uv_sem_destroy(&r.begun);
   neap_port_release(r.port);
 }
@@ -478,13 +478,13 @@ static void no_wakeup_comes_after_the_close(void **state) {
     uv_thread_t threads[2];
     d.rings = 1; /* it does not post */
     for (int k = 0; k < 2; k++)
-      start(&threads[k], post_until_closed, &errands[k]);
+      thread_start(&threads[k], post_until_closed, &errands[k]);
     for (unsigned turns = chance(&seed, 5); turns > 0; turns--)
       assert_true(neap_tick(vm, 0) >= 0);
     dawdle(&seed);
     assert_int_equal(neap_close(vm, no_more_rings, &d), NEAP_OK);
     for (int k = 0; k < 2; k++) {
-      join(&threads[k]);
+      thread_join(&threads[k]);
       assert_int_equal(errands[k].status, NEAP_ECLOSED);
     }
     assert_int_equal(d.late, 0);
@@ -572,9 +572,9 @@ static void posts_reach_a_vm_on_the_hosts_loop(void **state) {
   while (t.gate.promise == NULL)
     uv_run(&loop, UV_RUN_NOWAIT);
   s = (sender){open_port(vm), &t, 0};
-  start(&thread, send_letters, &s);
+  thread_start(&thread, send_letters, &s);
   uv_run(&loop, UV_RUN_DEFAULT); /* until the gate has been opened */
-  join(&thread);
+  thread_join(&thread);
   assert_int_equal(count, 1);
   assert_int_equal(t.wrong, 0);
   assert_int_equal(t.disposals, EACH);
@@ -645,14 +645,14 @@ static void posts_that_race_the_close_are_disposed_of_once(void **state) {
       memset(&racers[k], 0, sizeof racers[k]);
       racers[k].race = &r;
       racers[k].seed = seed + (uint64_t)k + 1;
-      start(&threads[k], run_racer, &racers[k]);
+      thread_start(&threads[k], run_racer, &racers[k]);
     }
     assert_int_equal(neap_run(vm), NEAP_OK);
     dawdle(&seed);
     close_vm(vm);
     r.closed = 1;
     for (int k = 0; k < 3; k++)
-      join(&threads[k]);
+      thread_join(&threads[k]);
     for (int k = 0; k < 3; k++) {
       for (int n = 0; n < STRAYS; n++) {
         assert_true(racers[k].strays[n].calls <= 1);
@@ -681,9 +681,9 @@ static void check_killed(const char *code, const neap_config *config) {
   uv_thread_t thread;
   int status = NEAP_OK;
   spawn(vm, code, note_status, &status);
-  start(&thread, kill_through, &e);
+  thread_start(&thread, kill_through, &e);
   (void)neap_run(vm);
-  join(&thread);
+  thread_join(&thread);
   assert_int_equal(e.status, NEAP_OK);
   assert_int_equal(status, NEAP_EKILLED);
   neap_port_release(e.port);

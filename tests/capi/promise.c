@@ -50,7 +50,7 @@ static void resolve_42(void *ud) {
 
 static void on_another_thread(void *ud) {
   order *o = ud;
-  start(&o->worker, resolve_42, o);
+  thread_start(&o->worker, resolve_42, o);
 }
 
 /* Runs a script whose `wait` begins like that. */
@@ -59,7 +59,7 @@ static order check(void (*begin)(void *ud), const char *code) {
   neap_vm *vm = new_vm_with(&o, begin);
   run_script(vm, code);
   if (begin == on_another_thread)
-    join(&o.worker);
+    thread_join(&o.worker);
   close_vm(vm);
   return o;
 }
@@ -212,7 +212,7 @@ static void a_promise_works_in_a_scripts_own_run(void **state) {
   neap_vm *vm = new_vm_with(&o, on_another_thread);
   (void)state;
   run_lua(vm, "run(async(function() assert(await(wait()) == 42) end)())");
-  join(&o.worker);
+  thread_join(&o.worker);
   close_vm(vm);
 }
 
@@ -290,11 +290,10 @@ static void a_promise_needs_a_task(void **state) {
   neap_vm *vm = new_vm_with(&o, NULL);
   neap_value f;
   neap_error_info info;
-  static const char code[] = "wait()";
   (void)state;
   o.promise = (neap_promise *)1;
   assert_int_equal(neap_register(vm, "wait", order_wait, &o), NEAP_OK);
-  assert_int_equal(neap_load(vm, "script", code, strlen(code), &f), NEAP_OK);
+  f = load_text(vm, "script", "wait()");
   assert_int_equal(neap_call(vm, &f, NULL, 0, NULL, 0, 0), NEAP_ESCRIPT);
   neap_error(vm, &info);
   assert_contains(info.message, "script:1: wait: called outside a task");
@@ -561,7 +560,7 @@ static void calls_free(calls *all) {
 static void start_workers(uv_thread_t *threads, worker *workers, calls *all) {
   for (int i = 0; i < WORKERS; i++) {
     workers[i] = (worker){all, i};
-    start(&threads[i], settle_calls, &workers[i]);
+    thread_start(&threads[i], settle_calls, &workers[i]);
   }
 }
 
@@ -577,7 +576,7 @@ static void many_threads_settle_many_promises(void **state) {
                  "local r = await(gather(list)) "
                  "for i = 1, 1000 do assert(r[i] == i - 1) end");
   for (int i = 0; i < WORKERS; i++)
-    join(&threads[i]);
+    thread_join(&threads[i]);
   calls_free(all);
   close_vm(vm);
 }
@@ -624,7 +623,7 @@ static void settles_that_race_cancellation_are_told_who_won(void **state) {
                    "  assert(ok and r == i - 1 or list[i]:cancelled()) "
                    "end");
     for (int k = 0; k < WORKERS; k++)
-      join(&threads[k]);
+      thread_join(&threads[k]);
     check_calls(all);
     for (int k = 0; k < WORKERS * EACH; k++)
       settled += all->call[k].status == NEAP_OK;
@@ -653,7 +652,7 @@ static void settles_that_race_the_close_are_told_who_won(void **state) {
     dawdle(&seed);
     close_vm(vm);
     for (int k = 0; k < WORKERS; k++)
-      join(&threads[k]);
+      thread_join(&threads[k]);
     check_calls(all);
     calls_free(all);
   }

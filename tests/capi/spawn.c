@@ -130,7 +130,7 @@ static void too_many_tasks_are_an_error(void **state) {
   spawn(vm, "await(sleep(0))", note, &o);
   spawn(vm, "local ok, why = pcall(create_task, async(print)())\n"
             "assert(why:find 'too many tasks', why)", note, &o);
-  assert_int_equal(neap_load(vm, "x", "", 0, &nothing), NEAP_OK);
+  nothing = load_text(vm, "x", "");
   assert_int_equal(neap_spawn(vm, &nothing, NULL, 0, 0, note, &o, NULL),
                    NEAP_ESCRIPT);
   neap_error(vm, &info);
@@ -271,9 +271,9 @@ static void a_killed_vm_is_good_for_nothing_but_its_end(void **state) {
   assert_int_equal(neap_run(vm), NEAP_OK);
   assert_int_equal(a.status, NEAP_EKILLED);
   assert_int_equal(b.status, NEAP_EKILLED);
-  assert_int_equal(neap_load(vm, "x", "", 0, &nothing), NEAP_OK);
+  nothing = load_text(vm, "x", "");
   assert_int_equal(neap_call(vm, &nothing, NULL, 0, NULL, 0, 0), NEAP_EKILLED);
-  assert_int_equal(neap_load(vm, "x", "", 0, &nothing), NEAP_OK);
+  nothing = load_text(vm, "x", "");
   assert_int_equal(neap_spawn(vm, &nothing, NULL, 0, 0, note, &a, NULL),
                    NEAP_EKILLED);
   close_vm(vm);

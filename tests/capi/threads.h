@@ -1,6 +1,6 @@
 /*
-** threads.h - what the tests of ports and promises share: scripts that run
-** as tasks, a promise that somebody opens for all, threads, and chance.
+** threads.h - what tests of tasks share: scripts that run as tasks, a promise
+** that somebody opens for all, threads, and chance.
 */
 #ifndef THREADS_H
 #define THREADS_H
@@ -11,17 +11,20 @@
 
 #include "capi.h"
 
-/* Starts a script, which has asyncio, as a task. */
-static inline neap_task spawn(neap_vm *vm, const char *code, neap_done_fn done,
-                              void *ud) {
+/* Compiles a script, which has asyncio. */
+static inline neap_value load_script(neap_vm *vm, const char *code) {
   char text[2000];
   int size = snprintf(text, sizeof text,
-                      "local asyncio = require 'asyncio' %s", code);
-  neap_value function;
-  neap_task task;
+                      "local asyncio = require 'asyncio'; %s", code);
   assert_in_range(size, 0, sizeof text - 1);
-  assert_int_equal(neap_load(vm, "script", text, (size_t)size, &function),
-                   NEAP_OK);
+  return load_text(vm, "script", text);
+}
+
+/* Starts one as a task. */
+static inline neap_task spawn(neap_vm *vm, const char *code, neap_done_fn done,
+                              void *ud) {
+  neap_value function = load_script(vm, code);
+  neap_task task;
   assert_int_equal(neap_spawn(vm, &function, NULL, 0, 0, done, ud, &task),
                    NEAP_OK);
   return task;
@@ -91,19 +94,19 @@ static inline void add_gate(neap_vm *vm, gate *g) {
   assert_int_equal(neap_register_async(vm, "gate", gate_wait, g), NEAP_OK);
 }
 
-static inline void start(uv_thread_t *thread, void (*f)(void *ud), void *ud) {
+static inline void thread_start(uv_thread_t *thread, void (*f)(void *ud), void *ud) {
   assert_int_equal(uv_thread_create(thread, f, ud), 0);
 }
 
-static inline void join(uv_thread_t *thread) {
+static inline void thread_join(uv_thread_t *thread) {
   assert_int_equal(uv_thread_join(thread), 0);
 }
 
 /* Runs f to its end on another thread. */
 static inline void elsewhere(void (*f)(void *ud), void *ud) {
   uv_thread_t thread;
-  start(&thread, f, ud);
-  join(&thread);
+  thread_start(&thread, f, ud);
+  thread_join(&thread);
 }
 
 #if defined(__SANITIZE_THREAD__)

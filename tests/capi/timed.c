@@ -60,7 +60,7 @@ static void check_deadline(const char *code) {
     assert_true(now() - begin >= NEAR);
     assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
     assert_int_equal(s.tasks, 0);
-    assert_false(is_true(&t, "ran"));
+    assert_false(global_is_true(t.vm, "ran"));
     expect_end(&t, NEAP_OK, "await(sleep(0.001))"); /* it serves again */
     trial_close(&t);
   }
@@ -217,7 +217,7 @@ static void a_call_within_a_call_has_no_more_time_than_that(void **state) {
                  "ran = true end", &e);
     assert_int_equal(neap_run(t.vm), NEAP_OK);
     assert_int_equal(e.status, NEAP_EDEADLINE);
-    assert_false(is_true(&t, "ran"));
+    assert_false(global_is_true(t.vm, "ran"));
     trial_close(&t);
   }
 }
@@ -355,7 +355,7 @@ static void what_cannot_be_suspended_is_killed_after_ten_slices(void **state) {
                "await(sleep(3600)) ran = true", &e);
   assert_int_equal(neap_run(t.vm), NEAP_OK);
   assert_int_equal(e.status, NEAP_ESTALL);
-  assert_false(is_true(&t, "ran"));
+  assert_false(global_is_true(t.vm, "ran"));
   expect_end(&t, NEAP_OK, "");
   trial_close(&t);
 }

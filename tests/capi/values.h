@@ -13,8 +13,7 @@ static inline neap_value eval(neap_vm *vm, const char *expression) {
   neap_error_info info;
   int size = snprintf(code, sizeof code, "return %s", expression);
   assert_in_range(size, 0, sizeof code - 1);
-  assert_int_equal(neap_load(vm, "eval", code, (size_t)size, &function),
-                   NEAP_OK);
+  function = load_text(vm, "eval", code);
   if (neap_call(vm, &function, NULL, 0, &value, 1, 0) != NEAP_OK) {
     neap_error(vm, &info);
     fail_msg("%s: %s", expression, info.message);

@@ -269,10 +269,18 @@ static int generator_status(lua_State *L) {
   return 1;
 }
 
+/* Where the C stack is. A local variable may stand elsewhere: the address
+   sanitizer keeps them on the heap. */
+#if defined(__GNUC__)
+#define STACK_NOW() ((uintptr_t)__builtin_frame_address(0))
+#else
+#define STACK_NOW() ((uintptr_t)&(char){0})
+#endif
+
 /* Bytes of the C stack since the outermost close: each one of them brings the
    count of C calls that its coroutine had, so that Lua's does not hold. */
-static uintptr_t stack_used(const neap_vm *vm, const void *here) {
-  uintptr_t now = (uintptr_t)here, base = vm->close_base;
+static uintptr_t stack_used(const neap_vm *vm, uintptr_t now) {
+  uintptr_t base = vm->close_base;
   return now < base ? base - now : now - base;
 }
 
@@ -289,8 +297,9 @@ static int generator_close(lua_State *L) {
     return 1;
   }
   if (vm->close_depth == 0)
-    vm->close_base = (uintptr_t)&flags;
-  if (vm->close_depth >= DEEPEST_CLOSE || stack_used(vm, &flags) > MOST_STACK)
+    vm->close_base = STACK_NOW();
+  if (vm->close_depth >= DEEPEST_CLOSE ||
+      stack_used(vm, STACK_NOW()) > MOST_STACK)
     return luaL_error(L, "C stack overflow");
   dead = *name == 'd';
   vm->close_depth++;

@@ -48,7 +48,7 @@ static void leave(neap_vm *vm, lua_State *L, neap__member *member) {
   group->count--;
   if (member->task.kept) {
     member->task.kept = 0;
-    neap__anchor_drop(vm, L, member->task.anchor);
+    neap__task_release(vm, L, &member->task);
   }
 }
 
@@ -60,6 +60,7 @@ void neap__group_drop_member(neap_vm *vm, lua_State *L, neap__job *job) {
 static void end_job(neap_vm *vm, neap__job *job) {
   neap__member *member = member_of(job);
   neap__group *group = member->group;
+  neap__budget *budget = neap__budget_use(neap__task_budget(&member->task));
   lua_State *L = vm->L;
   int task = lua_gettop(L) + 1;
   neap__task_push(L, &member->task);
@@ -73,8 +74,9 @@ static void end_job(neap_vm *vm, neap__job *job) {
     lua_getiuservalue(L, task + 1, ON_FAILURE);
     lua_getiuservalue(L, task + 1, OWNER);
     lua_pushvalue(L, task);
-    neap__callback(vm, task, 2);
+    neap__callback(vm, budget, task, 2);
   }
+  neap__budget_drop(vm, budget);
   lua_settop(L, task - 1);
 }
 

@@ -100,10 +100,13 @@ static int report(lua_State *L) {
   return 0;
 }
 
-void neap__callback(neap_vm *vm, int subject, int n) {
+void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n) {
   lua_State *L = vm->L;
   int handler = lua_gettop(L) - n;
   uint64_t begin = vm->debug ? uv_hrtime() : 0;
+  if (neap__killed(vm, budget) != 0)
+    return;
+  vm->budget = budget;
   if (vm->limits != NULL)
     neap__limits_step(vm);
   lua_pushcfunction(L, neap__callback_handler);
@@ -128,22 +131,22 @@ void neap__callback(neap_vm *vm, int subject, int n) {
     neap__step_end(vm, begin);
   }
   neap__raising_clear(L);
+  vm->budget = NULL;
 }
 
 static void handle_run(neap_vm *vm, neap__job *job) {
   neap__handle *h = neap__handle_of(job);
+  neap__budget *budget = neap__budget_use(h->budget);
   lua_State *L = vm->L;
   int top = lua_gettop(L);
   neap__anchor_push(L, h->anchor);
-  vm->budget = neap__budget_use(h->budget);
   neap__handle_drop(vm, L, h);
-  if (!h->cancelled && neap__killed(vm, vm->budget) == 0) {
+  if (!h->cancelled) {
     lua_pushcfunction(L, call);
     lua_pushvalue(L, top + 1);
-    neap__callback(vm, top + 1, 1);
+    neap__callback(vm, budget, top + 1, 1);
   }
-  neap__budget_drop(vm, vm->budget);
-  vm->budget = NULL;
+  neap__budget_drop(vm, budget);
   lua_settop(L, top);
 }
 

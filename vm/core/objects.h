@@ -243,9 +243,13 @@ typedef struct neap__member {
 } neap__member;
 
 /* Where the budget of the host's call it came of stands; few tasks have one. */
-static inline neap__budget **neap__task_budget(neap__task *task) {
+static inline neap__budget **neap__task_slot(neap__task *task) {
   size_t size = task->member ? sizeof(neap__member) : sizeof(neap__task);
   return (neap__budget **)((char *)task + size);
+}
+/* That budget, or NULL. */
+static inline neap__budget *neap__task_budget(neap__task *task) {
+  return task->budgeted ? *neap__task_slot(task) : NULL;
 }
 
 /* So many permits, and who waits for one: a Lock or a semaphore (lock.c). */

@@ -76,10 +76,10 @@ static void list_remove(neap_vm *vm, neap__task *task) {
   vm->tasks_alive--;
 }
 
-static void drop_budget(neap_vm *vm, neap__task *task) {
-  if (task->budgeted)
-    neap__budget_drop(vm, *neap__task_budget(task));
+void neap__task_release(neap_vm *vm, lua_State *L, neap__task *task) {
+  neap__budget_drop(vm, neap__task_budget(task));
   task->budgeted = 0;
+  neap__anchor_drop(vm, L, task->anchor);
 }
 
 /* Notes which line of which function creates the task at the top. */
@@ -127,7 +127,7 @@ static neap__task *make(lua_State *L, int index, int level, int member) {
   note_creator(L, task, level);
   task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
   if (budget != NULL)
-    *neap__task_budget(task) = neap__budget_use(budget);
+    *neap__task_slot(task) = neap__budget_use(budget);
   task->budgeted = budget != NULL;
   task->id = ++vm->task_count & 0x1fffffffffffff;
   list_append(vm, task);
@@ -265,9 +265,8 @@ static void settle(lua_State *L, int index, neap__task *task,
   neap_vm *vm = neap__vm(L);
   neap__future_settle(L, index, state); /* first, as it can raise */
   list_remove(vm, task);
-  drop_budget(vm, task);
   if (!task->kept)
-    neap__anchor_drop(vm, L, task->anchor);
+    neap__task_release(vm, L, task);
   if (task->leftover) {
     if (--vm->leftovers == 0)
       vm->stopping = 1;
@@ -368,17 +367,17 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
   neap__ready_drop(vm, L);
   while (vm->tasks != NULL) {
     lua_State *thread = vm->tasks->thread;
-    uint32_t anchor = vm->tasks->thread_anchor, own = vm->tasks->anchor;
-    drop_budget(vm, vm->tasks);
-    list_remove(vm, vm->tasks);
-    neap__anchor_drop(vm, L, own);
+    uint32_t anchor = vm->tasks->thread_anchor;
+    task = vm->tasks;
+    list_remove(vm, task);
+    neap__task_release(vm, L, task);
     if (thread != NULL) /* collected; no code of it runs any more */
       neap__anchor_drop(vm, L, anchor);
   }
 }
 
 static int has_budget(neap__task *task, const neap__budget *b) {
-  return neap__is_part(task->budgeted ? *neap__task_budget(task) : NULL, b);
+  return neap__is_part(neap__task_budget(task), b);
 }
 
 /* Kills the tasks in a queue that have the budget. */

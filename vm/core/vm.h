@@ -256,6 +256,8 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 neap__task *neap__task_new(lua_State *L, int index, int level);
 /* Pushes the task (any unfinished one). */
 void neap__task_push(lua_State *L, const neap__task *task);
+/* Lets go of one that has ended: it may be collected from now on. */
+void neap__task_release(neap_vm *vm, lua_State *L, neap__task *task);
 /* Makes one that is in no queue ready, to raise a CancelledError. */
 static inline void neap__task_interrupt(neap_vm *vm, neap__task *task) {
   task->interrupted = 1;
@@ -387,9 +389,10 @@ int neap__group_count(lua_State *L);
 int neap__group_cancel(lua_State *L);
 
 /* Calls the function below the n values at the top of vm->L, outside any
-   task: an error is reported, with the handle or task at index `subject`.
-   What is left above those is the caller's to pop. */
-void neap__callback(neap_vm *vm, int subject, int n);
+   task, with this budget, unless that is killed: an error is reported, with
+   the handle or task at index `subject`. What is left above those is the
+   caller's to pop. */
+void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);
@@ -513,9 +516,7 @@ static inline neap__budget *neap__budget_current(const neap_vm *vm) {
   neap__task *task = vm->current;
   if (vm->inner != NULL)
     return vm->inner;
-  if (task == NULL)
-    return vm->budget;
-  return task->budgeted ? *neap__task_budget(task) : NULL;
+  return task == NULL ? vm->budget : neap__task_budget(task);
 }
 /* The code by which what has this budget is killed, or 0. */
 static inline int neap__killed(const neap_vm *vm, const neap__budget *budget) {

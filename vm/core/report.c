@@ -125,53 +125,67 @@ static int push_members(lua_State *L, int index) {
   return 0;
 }
 
+/* Pushes the text of an exception in a group, with the traceback it carries;
+   each of its lines begins as `line` does. */
+static void push_member(lua_State *L, int index, const char *line) {
+  if (lua_type(L, index) == LUA_TTABLE) {
+    lua_pushliteral(L, "traceback");
+    lua_rawget(L, index);
+  }
+  else
+    lua_pushnil(L);
+  push_error(L, index, lua_tostring(L, -1));
+  if (lua_rawlen(L, -1) > LONGEST) /* before it grows by its indentation */
+    lua_pushlstring(L, lua_tostring(L, -1), LONGEST);
+  luaL_gsub(L, lua_tostring(L, -1), "\n", line);
+}
+
+/* Whether all that comes behind the text is cut off. */
+static int is_full(lua_State *L, int text) {
+  return lua_rawlen(L, text) > NEAP__LONGEST_REPORT &&
+         neap__is_sandbox(neap__vm(L));
+}
+
 /*
-** Appends to the text at the top, of the error at `index`, those of the
-** exceptions in it, if it is a group: indented, each with the traceback it
-** carries, and with what is in it. At most `left` in all; fewer are left.
+** Appends to the text at `text` those of the exceptions in the error at
+** `index`, if it is a group: indented, each with what is in it. At most
+** `left` in all; fewer are left.
 */
-static void append_members(lua_State *L, int index, int *left, int depth) {
-  int text = lua_gettop(L), list = text + 1;
+static void append_members(lua_State *L, int text, int index, int *left,
+                           int depth) {
+  static const char deepest[] = "\n                      ";
+  int list = lua_gettop(L) + 1, member = list + 2;
+  const char *line;
   lua_Integer i, n;
   if (!push_members(L, index))
     return;
   luaL_checkstack(L, 10, "too many groups");
+  line = lua_pushlstring(L, deepest, 1 + 2 * ((size_t)depth + 1));
   n = (lua_Integer)lua_rawlen(L, list);
-  for (i = 1; i <= n && *left > 0 && depth < DEEPEST_GROUP; i++) {
-    int member = list + 1;
+  for (i = 1; i <= n && *left > 0 && depth < DEEPEST_GROUP && !is_full(L, text);
+       i++) {
     (*left)--;
     lua_rawgeti(L, list, i);
-    if (lua_type(L, member) == LUA_TTABLE) {
-      lua_pushliteral(L, "traceback");
-      lua_rawget(L, member);
-    }
-    else
-      lua_pushnil(L);
-    push_error(L, member, lua_tostring(L, -1));
-    if (lua_rawlen(L, -1) > LONGEST) { /* it is copied again and again */
-      lua_pushlstring(L, lua_tostring(L, -1), LONGEST);
-      lua_replace(L, -2);
-    }
-    append_members(L, member, left, depth + 1);
-    luaL_gsub(L, lua_tostring(L, -1), "\n", "\n  ");
-    lua_pushfstring(L, "%s\n  sub-exception %d: %s", lua_tostring(L, text),
+    push_member(L, member, line);
+    lua_pushfstring(L, "%s%ssub-exception %d: %s", lua_tostring(L, text), line,
                     (int)i, lua_tostring(L, -1));
     lua_replace(L, text);
-    lua_settop(L, list);
+    append_members(L, text, member, left, depth + 1);
+    lua_settop(L, member - 1);
   }
   if (i <= n) {
-    lua_pushfstring(L, "%s\n  ... and %d more", lua_tostring(L, text),
+    lua_pushfstring(L, "%s%s... and %d more", lua_tostring(L, text), line,
                     (int)(n - i + 1));
     lua_replace(L, text);
   }
-  lua_settop(L, text);
+  lua_settop(L, list - 1);
 }
 
 void neap__error_text(lua_State *L, int index) {
   int traceback = lua_gettop(L), left = MOST_MEMBERS;
   index = lua_absindex(L, index);
   push_error(L, index, lua_tostring(L, traceback));
-  append_members(L, index, &left, 0);
+  append_members(L, lua_gettop(L), index, &left, 0);
   lua_replace(L, traceback);
 }
 

@@ -36,6 +36,7 @@ static void release(neap_vm *vm, lua_State *L, neap__gather *g) {
     g->next->previous = g->previous;
   g->anchor = 0;
   neap__budget_drop(vm, g->budget);
+  g->budget = NULL;
   neap__anchor_drop(vm, L, number); /* may be collected from now on */
 }
 
@@ -135,6 +136,8 @@ static void child_done(neap_vm *vm, lua_State *L, int index,
         lua_pop(L, 1);
     }
   }
+  if (neap__killed(vm, g->budget) != 0)
+    g->future.observed = 1; /* nobody is left to look at its error */
   if (g->finished == g->count && g->anchor != 0)
     release(vm, L, g);
 }

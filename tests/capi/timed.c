@@ -383,6 +383,27 @@ static void code_full_of_callbacks_can_be_suspended_between_them(void **state) {
   trial_close(&t);
 }
 
+/* Loops of so many instructions, nearly all of them in a callback. */
+static void a_loop_does_not_keep_step_with_the_tries_to_suspend_it(
+    void **state) {
+  (void)state;
+  for (int length = 40; length <= 120; length += 10) {
+    trial t;
+    char body[700] = "", code[1500];
+    for (int i = 0; i < length; i++)
+      strcat(body, "n=i ");
+    snprintf(code, sizeof code,
+             "local ended, gsub = false, string.gsub "
+             "local function callback() local i, n = 1 %s end "
+             "local t = create_task(async(function() "
+             "for i = 1, 15 do await(sleep(0.001)) end ended = true end)()) "
+             "while not ended do gsub('x', 'x', callback) end await(t)", body);
+    timed_open(&t, FAR, 0.005);
+    expect_end(&t, NEAP_OK, code);
+    trial_close(&t);
+  }
+}
+
 static void new_slices_and_deadlines_can_be_set(void **state) {
   trial t;
   neap_limits limits = {.deadline = FAR, .slice = 10};
@@ -432,6 +453,7 @@ int main(void) {
       BOTH(what_cannot_be_suspended_is_killed_after_ten_slices),
       BOTH(it_is_not_killed_before),
       BOTH(code_full_of_callbacks_can_be_suspended_between_them),
+      BOTH(a_loop_does_not_keep_step_with_the_tries_to_suspend_it),
       BOTH(new_slices_and_deadlines_can_be_set),
   };
   return cmocka_run_group_tests_name("timed", tests, NULL, NULL);

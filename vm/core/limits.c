@@ -25,7 +25,8 @@
 #define HARD 4              /* times the limit of memory may be allocated */
 #define SLICES 10           /* that code which cannot yield may take */
 #define COUNTED 1000        /* instructions between hooks, without signals */
-#define AGAIN 100           /* to the next try to preempt */
+#define AGAIN 97            /* to the next try to preempt, and up to as many
+                               more: a loop must not keep step with it */
 #define DEFAULT_SLICE 10000000u /* ns between looks for a deadline alone */
 
 typedef struct neap__limits {
@@ -264,7 +265,7 @@ static int preempt(neap_vm *vm, lua_State *L, int counted, uint32_t serial) {
     return die(vm, L, counted);
   }
   /* maybe it can then; calls do not count here, or it would never come */
-  neap__interrupt_arm(vm, L, counted ? AGAIN : 2);
+  neap__interrupt_arm(vm, L, counted ? AGAIN + (int)(now % AGAIN) : 2);
   return 0;
 }
 

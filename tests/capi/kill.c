@@ -118,6 +118,38 @@ static void all_that_came_of_it_ends_too(void **state) {
                "asyncio.call_later(3600, print) await(sleep(3600))");
 }
 
+static void so_does_what_an_ended_task_left_behind(void **state) {
+  FOR_ALL_LIMITS(i) {
+    trial t;
+    ending e, other;
+    neap_task task;
+    neap_statistics s;
+    (void)state;
+    trial_open(&t, &limit_sets[i]);
+    start(&t, 0, "while not ended do await(sleep(0)) end", &other);
+    task = start(&t, 0,
+                 "create_task(async(function() while true do await(sleep(0)) "
+                 "end end)()) "
+                 "create_task(async(function() await(sleep(3600)) ran = true "
+                 "end)()) asyncio.call_later(3600, print)", &e);
+    tick(&t, 5);
+    assert_int_equal(e.status, NEAP_OK);
+    assert_int_equal(e.count, 1);
+    assert_false(neap_pending(t.vm, task));
+    assert_int_equal(neap_kill(t.vm, task), NEAP_OK);
+    tick(&t, 2);
+    assert_int_equal(neap_kill(t.vm, task), NEAP_ENOENT);
+    assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
+    assert_int_equal(s.tasks, 1);
+    assert_int_equal(other.count, 0);
+    assert_int_equal(call(&t, "ended = true", 0), NEAP_OK);
+    assert_int_equal(neap_run(t.vm), NEAP_OK);
+    assert_int_equal(e.count, 1);
+    assert_false(global_is_true(t.vm, "ran"));
+    trial_close(&t);
+  }
+}
+
 static void it_is_killed_before_its_first_step(void **state) {
   trial t;
   ending e;
@@ -409,6 +441,7 @@ int main(void) {
       cmocka_unit_test(a_task_that_waits_is_killed),
       cmocka_unit_test(nothing_of_it_runs_any_more),
       cmocka_unit_test(all_that_came_of_it_ends_too),
+      cmocka_unit_test(so_does_what_an_ended_task_left_behind),
       cmocka_unit_test(it_is_killed_before_its_first_step),
       cmocka_unit_test(a_task_that_has_ended_is_not_there),
       cmocka_unit_test(others_go_on),

@@ -99,6 +99,12 @@ static void look_at_heap(neap_vm *vm, lua_State *L) {
 
 static void budget_free(neap_vm *vm, neap__budget *b) {
   neap__budget_drop(vm, b->outer);
+  if (b->previous != NULL)
+    b->previous->next = b->next;
+  else
+    vm->budgets = b->next;
+  if (b->next != NULL)
+    b->next->previous = b->previous;
   (void)neap__alloc(vm, b, sizeof *b, 0);
 }
 
@@ -131,6 +137,12 @@ neap__budget *neap__budget_new(neap_vm *vm, neap__budget *outer,
   b->timer.job.run = budget_expires;
   b->timer.position = 0;
   b->outer = neap__budget_use(outer);
+  b->previous = NULL;
+  b->next = vm->budgets;
+  if (vm->budgets != NULL)
+    vm->budgets->previous = b;
+  vm->budgets = b;
+  b->number = 0;
   b->deadline = UINT64_MAX;
   b->users = 1;
   b->killed = 0;

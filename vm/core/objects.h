@@ -185,6 +185,9 @@ enum {
 typedef struct neap__budget {
   neap__timer timer;    /* kills the tasks that wait at the deadline */
   struct neap__budget *outer; /* of the call in which this one is, or NULL */
+  struct neap__budget *previous; /* in vm->budgets */
+  struct neap__budget *next;
+  neap_task number;     /* of the task that neap_spawn made; 0: a neap_call */
   uint64_t deadline;    /* of uv_hrtime; UINT64_MAX: none */
   uint32_t users;       /* freed when there are none */
   uint8_t timed;        /* the timer has not yet done its work */

@@ -242,6 +242,7 @@ NEAP_API int neap_spawn(neap_vm *vm, const neap_value *function,
   if (a.s->budget == NULL)
     a.status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   else {
+    a.s->budget->number = a.s->number;
     neap__enter(vm);
     lua_pushcfunction(L, spawn);
     lua_pushlightuserdata(L, &a);
@@ -291,19 +292,30 @@ NEAP_API int neap_cancel(neap_vm *vm, neap_task task, const char *message) {
   return status;
 }
 
+/* The budget of the task, or of what it has left behind; NULL: there is none
+   any more. */
+static neap__budget *find_budget(neap_vm *vm, neap_task task) {
+  const spawned *s = find(vm, task);
+  neap__budget *b = vm->budgets;
+  if (s != NULL)
+    return s->budget;
+  while (b != NULL && (b->number != task || b->killed != 0))
+    b = b->next;
+  return b;
+}
+
 NEAP_API int neap_kill(neap_vm *vm, neap_task task) {
-  spawned *s;
+  neap__budget *budget = NULL;
   int status = neap__check(vm);
   if (status != NEAP_OK)
     return status;
-  s = find(vm, task);
-  if (task != 0 && s == NULL)
+  if (task != 0 && (budget = find_budget(vm, task)) == NULL)
     return neap__fail(vm, NEAP_ENOENT, "the task has ended", NULL);
   neap__enter(vm);
-  if (task == 0)
+  if (budget == NULL)
     neap__vm_kill(vm, NEAP_EKILLED);
   else
-    neap__budget_kill(vm, s->budget, NEAP_EKILLED);
+    neap__budget_kill(vm, budget, NEAP_EKILLED);
   neap__leave(vm);
   return NEAP_OK;
 }

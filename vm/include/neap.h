@@ -454,10 +454,10 @@ NEAP_API int neap_pending(neap_vm *vm, neap_task task);
    Errors: NEAP_ENOENT: it has ended. */
 NEAP_API int neap_cancel(neap_vm *vm, neap_task task, const char *message);
 
-/* Kills the task and all that came of it; 0: everything in the VM, which is
-   good for neap_close only then. Runs no Lua. A native function may kill the
-   task that called it, which ends when that returns.
-   Errors: NEAP_ENOENT: it has ended. */
+/* Kills the task and all that came of it, also when it has ended itself; 0:
+   everything in the VM, which is good for neap_close only then. Runs no Lua. A
+   native function may kill the task that called it, which ends when that
+   returns. Errors: NEAP_ENOENT: nothing of it is left. */
 NEAP_API int neap_kill(neap_vm *vm, neap_task task);
 
 /* ======== Driving: who runs the loop? =================================== */

@@ -306,6 +306,34 @@ static void another_thread_is_told_so(void **state) {
   trial_close(&t);
 }
 
+/* A turn that ends with an error, for lack of memory: what the VM counts goes
+   on as before, and nothing is left behind. */
+static void a_turn_without_memory_ends_as_others_do(void **state) {
+  int failures = 1, turns = 0;
+  (void)state;
+  for (long n = 0; failures > 0; n++) {
+    trial t;
+    neap_statistics before, after;
+    trial_open(&t, &(neap_limits){.deadline = 60, .slice = 0.2});
+    start(&t, 0,
+          "local f = asyncio.Future() "
+          "local g = gather(f, create_task(async(error)('boom'))) "
+          "for i = 1, 40 do g:add_done_callback(print) end "
+          "asyncio.call_soon(f.set_result, f) await(g)", NULL);
+    t.memory.countdown = n;
+    for (int i = 0; i < 5; i++)
+      turns += neap_tick(t.vm, 0) < 0;
+    t.memory.countdown = -1;
+    failures = t.memory.failures;
+    assert_int_equal(neap_stats(t.vm, &before), NEAP_OK);
+    assert_int_equal(call(&t, "for i = 1, 1000 do end", 0), NEAP_OK);
+    assert_int_equal(neap_stats(t.vm, &after), NEAP_OK);
+    assert_true(after.run_time > before.run_time);
+    trial_close(&t);
+  }
+  assert_true(turns > 0);
+}
+
 /* ====================================================== } */
 
 int main(void) {
@@ -329,6 +357,7 @@ int main(void) {
       cmocka_unit_test(
           without_limits_there_are_statistics_of_what_costs_nothing),
       cmocka_unit_test(another_thread_is_told_so),
+      cmocka_unit_test(a_turn_without_memory_ends_as_others_do),
   };
   return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

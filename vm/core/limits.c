@@ -346,6 +346,16 @@ void neap__limits_end(neap_vm *vm) {
   l->run_time += uv_hrtime() - l->began;
 }
 
+void neap__limits_unwind(neap_vm *vm) {
+  neap__limits *l = vm->limits;
+  neap__budget_drop(vm, vm->budget);
+  vm->budget = NULL;
+  if (l != NULL && l->depth > 0) {
+    l->depth = 1;
+    neap__limits_end(vm);
+  }
+}
+
 /* ====================================================== } */
 
 /* {======================================================

@@ -144,7 +144,8 @@ struct neap_vm {
 
   struct neap__limits *limits; /* limits.c; NULL: no limit of memory or time */
   neap__budget *budgets;     /* all that have users */
-  neap__budget *budget;      /* of what runs outside tasks, or NULL */
+  neap__budget *budget;      /* of what runs outside tasks, or NULL; whoever
+                                sets it is a user of it */
   neap__budget *inner;       /* of a call inside that, or a task, or NULL */
   int killed;                /* a NEAP_E code: the VM as a whole is */
   _Atomic int kill_requested; /* by another thread */

@@ -492,6 +492,8 @@ void neap__limits_stats(const neap_vm *vm, neap_statistics *stats);
 /* The outermost returns until when (uv_hrtime) a turn may go on, or 0. */
 uint64_t neap__limits_begin(neap_vm *vm);
 void neap__limits_end(neap_vm *vm);
+/* An error has left a turn of the loop: ends what was begun there. */
+void neap__limits_unwind(neap_vm *vm);
 /* Inside: one of the loop's jobs begins, which has a slice of its own. */
 void neap__limits_step(neap_vm *vm);
 /* The hook's part: 1 when L has yielded, and the hook has to return; raises

@@ -13,6 +13,8 @@ static int run_protected(neap_vm *vm, lua_CFunction f, void *args) {
   neap__scope_reset(vm);
   neap__enter(vm);
   status = neap__protect(vm, f, args);
+  if (status != NEAP_OK)
+    neap__limits_unwind(vm);
   neap__leave(vm);
   return status;
 }

@@ -76,6 +76,45 @@ static void work_runs_on_another_thread_and_then_the_task_goes_on(
   assert_int_equal(j.disposals, 1);
 }
 
+static void count_ring(void *ud) { (void)atomic_fetch_add((atomic_int *)ud, 1); }
+
+static void tick_to_rest(neap_vm *vm) {
+  int status;
+  while ((status = neap_tick(vm, 0)) == 1)
+    ;
+  assert_int_equal(status, 0);
+}
+
+static void the_end_of_work_calls_the_wakeup_of_the_configuration(
+    void **state) {
+  uint64_t give_up = uv_hrtime() + (uint64_t)60000000000; /* 60 s */
+  (void)state;
+  for (int i = 0; i < 200; i++) {
+    atomic_int rings = 0;
+    job j = {0};
+    neap_config config;
+    neap_vm *vm;
+    job_holds(&j);
+    neap_config_init(&config);
+    config.wakeup = count_ring;
+    config.wakeup_ud = &rings;
+    vm = prepare(new_vm(&config), &j);
+    spawn(vm, "await(work())", NULL, NULL);
+    tick_to_rest(vm);
+    assert_int_equal(rings, 0);
+    uv_sem_post(&j.go);
+    while (rings == 0) {
+      assert_true(uv_hrtime() < give_up);
+      sched_yield();
+    }
+    tick_to_rest(vm); /* no further one will come */
+    assert_int_equal(j.after, 1);
+    close_vm(vm);
+    assert_int_equal(rings, 1);
+    job_free(&j);
+  }
+}
+
 static int offload_bare(neap_frame *frame, void *ud) {
   return neap_offload(frame, job_work, NULL, NULL, ud);
 }
@@ -358,6 +397,7 @@ static void on_a_hosts_loop_the_end_of_work_ends_the_close(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(work_runs_on_another_thread_and_then_the_task_goes_on),
+      cmocka_unit_test(the_end_of_work_calls_the_wakeup_of_the_configuration),
       cmocka_unit_test(work_needs_neither_after_nor_dispose),
       cmocka_unit_test(after_sees_the_arguments_of_the_call),
       cmocka_unit_test(after_may_fail),

@@ -161,6 +161,7 @@ struct neap_vm {
   uint8_t host_interrupted;  /* neap_run was */
   uint8_t closing;           /* neap_close was called */
   uint32_t works;            /* offloaded, and not yet ended */
+  atomic_uint works_over;    /* of these, of which the next polls will know */
   void (*host_turn)(neap_vm *vm);      /* embed/drive.c: a turn, protected */
   void (*handles_closed)(neap_vm *vm); /* embed/vm.c */
   void (*closed)(void *ud);  /* of neap_close */

@@ -102,7 +102,9 @@ NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us) {
   if (status != NEAP_OK)
     return status;
   status = run_protected(vm, tick, &until);
-  return status == NEAP_OK ? neap__is_ready(vm) : status;
+  if (status != NEAP_OK)
+    return status;
+  return neap__is_ready(vm) || atomic_load(&vm->works_over) > 0;
 }
 
 NEAP_API int neap_backend_fd(neap_vm *vm) {

@@ -149,6 +149,14 @@ void neap__port_send(neap_port *port, neap__job *job) {
   ring(port);
 }
 
+void neap__port_ring(neap_port *port) {
+  uv_mutex_lock(&port->lock);
+  if (port->vm != NULL)
+    ring(port);
+  else
+    uv_mutex_unlock(&port->lock);
+}
+
 typedef struct post {
   neap__job job;
   void (*f)(neap_vm *vm, void *payload);

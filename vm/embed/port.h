@@ -27,4 +27,8 @@ int neap__port_need(neap_vm *vm);
    runs no code of the host's. */
 void neap__port_send(neap_port *port, neap__job *job);
 
+/* Any thread: there is something for the VM's thread to do, unless the port is
+   closed. */
+void neap__port_ring(neap_port *port);
+
 #endif

@@ -247,6 +247,7 @@ typedef struct offload {
   neap_function after;
   void (*dispose)(void *ud);
   void *ud;
+  neap_port *port; /* rings at the end of the work; NULL: nobody listens */
   int first;     /* as in the frame of the call */
   int cancelled; /* nobody waits any longer */
   int ended;     /* the work has */
@@ -255,6 +256,7 @@ typedef struct offload {
 static void offload_free(offload *o) {
   if (o->dispose != NULL)
     o->dispose(o->ud);
+  neap_port_release(o->port);
   free(o);
 }
 
@@ -284,13 +286,17 @@ static int offload_results(lua_State *L, neap_vm *vm, neap__suspension *s) {
 static void work_runs(uv_work_t *request) {
   offload *o = (offload *)request->data;
   o->work(o->ud);
+  (void)atomic_fetch_add(&o->suspension.wait.vm->works_over, 1);
+  if (o->port != NULL)
+    neap__port_ring(o->port);
 }
 
 /* On the loop, maybe after Lua has gone. */
 static void work_ended(uv_work_t *request, int status) {
   offload *o = (offload *)request->data;
   neap_vm *vm = o->suspension.wait.vm;
-  (void)status; /* it was left out: then nobody waits, either */
+  if (status == 0) /* else it was left out: then nobody waits, either */
+    (void)atomic_fetch_sub(&vm->works_over, 1);
   if (o->cancelled)
     offload_free(o);
   else {
@@ -312,6 +318,8 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
     status = neap__fail(frame->vm, NEAP_EINVAL, NULL, NULL);
   if (status == NEAP_OK)
     status = neap_loop(frame->vm, &loop);
+  if (status == NEAP_OK && frame->vm->host_wakeup != NULL)
+    status = neap__port_need(frame->vm);
   if (status != NEAP_OK)
     goto err;
   o = (offload *)calloc(1, sizeof *o);
@@ -324,10 +332,15 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
   o->after = after;
   o->dispose = dispose;
   o->ud = ud;
+  if (frame->vm->host_wakeup != NULL) {
+    o->port = frame->vm->port;
+    neap_port_retain(o->port);
+  }
   o->first = frame->first;
-  (void)uv_queue_work(loop, &o->request, work_runs, work_ended); /* cannot fail */
+  status = wait_for(frame, &o->suspension, offload_cancel, offload_results);
   frame->vm->works++;
-  return wait_for(frame, &o->suspension, offload_cancel, offload_results);
+  (void)uv_queue_work(loop, &o->request, work_runs, work_ended); /* cannot fail */
+  return status;
 err:
   if (dispose != NULL)
     dispose(ud);

@@ -198,10 +198,10 @@ typedef struct neap_config {
   void *report_ud;         /* its first argument */
   neap_output_fn output;   /* for print; NULL: stdout */
   void *output_ud;         /* its first argument */
-  void (*wakeup)(void *ud);  /* called by any thread: a post, or a settled
-                              promise, waits for neap_tick. For a host that
-                              neither waits for neap_backend_fd nor runs the
-                              loop. Must not block, nor call neap.h */
+  void (*wakeup)(void *ud);  /* called by any thread: a post, a settled promise
+                              or the end of work waits for neap_tick. For a
+                              host that neither waits for neap_backend_fd nor
+                              runs the loop. Must not block, nor call neap.h */
   void *wakeup_ud;         /* its first argument */
   const char *module_path; /* folders of Neap's own modules (json, http, and
                               all of asyncio that is not in the core),

@@ -150,6 +150,33 @@ static void so_does_what_an_ended_task_left_behind(void **state) {
   }
 }
 
+static void a_callback_of_a_future_comes_of_who_settles_it(void **state) {
+  FOR_ALL_LIMITS(i) {
+    trial t;
+    ending adds, settles;
+    neap_task task;
+    neap_statistics s;
+    (void)state;
+    trial_open(&t, &limit_sets[i]);
+    task = start(&t, 0, "f = asyncio.Future() f:add_done_callback(function() "
+                        "ran = true create_task(sleep(3600)) end) "
+                        "await(sleep(3600))", &adds);
+    tick(&t, 2);
+    assert_int_equal(neap_kill(t.vm, task), NEAP_OK);
+    tick(&t, 2);
+    assert_int_equal(adds.status, NEAP_EKILLED);
+    task = start(&t, 0, "f:set_result() await(sleep(3600))", &settles);
+    tick(&t, 3);
+    assert_true(global_is_true(t.vm, "ran"));
+    assert_int_equal(neap_kill(t.vm, task), NEAP_OK);
+    tick(&t, 2);
+    assert_int_equal(settles.status, NEAP_EKILLED);
+    assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
+    assert_int_equal(s.tasks, 0);
+    trial_close(&t);
+  }
+}
+
 static void it_is_killed_before_its_first_step(void **state) {
   trial t;
   ending e;
@@ -442,6 +469,7 @@ int main(void) {
       cmocka_unit_test(nothing_of_it_runs_any_more),
       cmocka_unit_test(all_that_came_of_it_ends_too),
       cmocka_unit_test(so_does_what_an_ended_task_left_behind),
+      cmocka_unit_test(a_callback_of_a_future_comes_of_who_settles_it),
       cmocka_unit_test(it_is_killed_before_its_first_step),
       cmocka_unit_test(a_task_that_has_ended_is_not_there),
       cmocka_unit_test(others_go_on),

@@ -155,12 +155,12 @@ enum {
 };
 
 /*
-** Limits; 0 means none. Without any there is no cost. A kill cannot be
-** caught and runs no more of the script: no pcall, no __close. It ends the
-** call that reached the limit: a neap_call, or the task of a neap_spawn
-** with all tasks and callbacks that came of it. The limit of memory, which
-** has no single culprit, ends the whole VM: all that is left to do with it
-** is neap_close. C that a script calls is not stopped: see neap_checkpoint.
+** Limits; 0 means none. Without any there is no cost. A kill cannot be caught
+** and runs no more of the script: no pcall, no __close. It ends the call that
+** reached the limit: a neap_call, or the task of a neap_spawn, with all tasks
+** and callbacks that came of it; a callback of a Future comes of who settles
+** that. The limit of memory, which has no single culprit, ends the whole VM:
+** neap_close is left. C that a script calls is not stopped: neap_checkpoint.
 */
 typedef struct neap_limits {
   size_t memory;      /* bytes. When Lua's heap is larger, even after a

@@ -378,7 +378,8 @@ NEAP_API int neap_table_set(neap_vm *vm, const neap_value *table,
 ** Goes through a table: `*key` nil asks for the first pair, and then it is
 ** the key of the pair before. Returns 1 with a pair, 0 at the end, with nil.
 ** Fields may be changed meanwhile, and set to nil, but none be added.
-** Errors: NEAP_EINVAL: no table, or no key of it.
+** Errors: NEAP_EINVAL: no table, or no key of it; NEAP_ENOMEM, also where a
+** callback has borrowed one more value at each of some 160,000 pairs.
 */
 NEAP_API int neap_table_next(neap_vm *vm, const neap_value *table,
                              neap_value *key, neap_value *value);
@@ -482,11 +483,10 @@ NEAP_API int neap_run(neap_vm *vm);
 NEAP_API int neap_stop(neap_vm *vm);
 
 /*
-** Does what can be done without waiting: one turn if `budget_us` is 0, else
-** at least one step, and further ones within so many microseconds; a step that
-** has begun is not cut short (but see limits.slice). Returns 1 if something is
-** ready still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK
-** and EINTR.
+** Does what can be done without waiting: one turn if `budget_us` is 0, else at
+** least one step, and more within so many microseconds; a step that has begun
+** is not cut short (but see limits.slice). Returns 1 if something is ready
+** still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK, EINTR.
 */
 NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us);
 

@@ -243,6 +243,7 @@ NEAP_API void neap_promise_release(neap_promise *promise) {
 typedef struct offload {
   neap__suspension suspension; /* of the task */
   uv_work_t request;
+  neap_vm *vm;     /* for the work's thread, too */
   void (*work)(void *ud);
   neap_function after;
   void (*dispose)(void *ud);
@@ -286,7 +287,7 @@ static int offload_results(lua_State *L, neap_vm *vm, neap__suspension *s) {
 static void work_runs(uv_work_t *request) {
   offload *o = (offload *)request->data;
   o->work(o->ud);
-  (void)atomic_fetch_add(&o->suspension.wait.vm->works_over, 1);
+  (void)atomic_fetch_add(&o->vm->works_over, 1);
   if (o->port != NULL)
     neap__port_ring(o->port);
 }
@@ -294,7 +295,7 @@ static void work_runs(uv_work_t *request) {
 /* On the loop, maybe after Lua has gone. */
 static void work_ended(uv_work_t *request, int status) {
   offload *o = (offload *)request->data;
-  neap_vm *vm = o->suspension.wait.vm;
+  neap_vm *vm = o->vm;
   if (status == 0) /* else it was left out: then nobody waits, either */
     (void)atomic_fetch_sub(&vm->works_over, 1);
   if (o->cancelled)
@@ -328,6 +329,7 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
     goto err;
   }
   o->request.data = o;
+  o->vm = frame->vm;
   o->work = work;
   o->after = after;
   o->dispose = dispose;
@@ -337,10 +339,9 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
     neap_port_retain(o->port);
   }
   o->first = frame->first;
-  status = wait_for(frame, &o->suspension, offload_cancel, offload_results);
-  frame->vm->works++;
   (void)uv_queue_work(loop, &o->request, work_runs, work_ended); /* cannot fail */
-  return status;
+  frame->vm->works++;
+  return wait_for(frame, &o->suspension, offload_cancel, offload_results);
 err:
   if (dispose != NULL)
     dispose(ud);

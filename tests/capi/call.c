@@ -267,17 +267,6 @@ static void a_call_cannot_await_and_says_so(void **state) {
   close_vm(vm);
 }
 
-static void every_code_has_a_text(void **state) {
-  (void)state;
-#define CHECK(name, value, text)                     \
-  assert_int_equal(NEAP_##name, value);              \
-  assert_string_equal(neap_strerror(value), text);
-  NEAP_ERROR_MAP(CHECK)
-#undef CHECK
-  assert_string_equal(neap_strerror(NEAP_OK), "success");
-  assert_string_equal(neap_strerror(-4711), "unknown error");
-}
-
 /* ====================================================== } */
 
 /* {======================================================
@@ -370,10 +359,9 @@ int main(void) {
       cmocka_unit_test(an_error_object_tells_its_class_or_its_type),
       cmocka_unit_test(a_cancelled_error_has_a_code_of_its_own),
       cmocka_unit_test(a_call_cannot_await_and_says_so),
-      cmocka_unit_test(every_code_has_a_text),
       cmocka_unit_test(a_task_that_a_call_has_made_goes_on_in_the_loop),
       cmocka_unit_test(natives_call_scripts_which_call_natives),
       cmocka_unit_test(another_thread_is_refused),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests_name("call", tests, NULL, NULL);
 }

@@ -255,5 +255,5 @@ int main(void) {
       cmocka_unit_test(threads_have_vms_of_their_own_at_once),
       cmocka_unit_test(a_vm_closes_without_memory),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests_name("close", tests, NULL, NULL);
 }

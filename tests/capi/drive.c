@@ -346,5 +346,5 @@ int main(void) {
       cmocka_unit_test(tasks_of_a_call_run_on_the_hosts_loop),
       cmocka_unit_test(a_dump_of_a_hosts_tasks_is_reported),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests_name("drive", tests, NULL, NULL);
 }

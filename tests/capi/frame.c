@@ -407,39 +407,6 @@ static void the_error_of_its_call_is_the_scripts(void **state) {
   close_vm(vm);
 }
 
-static int resolve_and_go_on(neap_frame *frame, void *ud) {
-  int status = gate_wait(frame, ud);
-  if (status == NEAP_SUSPENDED)
-    status = NEAP_OK; /* it has forgotten to say so */
-  return status;
-}
-
-static int wait_and_fail(neap_frame *frame, void *ud) {
-  int status = gate_wait(frame, ud);
-  return status == NEAP_SUSPENDED ? neap_fail(frame, "changed my mind")
-                                  : status;
-}
-
-static void a_promise_that_nobody_waits_for_is_cancelled(void **state) {
-  gate g;
-  (void)state;
-  for (int i = 0; i < 2; i++) {
-    neap_vm *vm = new_vm(NULL);
-    memset(&g, 0, sizeof g);
-    add(vm, "forgets", resolve_and_go_on, &g);
-    add(vm, "fails", wait_and_fail, &g);
-    run_script(vm, i == 0
-                       ? "local ok, e = pcall(forgets) assert(not ok and "
-                         "e:find('NEAP_SUSPENDED', 1, true), e)"
-                       : "local ok, e = pcall(fails) assert(not ok and "
-                         "e:find('changed my mind', 1, true), e)");
-    assert_int_equal(g.cancelled, 1);
-    assert_int_equal(neap_resolve(g.promise, NULL, 0), NEAP_ECANCELED);
-    neap_promise_release(g.promise);
-    close_vm(vm);
-  }
-}
-
 /* Results that were given before are not those of the wait. */
 static int give_and_wait(neap_frame *frame, void *ud) {
   (void)neap_return(frame, neap_text("too early"));
@@ -487,8 +454,7 @@ int main(void) {
       cmocka_unit_test(a_code_becomes_its_text),
       cmocka_unit_test(a_code_that_is_none_is_an_error),
       cmocka_unit_test(the_error_of_its_call_is_the_scripts),
-      cmocka_unit_test(a_promise_that_nobody_waits_for_is_cancelled),
       cmocka_unit_test(results_before_a_wait_are_dropped),
   };
-  return cmocka_run_group_tests_name("native", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 typedef struct killer {
   neap_task task; /* 0: all */
   int calls;
-  neap_promise *promise; /* of kill_and_wait */
+  gate gate; /* that kill_and_wait waits for */
 } killer;
 
 static int kill_now(neap_frame *frame, void *ud) {
@@ -21,18 +21,18 @@ static int kill_now(neap_frame *frame, void *ud) {
 }
 
 /* The same, and then it waits for what never comes. */
-static void cancelled(void *ud) {
-  killer *k = ud;
-  k->calls++;
-  neap_promise_release(k->promise);
-}
-
 static int kill_and_wait(neap_frame *frame, void *ud) {
   killer *k = ud;
-  int status = neap_promise_open(frame, cancelled, k, &k->promise);
+  int status = gate_wait(frame, &k->gate);
   assert_int_equal(status, NEAP_SUSPENDED);
-  assert_int_equal(neap_kill(neap_frame_vm(frame), k->task), NEAP_OK);
+  (void)kill_now(frame, ud);
   return status;
+}
+
+/* Nobody waits for it, if it was opened. */
+static void check_cancelled(gate *g) {
+  assert_int_equal(g->cancelled, g->promise != NULL);
+  neap_promise_release(g->promise);
 }
 
 /* The limits that the tests are run with. */
@@ -60,9 +60,11 @@ static void check_killed(const char *code) {
   FOR_ALL_LIMITS(i) {
     trial t;
     ending e;
+    gate g;
     neap_task task;
     neap_statistics s;
     trial_open(&t, &limit_sets[i]);
+    add_gate(t.vm, &g);
     task = start(&t, 0, code, &e);
     tick(&t, 5);
     assert_int_equal(e.count, 0);
@@ -76,6 +78,7 @@ static void check_killed(const char *code) {
     assert_false(global_is_true(t.vm, "ran"));
     assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
     assert_int_equal(s.tasks, 0);
+    check_cancelled(&g);
     expect_end(&t, NEAP_OK, "await(sleep(0))");
     trial_close(&t);
     assert_int_equal(t.reports.count, 0); /* nobody is left to look at errors */
@@ -95,7 +98,23 @@ static void a_task_that_waits_is_killed(void **state) {
 }
 
 static void nothing_of_it_runs_any_more(void **state) {
+  static const char *const waits[] = {
+      "await(sleep(3600))", "await(asyncio.Future())",
+      "local q = asyncio.Queue() await(q:get())",
+      "local l = asyncio.Lock() await(l:acquire()) await(l:acquire())",
+      "await(create_task(async(function() await(sleep(3600)) end)()))",
+      "await(gather(sleep(3600), asyncio.Future()))",
+      "coroutine.wrap(function() await(sleep(3600)) end)()",
+      "await(gate())", "await(asyncio.wait_for(sleep(9), 9))"};
   (void)state;
+  for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+    char code[400];
+    snprintf(code, sizeof code,
+             "local x <close> = setmetatable({}, {__close = function() "
+             "ran = true end}) "
+             "pcall(function() %s end) ran = true", waits[i]);
+    check_killed(code);
+  }
   check_killed(
       "local x <close> = setmetatable({}, {__close = function() ran = true "
       "end}) "
@@ -116,6 +135,9 @@ static void all_that_came_of_it_ends_too(void **state) {
                "()) end "
                "local function later() asyncio.call_later(0, later) end later()"
                "asyncio.call_later(3600, print) await(sleep(3600))");
+  check_killed("local function again() create_task(async(function() "
+               "await(sleep(0)) asyncio.call_soon(again) end)()) end "
+               "again() asyncio.call_later(0.001, again) await(sleep(3600))");
 }
 
 static void so_does_what_an_ended_task_left_behind(void **state) {
@@ -249,7 +271,7 @@ static void without_a_done_function_it_is_reported(void **state) {
 ** By a native function of the task itself
 ** ======================================================= */
 
-static void check_suicide(neap_function f, int calls, const char *code) {
+static void check_suicide(neap_function f, const char *code) {
   FOR_ALL_LIMITS(i) {
     trial t;
     ending e;
@@ -261,7 +283,8 @@ static void check_suicide(neap_function f, int calls, const char *code) {
     assert_int_equal(e.count, 1);
     if (e.status != NEAP_EKILLED)
       fail_msg("%s: %d %s", code, e.status, e.message);
-    assert_int_equal(k.calls, calls);
+    assert_int_equal(k.calls, 1);
+    check_cancelled(&k.gate);
     assert_false(global_is_true(t.vm, "ran"));
     expect_end(&t, NEAP_OK, "await(sleep(0))");
     trial_close(&t);
@@ -270,20 +293,21 @@ static void check_suicide(neap_function f, int calls, const char *code) {
 
 static void it_ends_when_the_function_returns(void **state) {
   (void)state;
-  check_suicide(kill_now, 1, "kill() ran = true");
-  check_suicide(kill_now, 1, "pcall(kill) ran = true");
-  check_suicide(kill_now, 1, "asyncio.catch(kill) ran = true");
-  check_suicide(kill_now, 1, "xpcall(kill, function() ran = true end) "
-                             "ran = true");
-  check_suicide(kill_now, 1, "return kill()");
+  check_suicide(kill_now, "kill() ran = true");
+  check_suicide(kill_now, "pcall(kill) ran = true");
+  check_suicide(kill_now, "pcall(kill) ran = true while true do end");
+  check_suicide(kill_now, "asyncio.catch(kill) ran = true");
+  check_suicide(kill_now, "xpcall(kill, function() ran = true end) "
+                          "ran = true");
+  check_suicide(kill_now, "return kill()");
 }
 
 static void it_ends_where_it_cannot_be_suspended(void **state) {
   (void)state;
-  check_suicide(kill_now, 1, "('x'):gsub('x', kill) ran = true");
-  check_suicide(kill_now, 1, "pcall(string.gsub, 'x', 'x', function() kill() "
-                             "ran = true end) ran = true");
-  check_suicide(kill_now, 1,
+  check_suicide(kill_now, "('x'):gsub('x', kill) ran = true");
+  check_suicide(kill_now, "pcall(string.gsub, 'x', 'x', function() kill() "
+                          "ran = true end) ran = true");
+  check_suicide(kill_now,
                 "local x <close> = setmetatable({}, {__close = function() "
                 "ran = true end}) "
                 "pcall(string.gsub, 'x', 'x', function() "
@@ -292,12 +316,12 @@ static void it_ends_where_it_cannot_be_suspended(void **state) {
 
 static void it_ends_in_generators(void **state) {
   (void)state;
-  check_suicide(kill_now, 1, "pcall(coroutine.wrap(kill)) ran = true");
-  check_suicide(kill_now, 1,
+  check_suicide(kill_now, "pcall(coroutine.wrap(kill)) ran = true");
+  check_suicide(kill_now,
                 "coroutine.resume(coroutine.create(function() "
                 "pcall(coroutine.wrap(function() kill() ran = true end)) "
                 "ran = true end)) ran = true");
-  check_suicide(kill_now, 1,
+  check_suicide(kill_now,
                 "local co = coroutine.create(function() local x <close> = "
                 "setmetatable({}, {__close = kill}) coroutine.yield() end) "
                 "coroutine.resume(co) pcall(coroutine.close, co) ran = true");
@@ -306,7 +330,7 @@ static void it_ends_in_generators(void **state) {
 static void it_ends_very_deep(void **state) {
   (void)state;
   check_suicide(
-      kill_now, 1,
+      kill_now,
       "local function deep(n) if n == 0 then kill() ran = true end "
       "return (deep(n - 1)) end "
       "xpcall(function() xpcall(deep, function() ran = true end, 20000) "
@@ -315,8 +339,8 @@ static void it_ends_very_deep(void **state) {
 
 static void it_ends_though_the_function_suspends(void **state) {
   (void)state;
-  check_suicide(kill_and_wait, 1, "kill() ran = true");
-  check_suicide(kill_and_wait, 1, "pcall(await, async(kill)()) ran = true");
+  check_suicide(kill_and_wait, "kill() ran = true");
+  check_suicide(kill_and_wait, "pcall(await, async(kill)()) ran = true");
 }
 
 /* ====================================================== } */

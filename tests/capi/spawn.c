@@ -1,6 +1,6 @@
 /*
 ** spawn.c - tests the tasks that a host starts: their results, errors,
-** cancellation, kills, and the numbers by which they are known.
+** cancellation, and the numbers by which they are known. Kills: kill.c.
 */
 #include "threads.h"
 
@@ -144,7 +144,7 @@ static void too_many_tasks_are_an_error(void **state) {
 /* ====================================================== } */
 
 /* {======================================================
-** Cancelling and killing
+** Cancelling
 ** ======================================================= */
 
 static void a_cancelled_task_cleans_up_and_may_await_then(void **state) {
@@ -165,119 +165,6 @@ static void a_cancelled_task_cleans_up_and_may_await_then(void **state) {
   assert_false(neap_pending(vm, task));
   assert_int_equal(neap_cancel(vm, task, NULL), NEAP_ENOENT);
   close_vm(vm);
-}
-
-static void a_killed_task_runs_nothing_more(void **state) {
-  static const char *const waits[] = {
-      "await(sleep(1000))", "await(asyncio.Future())",
-      "local q = asyncio.Queue() await(q:get())",
-      "local l = asyncio.Lock() await(l:acquire()) await(l:acquire())",
-      "await(create_task(async(function() await(sleep(1000)) end)()))",
-      "await(gather(sleep(1000), asyncio.Future()))",
-      "coroutine.wrap(function() await(sleep(1000)) end)()",
-      "await(gate())", "await(asyncio.wait_for(sleep(9), 9))"};
-  size_t i;
-  (void)state;
-  for (i = 0; i < sizeof waits / sizeof *waits; i++) {
-    neap_vm *vm = new_vm(NULL);
-    outcome o = {0}, other = {0};
-    char code[400];
-    gate g;
-    neap_task task;
-    add_gate(vm, &g);
-    snprintf(code, sizeof code,
-             "local x <close> = setmetatable({}, {__close = function()\n"
-             "  ran = true end})\n"
-             "pcall(function() %s end) ran = true", waits[i]);
-    task = spawn(vm, code, note, &o);
-    spawn(vm, "await(sleep(0)) await(sleep(0)) return 1", note, &other);
-    (void)neap_tick(vm, 0);
-    (void)neap_tick(vm, 0);
-    assert_int_equal(neap_kill(vm, task), NEAP_OK);
-    assert_int_equal(neap_run(vm), NEAP_OK);
-    assert_int_equal(o.status, NEAP_EKILLED);
-    assert_string_equal(o.message, neap_strerror(NEAP_EKILLED));
-    assert_int_equal(o.calls, 1);
-    assert_int_equal(other.sum, 1);
-    assert_false(global_is_true(vm, "ran"));
-    assert_int_equal(neap_kill(vm, task), NEAP_ENOENT);
-    if (g.promise != NULL) {
-      assert_int_equal(g.cancelled, 1);
-      neap_promise_release(g.promise);
-    }
-    close_vm(vm);
-  }
-}
-
-static void a_task_that_has_not_begun_is_killed_too(void **state) {
-  neap_vm *vm = new_vm(NULL);
-  outcome o = {0};
-  neap_task task = spawn(vm, "ran = true", note, &o);
-  (void)state;
-  assert_int_equal(neap_kill(vm, task), NEAP_OK);
-  assert_int_equal(neap_run(vm), NEAP_OK);
-  assert_int_equal(o.status, NEAP_EKILLED);
-  assert_false(global_is_true(vm, "ran"));
-  close_vm(vm);
-}
-
-/* A native function: kills the task whose number `ud` is. */
-static int kill_it(neap_frame *frame, void *ud) {
-  neap_task *task = ud;
-  assert_int_equal(neap_kill(neap_frame_vm(frame), *task), NEAP_OK);
-  return NEAP_OK;
-}
-
-static void a_native_kills_the_task_that_called_it(void **state) {
-  neap_vm *vm = new_vm(NULL);
-  outcome o = {0};
-  neap_task task;
-  (void)state;
-  assert_int_equal(neap_register(vm, "kill_me", kill_it, &task), NEAP_OK);
-  task = spawn(vm, "pcall(kill_me) ran = true while true do end", note, &o);
-  assert_int_equal(neap_run(vm), NEAP_OK);
-  assert_int_equal(o.status, NEAP_EKILLED);
-  assert_false(global_is_true(vm, "ran"));
-  close_vm(vm);
-}
-
-static void a_kill_reaches_all_that_came_of_the_task(void **state) {
-  neap_vm *vm = new_vm(NULL);
-  outcome o = {0}, other = {0};
-  neap_task task;
-  (void)state;
-  task = spawn(vm,
-      "local function again() ran = (ran or 0) + 1 create_task(async(function()\n"
-      "  await(sleep(0)) asyncio.call_soon(again) end)()) end\n"
-      "again() asyncio.call_later(0.001, again) await(sleep(1000))", note, &o);
-  spawn(vm, "for i = 1, 20 do await(sleep(0)) end", note, &other);
-  while (other.calls == 0)
-    (void)neap_tick(vm, 0);
-  assert_int_equal(neap_kill(vm, task), NEAP_OK);
-  assert_int_equal(neap_run(vm), NEAP_OK); /* else it would never end */
-  assert_int_equal(o.status, NEAP_EKILLED);
-  close_vm(vm);
-}
-
-static void a_killed_vm_is_good_for_nothing_but_its_end(void **state) {
-  neap_vm *vm = new_vm(NULL);
-  outcome a = {0}, b = {0};
-  neap_value nothing;
-  (void)state;
-  spawn(vm, "await(sleep(1000))", note, &a);
-  spawn(vm, "await(asyncio.Future())", note, &b);
-  (void)neap_tick(vm, 0);
-  assert_int_equal(neap_kill(vm, 0), NEAP_OK);
-  assert_int_equal(neap_run(vm), NEAP_OK);
-  assert_int_equal(a.status, NEAP_EKILLED);
-  assert_int_equal(b.status, NEAP_EKILLED);
-  nothing = load_text(vm, "x", "");
-  assert_int_equal(neap_call(vm, &nothing, NULL, 0, NULL, 0, 0), NEAP_EKILLED);
-  nothing = load_text(vm, "x", "");
-  assert_int_equal(neap_spawn(vm, &nothing, NULL, 0, 0, note, &a, NULL),
-                   NEAP_EKILLED);
-  close_vm(vm);
-  assert_int_equal(a.calls + b.calls, 2);
 }
 
 /* ====================================================== } */
@@ -349,14 +236,9 @@ int main(void) {
       cmocka_unit_test(what_is_no_function_is_no_task),
       cmocka_unit_test(too_many_tasks_are_an_error),
       cmocka_unit_test(a_cancelled_task_cleans_up_and_may_await_then),
-      cmocka_unit_test(a_killed_task_runs_nothing_more),
-      cmocka_unit_test(a_task_that_has_not_begun_is_killed_too),
-      cmocka_unit_test(a_native_kills_the_task_that_called_it),
-      cmocka_unit_test(a_kill_reaches_all_that_came_of_the_task),
-      cmocka_unit_test(a_killed_vm_is_good_for_nothing_but_its_end),
       cmocka_unit_test(no_task_has_the_number_of_another),
       cmocka_unit_test(ten_thousand_tasks_end_each_once),
       cmocka_unit_test(the_end_of_a_task_may_start_the_next),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests_name("spawn", tests, NULL, NULL);
 }

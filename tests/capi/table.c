@@ -248,5 +248,5 @@ int main(void) {
       cmocka_unit_test(what_was_got_between_two_pairs_still_holds),
       cmocka_unit_test(what_looks_like_a_pair_still_holds),
   };
-  return cmocka_run_group_tests_name("value", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }

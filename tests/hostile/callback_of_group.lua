@@ -1,6 +1,7 @@
 -- class: budgets
 -- The loop tells a group that a member has failed: by a function of the
 -- library, but with what the script has put into the group.
+-- deadline: 1
 -- outcome: ended or error
 local asyncio = require "asyncio"
 local function again()

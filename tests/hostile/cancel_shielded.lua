@@ -1,6 +1,7 @@
 -- class: cancellation
 -- Work behind shields, with timeouts that have passed, in groups that are
 -- cancelled: all of it ends with the budget.
+-- deadline: 1
 -- outcome: ended
 local asyncio = require "asyncio"
 function async.stubborn()

@@ -1,6 +1,5 @@
 -- class: memory
 -- The memory is taken in coroutines that end in the same C function.
--- deadline: 20
 -- outcome: EMEMORY
 local source, list = {}, {}
 for i = 1, 10000 do source[i] = i end

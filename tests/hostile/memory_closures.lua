@@ -1,6 +1,5 @@
 -- class: memory
 -- Functions, each with the one before as an upvalue.
--- deadline: 20
 -- outcome: EMEMORY
 local f
 while true do

@@ -1,6 +1,5 @@
 -- class: memory
 -- Coroutine objects that nobody awaits, with an argument that they keep.
--- deadline: 20
 -- outcome: EMEMORY
 local list = {}
 local f = async(function() end)

@@ -1,6 +1,5 @@
 -- class: memory
 -- Suspended coroutines; a generator's yield must not lose the hook.
--- deadline: 20
 -- outcome: EMEMORY
 local list = {}
 _G.kept = list

@@ -1,6 +1,5 @@
 -- class: memory
 -- And those of a future.
--- deadline: 20
 -- outcome: EMEMORY
 local f = require "asyncio".Future()
 while true do f:add_done_callback(function() end) end

@@ -1,6 +1,5 @@
 -- class: memory
 -- Error objects with causes, and the tracebacks of tasks.
--- deadline: 20
 -- outcome: EMEMORY
 local asyncio = require "asyncio"
 local list = {}

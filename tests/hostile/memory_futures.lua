@@ -1,6 +1,5 @@
 -- class: memory
 -- asyncio's objects.
--- deadline: 20
 -- outcome: EMEMORY
 local asyncio = require "asyncio"
 local list = {}

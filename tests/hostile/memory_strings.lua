@@ -1,6 +1,5 @@
 -- class: memory
 -- Twice as long each time.
--- deadline: 20
 -- outcome: EMEMORY
 while true do
   pcall(function() local s = "x" while true do s = s .. s end end)

@@ -1,6 +1,5 @@
 -- class: memory
 -- Catches "not enough memory", should it come.
--- deadline: 20
 -- outcome: EMEMORY
 while true do
   pcall(function() local t = {} while #t >= 0 do t[#t + 1] = {t} end end)

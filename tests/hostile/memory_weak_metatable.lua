@@ -2,7 +2,6 @@
 -- A metatable that is weak, and its own, alone holds the table which takes the
 -- new fields: an emergency collection while one comes in would free that
 -- (Lua 5.4.4). There must be none before the kill.
--- deadline: 20
 -- outcome: EMEMORY
 local meta = {__mode = "v"}
 setmetatable(meta, meta)

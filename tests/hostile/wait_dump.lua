@@ -1,6 +1,7 @@
 -- class: waiting
 -- A net of gathers has far more ways through it than nodes: asyncio.dump is to
 -- show each node once. And the texts of tasks that hold each other.
+-- deadline: 1
 -- outcome: ended
 local asyncio = require "asyncio"
 local a, b = asyncio.Future(), asyncio.Future()

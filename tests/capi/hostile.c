@@ -42,6 +42,7 @@ static double seconds_of(clockid_t clock) {
 typedef struct script {
   char *text;
   size_t size;
+  char name[80];
   char outcome[200];      /* "EDEADLINE", "ended", "error TEXT"; or several */
   char after[200];        /* the same of its function `after` */
   unsigned capabilities;
@@ -68,10 +69,14 @@ static int head_get(const char *text, const char *key, char *value,
   return 1;
 }
 
-static void script_read(script *s, const char *name) {
+/* Reads the plugin; false: it is not run in this way. */
+static int script_read(script *s, const char *name, int by_call) {
   char path[300], value[80];
   long size;
   FILE *f;
+  memset(s, 0, sizeof *s);
+  snprintf(s->name, sizeof s->name, "%s%s", name, by_call ? ", called" : "");
+  s->by_call = by_call;
   snprintf(path, sizeof path, FOLDER "/%s.lua", name);
   f = fopen(path, "rb");
   assert_non_null(f);
@@ -84,9 +89,12 @@ static void script_read(script *s, const char *name) {
   s->text[s->size] = '\0';
   fclose(f);
   assert_true(head_get(s->text, "class", value, sizeof value));
-  assert_true(head_get(s->text, "outcome", s->outcome, sizeof s->outcome));
+  if (!head_get(s->text, by_call ? "call" : "outcome", s->outcome,
+                sizeof s->outcome)) {
+    free(s->text);
+    return 0;
+  }
   (void)head_get(s->text, "after", s->after, sizeof s->after);
-  s->capabilities = 0;
   if (head_get(s->text, "capabilities", value, sizeof value)) {
     assert_string_equal(value, "load");
     s->capabilities = NEAP_CAN_LOAD;
@@ -94,11 +102,7 @@ static void script_read(script *s, const char *name) {
   s->deadline = strstr(s->outcome, "EDEADLINE") != NULL ? DEADLINE : FAR;
   if (head_get(s->text, "deadline", value, sizeof value))
     s->deadline = atof(value);
-  s->by_call = 0;
-  if (head_get(s->text, "run", value, sizeof value)) {
-    assert_string_equal(value, "call");
-    s->by_call = 1;
-  }
+  return 1;
 }
 
 /* Whether the outcome is one of those expected, "A or B"; an error may have
@@ -312,38 +316,36 @@ static void hangs(int number) {
 }
 
 static void trial(void **state) {
-  const char *name = *state;
-  script s;
+  const script *s = *state;
   plugin p;
   neighbour n;
   uv_loop_t loop;
   double cpu;
   long turns;
-  on_trial = name;
+  on_trial = s->name;
   alarm(HANGS);
-  script_read(&s, name);
   assert_int_equal(uv_loop_init(&loop), 0);
   neighbour_open(&n, &loop);
   neighbour_goes_on(&n, &loop, 3);
-  plugin_open(&p, &loop, &s);
+  plugin_open(&p, &loop, s);
   cpu = seconds_of(CLOCK_THREAD_CPUTIME_ID);
   turns = n.turns;
   n.longest = 0;
-  plugin_run(&p, &loop, &s);
+  plugin_run(&p, &loop, s);
   cpu = seconds_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
   turns = n.turns - turns;
   neighbour_goes_on(&n, &loop, 3);
   if (telling)
     print_message("%s: %s; %.3f s of the CPU, the neighbour had %ld turns, "
                   "at most %.3f s apart; %zu bytes reported\n",
-                  name, p.outcome, cpu, turns, n.longest, p.reported);
-  if (!is_expected(s.outcome, p.outcome))
-    fail_msg("outcome: %s; expected: %s", p.outcome, s.outcome);
+                  s->name, p.outcome, cpu, turns, n.longest, p.reported);
+  if (!is_expected(s->outcome, p.outcome))
+    fail_msg("outcome: %s; expected: %s", p.outcome, s->outcome);
   assert_int_equal(tasks_left(&p, &loop), 0);
   assert_true(p.output <= 64 << 10);
   if (n.longest > LONGEST_STOP)
     fail_msg("the neighbour had no turn for %.3f s", n.longest);
-  plugin_serves(&p, &s);
+  plugin_serves(&p, s);
   assert_int_equal(neap_close(p.vm, closed, &p), NEAP_OK);
   while (!p.closed)
     assert_int_not_equal(uv_run(&loop, UV_RUN_ONCE), 0);
@@ -354,7 +356,6 @@ static void trial(void **state) {
   assert_int_equal(neap_close(n.vm, NULL, NULL), NEAP_OK);
   close_loop(&loop);
   assert_int_equal(n.memory.blocks, 0);
-  free(s.text);
   alarm(0);
 }
 
@@ -376,27 +377,43 @@ int main(int argc, char **argv) {
   struct dirent **entries;
   int n = scandir(FOLDER, &entries, only_lua, alphasort), i, failures;
   size_t count = 0;
+  script *scripts;
   struct CMUnitTest *tests;
   if (n <= 0) {
     fprintf(stderr, "no plugins in " FOLDER "\n");
     return 1;
   }
-  tests = calloc((size_t)n, sizeof *tests);
+  scripts = calloc(2 * (size_t)n, sizeof *scripts);
+  tests = calloc(2 * (size_t)n, sizeof *tests);
+  assert_non_null(scripts);
+  assert_non_null(tests);
   signal(SIGALRM, hangs);
   telling = argc > 1;
   for (i = 0; i < n; i++) {
     char *name = entries[i]->d_name;
+    int runs = 0;
     *strrchr(name, '.') = '\0';
     if (!is_chosen(name, argc, argv))
       continue;
-    tests[count].name = name;
-    tests[count].test_func = trial;
-    tests[count++].initial_state = name;
+    for (int by_call = 0; by_call <= 1; by_call++) {
+      if (!script_read(&scripts[count], name, by_call))
+        continue;
+      tests[count].name = scripts[count].name;
+      tests[count].test_func = trial;
+      tests[count].initial_state = &scripts[count];
+      count++;
+      runs++;
+    }
+    if (runs == 0)
+      fail_msg("%s: how is it to end?", name);
   }
   failures = _cmocka_run_group_tests("hostile", tests, count, NULL, NULL);
   for (i = 0; i < n; i++)
     free(entries[i]);
+  while (count > 0)
+    free(scripts[--count].text);
   free(entries);
+  free(scripts);
   free(tests);
   return failures;
 }

@@ -1,6 +1,7 @@
 -- class: cancellation
--- asyncio.catch catches everything but a kill.
+-- asyncio.catch catches everything but a kill, which in a call is an error.
 -- outcome: EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended
 local asyncio = require "asyncio"
 local caught = false

@@ -1,7 +1,6 @@
 -- class: closing
 -- C functions close: they would run no instruction that a hook sees.
--- run: call
--- outcome: ESTALL or EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended
 local list = {}
 _G.after = function() assert(#list == 0, "a __close ran after the kill") end

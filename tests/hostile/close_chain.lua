@@ -1,6 +1,8 @@
 -- class: closing
--- A kill closes nothing: 150 scopes wait for it, in a task and ...
+-- A kill closes nothing: 150 scopes wait for it, in a task, and in a call,
+-- where it is an error that passes them all.
 -- outcome: EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended
 local closed = 0
 _G.after = function() assert(closed == 0, "a __close ran after the kill") end

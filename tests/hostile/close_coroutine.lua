@@ -1,7 +1,6 @@
 -- class: closing
 -- coroutine.close runs a __close, and gives its error back as a value.
--- run: call
--- outcome: ESTALL or EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended
 local meta = {__close = function() while true do end end}
 local closed = 0

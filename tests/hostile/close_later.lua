@@ -1,8 +1,7 @@
 -- class: closing
 -- The coroutine in which the kill came is closed by a later call: its __close
 -- would run with hooks off.
--- run: call
--- outcome: ESTALL or EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended or ESTALL or EDEADLINE or error
 local co = coroutine.create(function()
   local _ <close> = setmetatable({}, {__close = function() while true do end end})

@@ -1,7 +1,6 @@
 -- class: closing
 -- The same by resuming it.
--- run: call
--- outcome: ESTALL or EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ESTALL or EDEADLINE or error
 local again = coroutine.wrap(function()
   local _ <close> = setmetatable({}, {__close = function() while true do end end})

@@ -1,6 +1,8 @@
 -- class: hook evasion
--- No handler is called for a kill, however deep it finds the code.
+-- No handler is called for a kill, however deep it finds the code. In a call
+-- it is an error, and 20,000 levels are more than anybody searches for them.
 -- outcome: EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended
 local called = false
 _G.after = function() assert(not called, "a handler was called") end

@@ -1,7 +1,6 @@
 -- class: spinning
 -- The same outside a task.
--- run: call
--- outcome: ESTALL or EDEADLINE
+-- call: ESTALL or EDEADLINE
 local text = ("x"):rep(1 << 14)
 local wrap, find = coroutine.wrap, string.find
 while true do pcall(wrap(find), text, "xxxxxxy", 1, true) end

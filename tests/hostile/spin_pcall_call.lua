@@ -1,7 +1,6 @@
 -- class: spinning
 -- The same where nothing can be suspended, so that the kill is an error.
--- run: call
--- outcome: ESTALL or EDEADLINE
+-- call: ESTALL or EDEADLINE
 -- after: ended
 local caught = 0
 _G.after = function() assert(caught == 0, "the kill was caught") end

@@ -71,6 +71,8 @@ local function compile_c(here, temp, folder, programs, more)
   return true
 end
 
+local function compile_raw(here, temp, programs) return compile_c(here, temp, "raw", programs, "") end
+
 local function compile_go(here, temp, programs)
   if not installed("go") then return nil, "not installed" end
   local set = "GO111MODULE=off GOTOOLCHAIN=local GOFLAGS= "
@@ -131,19 +133,16 @@ function M.find(here, temp, wanted, programs)
     found.node = installed("node") and "node" or nil
     if not found.node then miss("node", "not installed") end
   end
-  if wanted.raw then
-    local ok, why = compile_c(here, temp, "raw", programs.raw, "")
-    found.raw = ok
-    if not ok then miss("raw", why) end
+  for peer, compile in pairs { raw = compile_raw, go = compile_go } do
+    if wanted[peer] then
+      local ok, why = compile(here, temp, programs[peer])
+      found[peer] = ok
+      if not ok then miss(peer, why) end
+    end
   end
   if #programs.embed > 0 then  -- the library lies beside the program
     assert(compile_c(here, temp, "embed", programs.embed, words { "-I" .. here .. "/../../vm/include",
       (found.neap:gsub("[^/]*$", "libneap.a")) }))
-  end
-  if wanted.go then
-    local ok, why = compile_go(here, temp, programs.go)
-    found.go = ok
-    if not ok then miss("go", why) end
   end
   table.sort(found.missing, function(a, b) return a[1] < b[1] end)
   return found

@@ -67,4 +67,16 @@ static inline void run_chunk(lua_State *L, const char *code, int nargs) {
     fail(lua_tostring(L, -1));
 }
 
+/* calls the function on the top, which is to add n ones; prints ns each */
+static inline void time_sum(lua_State *L, int n) {
+  double start;
+  lua_pushinteger(L, n);
+  start = clock_now();
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+    fail(lua_tostring(L, -1));
+  printf("%.3f\n", (clock_now() - start) * 1e9 / n);
+  if (lua_tointeger(L, -1) != n)
+    fail("wrong sum");
+}
+
 #endif

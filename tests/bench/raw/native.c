@@ -12,7 +12,6 @@ static int add(lua_State *L) {
 int main(int argc, char **argv) {
   int n = count_argument(argc, argv);
   lua_State *L = open_state();
-  double start;
   lua_register(L, "add", add);
   run_chunk(L, "local add = add "
                "return function(n) "
@@ -20,13 +19,7 @@ int main(int argc, char **argv) {
                "  for _ = 1, n do sum = add(sum, 1) end "
                "  return sum "
                "end", 0);
-  lua_pushinteger(L, n);
-  start = clock_now();
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-    fail(lua_tostring(L, -1));
-  printf("%.3f\n", (clock_now() - start) * 1e9 / n);
-  if (lua_tointeger(L, -1) != n)
-    fail("wrong sum");
+  time_sum(L, n);
   lua_close(L);
   return 0;
 }

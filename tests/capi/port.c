@@ -172,7 +172,6 @@ static void posts_of_each_thread_keep_their_order_and_none_is_lost(
   int count = 0;
   (void)state;
   add_gate(vm, &t.gate);
-  t.left = SENDERS * EACH;
   spawn(vm, "await(gate())", succeeded, &count);
   assert_true(neap_tick(vm, 0) >= 0); /* the promise is open */
   for (int i = 0; i < SENDERS; i++) {

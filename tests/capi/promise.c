@@ -502,12 +502,20 @@ typedef struct call {
   int status; /* of the settle */
 } call;
 
+/* A thread that settles EACH of them. */
+typedef struct worker {
+  struct calls *all;
+  int number;
+  uint64_t seed;
+  uv_sem_t ready; /* all of its calls are there */
+  uv_thread_t thread;
+} worker;
+
 /* Calls, in the order that they come. */
 typedef struct calls {
   call call[WORKERS * EACH];
   int count;
-  uint64_t seed[WORKERS];
-  uv_sem_t ready[WORKERS]; /* all of a worker's calls are there */
+  worker workers[WORKERS];
 } calls;
 
 static void call_cancelled(void *ud) {
@@ -520,64 +528,54 @@ static int call_wait(neap_frame *frame, void *ud) {
   call *c = &all->call[all->count];
   int status = neap_promise_open(frame, call_cancelled, c, &c->promise);
   if (status == NEAP_SUSPENDED && ++all->count % EACH == 0)
-    uv_sem_post(&all->ready[all->count / EACH - 1]);
+    uv_sem_post(&all->workers[all->count / EACH - 1].ready);
   return status;
 }
 
-typedef struct worker {
-  calls *all;
-  int number;
-} worker;
-
 static void settle_calls(void *ud) {
   worker *w = ud;
-  uv_sem_wait(&w->all->ready[w->number]);
+  uv_sem_wait(&w->ready);
   for (int i = w->number * EACH; i < (w->number + 1) * EACH; i++) {
     call *c = &w->all->call[i];
-    if (chance(&w->all->seed[w->number], 8) == 0)
-      dawdle(&w->all->seed[w->number]);
+    if (chance(&w->seed, 8) == 0)
+      dawdle(&w->seed);
     c->status = neap_resolve(c->promise, (neap_value[]){neap_integer(i)}, 1);
     neap_promise_release(c->promise);
   }
 }
 
-static calls *calls_new(uint64_t seed) {
+/* Registers `wait`, and starts the workers. */
+static calls *calls_new(neap_vm *vm, uint64_t seed) {
   calls *all = calloc(1, sizeof *all);
   assert_non_null(all);
+  assert_int_equal(neap_register_async(vm, "wait", call_wait, all), NEAP_OK);
   for (int i = 0; i < WORKERS; i++) {
-    all->seed[i] = seed + (uint64_t)i + 1;
-    assert_int_equal(uv_sem_init(&all->ready[i], 0), 0);
+    worker *w = &all->workers[i];
+    w->all = all;
+    w->number = i;
+    w->seed = seed + (uint64_t)i + 1;
+    assert_int_equal(uv_sem_init(&w->ready, 0), 0);
+    thread_start(&w->thread, settle_calls, w);
   }
   return all;
 }
 
-static void calls_free(calls *all) {
-  for (int i = 0; i < WORKERS; i++)
-    uv_sem_destroy(&all->ready[i]);
-  free(all);
-}
-
-static void start_workers(uv_thread_t *threads, worker *workers, calls *all) {
+static void calls_join(calls *all) {
   for (int i = 0; i < WORKERS; i++) {
-    workers[i] = (worker){all, i};
-    thread_start(&threads[i], settle_calls, &workers[i]);
+    thread_join(&all->workers[i].thread);
+    uv_sem_destroy(&all->workers[i].ready);
   }
 }
 
 static void many_threads_settle_many_promises(void **state) {
   neap_vm *vm = new_vm(NULL);
-  calls *all = calls_new(first_seed());
-  uv_thread_t threads[WORKERS];
-  worker workers[WORKERS];
+  calls *all = calls_new(vm, first_seed());
   (void)state;
-  assert_int_equal(neap_register_async(vm, "wait", call_wait, all), NEAP_OK);
-  start_workers(threads, workers, all);
   run_script(vm, "local list = {} for i = 1, 1000 do list[i] = wait() end "
                  "local r = await(gather(list)) "
                  "for i = 1, 1000 do assert(r[i] == i - 1) end");
-  for (int i = 0; i < WORKERS; i++)
-    thread_join(&threads[i]);
-  calls_free(all);
+  calls_join(all);
+  free(all);
   close_vm(vm);
 }
 
@@ -604,13 +602,9 @@ static void settles_that_race_cancellation_are_told_who_won(void **state) {
   (void)state;
   for (int i = 0; i < 100; i++) {
     neap_vm *vm = new_vm(NULL);
-    calls *all = calls_new(seed + (uint64_t)i);
-    uv_thread_t threads[WORKERS];
-    worker workers[WORKERS];
-    assert_int_equal(neap_register_async(vm, "wait", call_wait, all), NEAP_OK);
+    calls *all = calls_new(vm, seed + (uint64_t)i);
     assert_int_equal(neap_register(vm, "chance", random_number, &seed),
                      NEAP_OK);
-    start_workers(threads, workers, all);
     run_script(vm, "local list = {} "
                    "for i = 1, 1000 do list[i] = create_task(wait()) end "
                    "await(sleep(0)) "
@@ -622,12 +616,11 @@ static void settles_that_race_cancellation_are_told_who_won(void **state) {
                    "  local ok, r = asyncio.catch(await, list[i]) "
                    "  assert(ok and r == i - 1 or list[i]:cancelled()) "
                    "end");
-    for (int k = 0; k < WORKERS; k++)
-      thread_join(&threads[k]);
+    calls_join(all);
     check_calls(all);
     for (int k = 0; k < WORKERS * EACH; k++)
       settled += all->call[k].status == NEAP_OK;
-    calls_free(all);
+    free(all);
     close_vm(vm);
   }
   assert_true(settled > 0 && settled < 100 * WORKERS * EACH); /* it was a race */
@@ -638,11 +631,7 @@ static void settles_that_race_the_close_are_told_who_won(void **state) {
   (void)state;
   for (int i = 0; i < 200; i++) {
     neap_vm *vm = new_vm(NULL);
-    calls *all = calls_new(seed + (uint64_t)i);
-    uv_thread_t threads[WORKERS];
-    worker workers[WORKERS];
-    assert_int_equal(neap_register_async(vm, "wait", call_wait, all), NEAP_OK);
-    start_workers(threads, workers, all);
+    calls *all = calls_new(vm, seed + (uint64_t)i);
     spawn(vm, "for i = 1, 1000 do create_task(wait()) end await(sleep(3600))",
           NULL, NULL);
     while (all->count < WORKERS * EACH)
@@ -651,10 +640,9 @@ static void settles_that_race_the_close_are_told_who_won(void **state) {
       assert_true(neap_tick(vm, 0) >= 0);
     dawdle(&seed);
     close_vm(vm);
-    for (int k = 0; k < WORKERS; k++)
-      thread_join(&threads[k]);
+    calls_join(all);
     check_calls(all);
-    calls_free(all);
+    free(all);
   }
 }
 

@@ -131,6 +131,7 @@ static void there_are_only_so_many_tasks(void **state) {
 
 static void nor_may_the_host_start_more(void **state) {
   trial t;
+  ending e = {0};
   neap_value f;
   neap_error_info info;
   neap_statistics s;
@@ -138,15 +139,16 @@ static void nor_may_the_host_start_more(void **state) {
   trial_open(&t, &(neap_limits){.tasks = 1});
   start(&t, 0, "await(sleep(0))", NULL);
   f = load_script(t.vm, "");
-  assert_int_equal(neap_spawn(t.vm, &f, NULL, 0, 0, NULL, NULL, NULL),
+  assert_int_equal(neap_spawn(t.vm, &f, NULL, 0, 0, note_end, &e, NULL),
                    NEAP_ESCRIPT);
   neap_error(t.vm, &info);
-  assert_contains(info.message, "too many tasks");
+  assert_contains(info.message, "too many tasks: the limit is 1");
   assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
   assert_int_equal(s.tasks, 1);
   assert_int_equal(neap_run(t.vm), NEAP_OK);
   assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
   assert_int_equal(s.tasks, 0);
+  assert_int_equal(e.count, 0);
   trial_close(&t);
 }
 

@@ -117,30 +117,6 @@ static void what_is_no_function_is_no_task(void **state) {
   close_vm(vm);
 }
 
-static void too_many_tasks_are_an_error(void **state) {
-  neap_config config;
-  neap_vm *vm;
-  outcome o = {0};
-  neap_value nothing;
-  neap_error_info info;
-  (void)state;
-  neap_config_init(&config);
-  config.limits.tasks = 2;
-  vm = new_vm(&config);
-  spawn(vm, "await(sleep(0))", note, &o);
-  spawn(vm, "local ok, why = pcall(create_task, async(print)())\n"
-            "assert(why:find 'too many tasks', why)", note, &o);
-  nothing = load_text(vm, "x", "");
-  assert_int_equal(neap_spawn(vm, &nothing, NULL, 0, 0, note, &o, NULL),
-                   NEAP_ESCRIPT);
-  neap_error(vm, &info);
-  assert_contains(info.message, "too many tasks: the limit is 2");
-  assert_int_equal(neap_run(vm), NEAP_OK);
-  assert_int_equal(o.calls, 2);
-  assert_int_equal(o.status, NEAP_OK);
-  close_vm(vm);
-}
-
 /* ====================================================== } */
 
 /* {======================================================
@@ -234,7 +210,6 @@ int main(void) {
       cmocka_unit_test(an_error_comes_with_the_whole_await_chain),
       cmocka_unit_test(an_error_that_nobody_is_told_is_reported),
       cmocka_unit_test(what_is_no_function_is_no_task),
-      cmocka_unit_test(too_many_tasks_are_an_error),
       cmocka_unit_test(a_cancelled_task_cleans_up_and_may_await_then),
       cmocka_unit_test(no_task_has_the_number_of_another),
       cmocka_unit_test(ten_thousand_tasks_end_each_once),

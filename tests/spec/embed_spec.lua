@@ -21,6 +21,13 @@ local function succeeds(result, stdout)
   assert.equal(0, result.code)
 end
 
+-- It has printed nothing but why.
+local function fails(result, stderr)
+  assert.equal("", result.stdout)
+  assert.equal(stderr, result.stderr)
+  assert.equal(1, result.code)
+end
+
 -- What each plugin has printed, and what was said of it: lists by name. The
 -- order between plugins is open.
 local function by_plugin(text)
@@ -60,15 +67,11 @@ await(inner())]]
     end)
 
     it("prints the error of a script that does not compile", function()
-      local result = run_script "x = = 1"
-      assert.equal("script.lua:1: unexpected symbol near '='\n", result.stderr)
-      assert.equal(1, result.code)
+      fails(run_script "x = = 1", "script.lua:1: unexpected symbol near '='\n")
     end)
 
     it("tells of a script that waits for what cannot come", function()
-      local result = run_script "await(require 'asyncio'.Future())"
-      assert.equal("every task waits, and nothing can wake one\n", result.stderr)
-      assert.equal(1, result.code)
+      fails(run_script "await(require 'asyncio'.Future())", "every task waits, and nothing can wake one\n")
     end)
 
     it("prints the warnings of a script that succeeds", function()
@@ -82,9 +85,7 @@ await(inner())]]
     end)
 
     it("tells of a file that is not there", function()
-      local result = run_host("1-smallest", {"/nowhere.lua"})
-      assert.equal("/nowhere.lua: No such file or directory\n", result.stderr)
-      assert.equal(1, result.code)
+      fails(run_host("1-smallest", {"/nowhere.lua"}), "/nowhere.lua: No such file or directory\n")
     end)
   end)
 
@@ -116,12 +117,13 @@ await(inner())]]
   describe("5-plugins", function()
     -- The thread sanitizer hands a signal on when the program makes a system
     -- call. One that spins makes none, and no limit of time can stop it.
-    local holds_signals = (os.getenv "SAN" or ""):find "thread"
+    local function it_stops_spinners_and(name, fn)
+      it(name, (os.getenv "SAN" or ""):find "thread" and function()
+        pending "the thread sanitizer holds signals back"
+      end or fn)
+    end
 
-    it("kills the plugins that hit a limit, while the others go on", function()
-      if holds_signals then
-        return pending("the thread sanitizer holds signals back")
-      end
+    it_stops_spinners_and("kills the plugins that hit a limit, while the others go on", function()
       local result = run_host("5-plugins", {}, {stdin = "one\ntwo\n"})
       local me = ("me "):rep(100)
       local crowd = "crowd.lua:6: too many tasks: the limit is 100 unfinished ones"
@@ -139,10 +141,7 @@ await(inner())]]
       assert.equal(0, result.code)
     end)
 
-    it("loads a plugin again when its file has changed", function()
-      if holds_signals then
-        return pending("the thread sanitizer holds signals back")
-      end
+    it_stops_spinners_and("loads a plugin again when its file has changed", function()
       local folder <close> = program.folder()
       local output = folder:file "output"
       folder:write("good.lua", "return function(line) print('old ' .. line) end")
@@ -193,9 +192,7 @@ cd "$FOLDER" || exit
 
     it("tells of a folder that has no plugins", function()
       local folder <close> = program.folder()
-      local result = run_host("5-plugins", {folder.path})
-      assert.equal(folder.path .. ": no plugins\n", result.stderr)
-      assert.equal(1, result.code)
+      fails(run_host("5-plugins", {folder.path}), folder.path .. ": no plugins\n")
     end)
   end)
 

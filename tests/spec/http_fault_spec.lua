@@ -6,8 +6,8 @@
 
 local asyncio = require "asyncio"
 local http = require "http"
-local program = require "program"
 local lfs = require "lfs"
+local program = require "program"
 local servers = require "http_servers"
 local tasks = require "tasks"
 

@@ -293,14 +293,15 @@ static int return_kept(neap_frame *frame, neap_value *value) {
   return status;
 }
 
-NEAP_API int neap_return(neap_frame *frame, neap_value value) {
+NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value) {
+  neap_value copy = *value;
   int status = NEAP_OK;
   if (frame->nresults >= ROOM && !lua_checkstack(frame->L, 1 + SPARE))
     status = neap__fail(frame->vm, NEAP_ENOMEM, NULL, NULL);
-  else if (value.type == NEAP_INTEGER)
-    lua_pushinteger(frame->L, value.as.integer);
+  else if (value->type == NEAP_INTEGER)
+    lua_pushinteger(frame->L, value->as.integer);
   else
-    status = return_kept(frame, &value);
+    status = return_kept(frame, &copy);
   if (status == NEAP_OK)
     frame->nresults++;
   else

@@ -305,10 +305,14 @@ typedef struct neap_value {
 } neap_value;
 
 /* Values made in C; they need no release. A string is read when the value
-   is used, and copied by Lua then; neap_text ends at its 0. Any thread. */
+   is used, and copied by Lua then; neap_text ends at its 0. Any thread.
+   (Field by field, not by memset: so a compiler needs no memory for them.) */
 static inline neap_value neap_nil(void) {
   neap_value v;
-  memset(&v, 0, sizeof v);
+  v.type = NEAP_NIL;
+  v.ref = 0;
+  v.as.string.size = 0;
+  v.as.integer = 0;
   return v;
 }
 static inline neap_value neap_boolean(int boolean) {
@@ -560,8 +564,12 @@ NEAP_API int neap_arg_object(neap_frame *frame, int i,
                              const struct neap_class *type, void **object);
 
 /* Gives one more result. Errors, to be returned: NEAP_EINVAL: a value that
-   holds no longer. */
-NEAP_API int neap_return(neap_frame *frame, neap_value value);
+   holds no longer. (A copy of the whole value would cost more than the rest:
+   therefore two functions.) */
+NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value);
+static inline int neap_return(neap_frame *frame, neap_value value) {
+  return neap_return_value(frame, &value);
+}
 
 /* Makes the call fail: returns NEAP_ESCRIPT, to be returned. The message is
    formatted as by printf (cut after 500 bytes), and gets the caller's

@@ -54,9 +54,10 @@ NEAP_API int neap_load(neap_vm *vm, const char *name, const char *text,
   if (s.status != LUA_OK) /* also too deep for the parser */
     return neap__fail_lua(vm, L, s.status == LUA_ERRMEM ? LUA_ERRMEM
                                                         : LUA_ERRSYNTAX);
-  if (!neap__value_pop(vm, L, function))
-    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  return NEAP_OK;
+  if (!neap__value_get(vm, L, -1, function))
+    status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  lua_pop(L, 1);
+  return status;
 }
 
 /* ====================================================== } */
@@ -65,75 +66,15 @@ NEAP_API int neap_load(neap_vm *vm, const char *name, const char *text,
 ** Calling
 ** ======================================================= */
 
-/* Pushes the function and its arguments. An error, with nothing pushed. */
-static int push_call(neap_vm *vm, lua_State *L, const neap_value *function,
-                     const neap_value *args, int nargs) {
-  int i, top = lua_gettop(L);
-  if (!neap__value_push(vm, L, function) || !lua_isfunction(L, -1)) {
-    lua_settop(L, top);
+/* (Inline: in neap_call.) */
+inline int neap__call_push(neap_vm *vm, lua_State *L,
+                           const neap_value *function, const neap_value *args,
+                           int nargs) {
+  int i, status = NEAP_OK;
+  if (function->type != NEAP_FUNCTION || !neap__reference_push(vm, L, function))
     return neap__fail(vm, NEAP_EINVAL, "a function expected", NULL);
-  }
-  for (i = 0; i < nargs; i++) {
-    if (!neap__value_push(vm, L, &args[i])) {
-      lua_settop(L, top);
-      return neap__fail(vm, NEAP_EINVAL,
-                        "an argument that is borrowed no longer", NULL);
-    }
-  }
-  return NEAP_OK;
-}
-
-/* Whether pushing them can raise an error: strings need memory. */
-static int has_text(const neap_value *args, int nargs) {
-  int i;
-  for (i = 0; i < nargs; i++) {
-    if (args[i].type == NEAP_STRING)
-      return 1;
-  }
-  return 0;
-}
-
-typedef struct call {
-  neap_vm *vm;
-  const neap_value *function;
-  const neap_value *args;
-  int nargs;
-  int status;
-} call;
-
-/* Lua: the call, light userdata; leaves function and arguments. */
-static int push_protected(lua_State *L) {
-  call *c = (call *)lua_touserdata(L, 1);
-  luaL_checkstack(L, c->nargs + 2, NULL);
-  c->status = push_call(c->vm, L, c->function, c->args, c->nargs);
-  return c->status == NEAP_OK ? c->nargs + 1 : 0;
-}
-
-int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
-                    const neap_value *args, int nargs) {
-  call c = {vm, function, args, nargs, NEAP_OK};
-  if (nargs < 0)
-    return neap__fail(vm, NEAP_EINVAL, "less than no arguments", NULL);
-  if (!lua_checkstack(L, nargs + LUA_MINSTACK))
-    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  if (!has_text(args, nargs))
-    return push_call(vm, L, function, args, nargs);
-  lua_pushcfunction(L, push_protected);
-  lua_pushlightuserdata(L, &c);
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  }
-  return c.status;
-}
-
-/* Moves the n values at the top into `results`. */
-static int pop_results(neap_vm *vm, lua_State *L, neap_value *results, int n) {
-  int status = NEAP_OK;
-  while (n-- > 0) {
-    if (!neap__value_pop(vm, L, &results[n]))
-      status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  }
+  for (i = 0; i < nargs && status == NEAP_OK; i++)
+    status = neap__value_pass(vm, L, &args[i]);
   return status;
 }
 
@@ -177,51 +118,45 @@ static int run_call(neap_vm *vm, lua_State *L, int handler, int nargs,
   return status;
 }
 
-/* Whether it may begin; then there is room for the results. */
-static int check_call(neap_vm *vm, double deadline, int nresults) {
-  if (vm->killed != 0)
-    return neap__fail(vm, vm->killed, NULL, NULL);
-  if (!(deadline >= 0)) /* nor NaN */
-    return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
-  if (nresults < 0)
-    return neap__fail(vm, NEAP_EINVAL, "less than no results", NULL);
-  if (!lua_checkstack(vm->running, nresults + LUA_MINSTACK))
-    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  return neap__attach(vm); /* it may create tasks */
+/* Stores the n values at the top. */
+static int get_results(neap_vm *vm, lua_State *L, neap_value *results, int n) {
+  int i, status = NEAP_OK;
+  for (i = 0; i < n; i++) {
+    if (!neap__value_get(vm, L, i - n, &results[i]))
+      status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  }
+  return status;
 }
 
-/* They may stand where the function or an argument stands. */
-static void clear(neap_value *results, int nresults) {
+static void clear(neap_value *results, int n) {
   int i;
-  for (i = 0; i < nresults; i++)
+  for (i = 0; i < n; i++)
     results[i] = neap_nil();
 }
 
+/* The results may stand where the function or an argument stands: they are
+   written when these have been pushed. */
 NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
                        const neap_value *args, int nargs, neap_value *results,
                        int nresults, double deadline) {
-  lua_State *L;
-  int handler, status = neap__check(vm);
-  if (status == NEAP_OK)
-    status = check_call(vm, deadline, nresults);
-  if (status != NEAP_OK) {
-    clear(results, nresults);
-    return status;
-  }
-  L = vm->running;
-  handler = lua_gettop(L) + 1;
-  lua_pushcfunction(L, neap__callback_handler);
-  status = neap__call_push(vm, L, function, args, nargs);
-  clear(results, nresults);
+  int status = neap__call_check(vm, deadline, nargs, nresults);
   if (status == NEAP_OK) {
-    neap__scope_reset(vm);
-    neap__enter(vm);
-    status = run_call(vm, L, handler, nargs, nresults, deadline);
-    neap__leave(vm);
+    lua_State *L = vm->running;
+    int handler = lua_gettop(L) + 1;
+    lua_pushcfunction(L, neap__callback_handler);
+    status = neap__call_push(vm, L, function, args, nargs);
+    if (status == NEAP_OK) {
+      neap__scope_reset(vm);
+      neap__enter(vm);
+      status = run_call(vm, L, handler, nargs, nresults, deadline);
+      neap__leave(vm);
+    }
     if (status == NEAP_OK)
-      status = pop_results(vm, L, results, nresults);
+      status = get_results(vm, L, results, nresults);
+    lua_settop(L, handler - 1);
   }
-  lua_settop(L, handler - 1);
+  if (status != NEAP_OK)
+    clear(results, nresults);
   return status;
 }
 

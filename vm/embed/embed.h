@@ -5,16 +5,25 @@
 #ifndef NEAP_EMBED_H
 #define NEAP_EMBED_H
 
+#include <pthread.h>
+
 #include "../core/vm.h"
 
 /* {======================================================
 ** failure.c: errors, as neap_error tells them
 ** ======================================================= */
 
+/* What leads there is unlikely: for the compiler. */
+#if defined(__GNUC__)
+#define NEAP__RARE __attribute__((cold))
+#else
+#define NEAP__RARE
+#endif
+
 /* Remembers an error for neap_error; returns `code`. NULL: the text of the
    code. Copies; cannot fail (without memory the texts are the code's). */
-int neap__fail(neap_vm *vm, int code, const char *message,
-               const char *traceback);
+NEAP__RARE int neap__fail(neap_vm *vm, int code, const char *message,
+                          const char *traceback);
 /* The same for the error at the top of L, popped, that a protected call has
    ended with; `status`: of lua_pcall. Runs no Lua. */
 int neap__fail_lua(neap_vm *vm, lua_State *L, int status);
@@ -28,9 +37,13 @@ void neap__failure_free(neap_vm *vm);
 ** host.c: into the VM and out of it
 ** ======================================================= */
 
-/* NEAP_OK on the VM's thread, before neap_close; else the error, which is
-   remembered if that can be. Every public function begins with it. */
-int neap__check(neap_vm *vm);
+/* NEAP_OK on the VM's thread, before neap_close; else the error, which is not
+   remembered: that would be a race. Every public function begins with it. */
+static inline int neap__check(const neap_vm *vm) {
+  if (!pthread_equal(vm->thread, pthread_self()))
+    return NEAP_ETHREAD;
+  return vm->closing ? NEAP_ECLOSED : NEAP_OK;
+}
 
 /* Calls the C function with `args`, light userdata, as its one argument, in
    protected mode, on vm->running. Runs no script. NEAP_OK, or NEAP_ENOMEM,
@@ -39,21 +52,58 @@ int neap__protect(neap_vm *vm, lua_CFunction f, void *args);
 
 /* Sees to it that the VM's turns come when the host's loop runs, if it is the
    host who runs it. NEAP_OK, or an error, remembered. */
-int neap__attach(neap_vm *vm);
+int neap__host_attach(neap_vm *vm);
+static inline int neap__attach(neap_vm *vm) {
+  return vm->loop_of_host ? neap__host_attach(vm) : NEAP_OK;
+}
 
 /* Around all that creates tasks or runs scripts: the VM is one that runs, so
    that tasks can be created. They nest. */
-void neap__enter(neap_vm *vm);
-void neap__leave(neap_vm *vm);
+static inline void neap__enter(neap_vm *vm) {
+  if (vm->L == NULL) {
+    vm->L = vm->main;
+    vm->hosted = 1;
+  }
+  vm->entered += vm->hosted;
+}
+static inline void neap__leave(neap_vm *vm) {
+  if (!vm->hosted || --vm->entered > 0)
+    return;
+  vm->L = NULL;
+  vm->hosted = 0;
+  if (lua_gethook(vm->main) != NULL)
+    neap__interrupt_clear(vm->main);
+  if (vm->pollers != NULL)
+    neap__loop_kick(vm);
+}
+
+/* Whether a call, or a task, may begin; then there is room on the stack of
+   vm->running for it. An error, remembered. */
+static inline int neap__call_check(neap_vm *vm, double deadline, int nargs,
+                                   int nresults) {
+  int status = neap__check(vm);
+  if (status != NEAP_OK)
+    return status;
+  if (vm->killed != 0)
+    return neap__fail(vm, vm->killed, NULL, NULL);
+  if (!(deadline >= 0)) /* nor NaN */
+    return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
+  if (nargs < 0 || nresults < 0)
+    return neap__fail(vm, NEAP_EINVAL, "less than no values", NULL);
+  if (!lua_checkstack(vm->running, (nargs > nresults ? nargs : nresults) +
+                                       LUA_MINSTACK))
+    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  return neap__attach(vm); /* it may create tasks */
+}
+/* call.c: pushes a function and its arguments. Raises nothing. An error,
+   remembered, leaves some of them. */
+int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
+                    const neap_value *args, int nargs);
 
 /* vm.c: one thing fewer that neap_close waits for; when nothing is left, the
    VM is freed, and the host told. */
 void neap__close_step(neap_vm *vm);
 
-/* call.c: pushes a function and its arguments. An error, remembered, with
-   nothing pushed. Raises none. */
-int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
-                    const neap_value *args, int nargs);
 /* spawn.c: at the end */
 void neap__spawned_free(neap_vm *vm);
 /* drive.c: a turn on a loop that the host runs; what is ready in a VM that
@@ -77,11 +127,59 @@ void neap__values_init(lua_State *L);
    string. False, with nothing pushed: it holds no longer. */
 int neap__value_push(neap_vm *vm, lua_State *L, const neap_value *value);
 
-/* Pops the value at the top of L into `*value`, which is borrowed. False: no
-   room on the shelf; it is popped and the value nil. Raises nothing. */
-int neap__value_pop(neap_vm *vm, lua_State *L, neap_value *value);
+/* Pushes a reference, or a string that Lua has, likewise. Raises nothing. */
+int neap__reference_push(neap_vm *vm, lua_State *L, const neap_value *value);
 
-/* Sets the global of that path to the value at the top. False: the path is
+/* Pushes a value that is neither. False, with nothing pushed: it is. */
+static inline int neap__plain_push(lua_State *L, const neap_value *value) {
+  switch (value->type) {
+  case NEAP_NIL:
+    lua_pushnil(L);
+    return 1;
+  case NEAP_BOOLEAN:
+    lua_pushboolean(L, value->as.boolean);
+    return 1;
+  case NEAP_INTEGER:
+    lua_pushinteger(L, value->as.integer);
+    return 1;
+  case NEAP_NUMBER:
+    lua_pushnumber(L, value->as.number);
+    return 1;
+  default:
+    return 0;
+  }
+}
+
+/* Pushes any value, and raises nothing; needs two free slots. NEAP_OK, or an
+   error, remembered, with nothing pushed. */
+int neap__kept_pass(neap_vm *vm, lua_State *L, const neap_value *value);
+static inline int neap__value_pass(neap_vm *vm, lua_State *L,
+                                   const neap_value *value) {
+  return neap__plain_push(L, value) ? NEAP_OK : neap__kept_pass(vm, L, value);
+}
+
+/* Stores the value at the index in `*value`, which is borrowed. Needs a free
+   slot. False: no room on the shelf; the value is nil. Raises nothing. */
+int neap__kept_get(neap_vm *vm, lua_State *L, int index, neap_value *value);
+static inline int neap__value_get(neap_vm *vm, lua_State *L, int index,
+                                  neap_value *value) {
+  if (!lua_isinteger(L, index))
+    return neap__kept_get(vm, L, index, value);
+  value->type = NEAP_INTEGER;
+  value->ref = 0;
+  value->as.integer = lua_tointeger(L, index);
+  return 1;
+}
+
+/* The same for the pair at the top of L, popped, which takes four slots on the
+   shelf even when it is plain. */
+int neap__pair_pop(neap_vm *vm, lua_State *L, neap_value *key,
+                   neap_value *value);
+/* Where the pair that the shelf ends with begins, if its key is this one, and
+   is what stands at the top of L; else where the shelf ends. */
+int neap__pair_before(neap_vm *vm, lua_State *L, const neap_value *key);
+
+/* access.c: sets the global of that path to the value at the top. False: the path is
    empty, or leads through something that is no table. May raise. */
 int neap__global_set(lua_State *L, const char *path);
 
@@ -97,7 +195,7 @@ static inline void neap__scope_close(neap_vm *vm, int scope) {
    function, called by way of Lua's own API, is below. */
 static inline void neap__scope_reset(neap_vm *vm) {
   lua_Debug ar;
-  if (vm->L == NULL && !lua_getstack(vm->main, 0, &ar))
+  if (vm->shelved > 0 && vm->L == NULL && !lua_getstack(vm->main, 0, &ar))
     neap__scope_close(vm, 0);
 }
 
@@ -120,6 +218,7 @@ struct neap_frame {
                          was lost; the call fails, whatever f returns */
   neap_value message; /* of neap_fail; nil: none */
   struct neap__suspension *suspension; /* what the task will wait for */
+  int scope;          /* what was borrowed before */
 };
 
 /* What a native function has begun and the task waits for: a promise, or
@@ -132,15 +231,15 @@ typedef struct neap__suspension {
 } neap__suspension;
 
 /* The call has not just given results: raises an error, or suspends. */
-int neap__native_finish(neap_frame *frame, int status, int scope);
+NEAP__RARE int neap__native_finish(neap_frame *frame, int status);
 
 /* Lua: calls a native function, and does what its status says. `first`: its
    first argument. Used by functions, methods, and `after`. */
 static inline int neap__native_call(lua_State *L, neap_vm *vm,
                                     const char *name, int first,
                                     neap_function f, void *ud) {
-  int scope = neap__scope_open(vm), status;
   neap_frame frame;
+  int status;
   frame.L = L;
   frame.vm = vm;
   frame.name = name;
@@ -150,12 +249,13 @@ static inline int neap__native_call(lua_State *L, neap_vm *vm,
   frame.lost = NEAP_OK;
   frame.message.type = NEAP_NIL;
   frame.suspension = NULL;
+  frame.scope = neap__scope_open(vm);
   status = f(&frame, ud);
   if (status == NEAP_OK && frame.lost == NEAP_OK && frame.suspension == NULL) {
-    neap__scope_close(vm, scope);
+    neap__scope_close(vm, frame.scope);
     return frame.nresults;
   }
-  return neap__native_finish(&frame, status, scope);
+  return neap__native_finish(&frame, status);
 }
 /* Replaces the function below the top and its name at the top by an async
    function. */

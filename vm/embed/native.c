@@ -57,13 +57,13 @@ static const char *text_of(neap_frame *frame, int status) {
 ** A function that has killed its own call meets the hook at the next
 ** instruction of Lua; if it suspends, there is none.
 */
-int neap__native_finish(neap_frame *frame, int status, int scope) {
+int neap__native_finish(neap_frame *frame, int status) {
   lua_State *L = frame->L;
   neap_vm *vm = frame->vm;
   neap__suspension *s = frame->suspension;
   lua_settop(L, frame->first - 1 + frame->nargs); /* these are no results */
   (void)neap__value_push(vm, L, &frame->message); /* it is borrowed, or nil */
-  neap__scope_close(vm, scope);
+  neap__scope_close(vm, frame->scope);
   if (frame->lost != NEAP_OK)
     status = frame->lost;
   if (status == NEAP_SUSPENDED && s != NULL && neap__limits_reached(vm) == 0) {
@@ -120,8 +120,8 @@ static int make(lua_State *L) {
     neap__async_named(L);
   }
   if (!m->global)
-    m->status = neap__value_pop(m->vm, L, &m->function) ? NEAP_OK
-                                                        : NEAP_ENOMEM;
+    m->status = neap__value_get(m->vm, L, -1, &m->function) ? NEAP_OK
+                                                            : NEAP_ENOMEM;
   else
     m->status = neap__global_set(L, m->name) ? NEAP_OK : NEAP_EINVAL;
   return 0;
@@ -175,12 +175,8 @@ static int index_of(const neap_frame *frame, int i) {
 
 NEAP_API neap_value neap_arg(neap_frame *frame, int i) {
   neap_value value = neap_nil();
-  int index = index_of(frame, i);
-  if (index != NOWHERE) {
-    lua_pushvalue(frame->L, index);
-    if (!neap__value_pop(frame->vm, frame->L, &value))
-      frame->lost = NEAP_ENOMEM;
-  }
+  if (!neap__value_get(frame->vm, frame->L, index_of(frame, i), &value))
+    frame->lost = NEAP_ENOMEM;
   return value;
 }
 
@@ -197,7 +193,7 @@ static int expected(neap_frame *frame, int i, const char *type) {
   return bad_argument(frame, i, fault);
 }
 
-static int expected_integer(neap_frame *frame, int i) {
+NEAP__RARE static int expected_integer(neap_frame *frame, int i) {
   if (lua_isnumber(frame->L, index_of(frame, i)))
     return bad_argument(frame, i, "number has no integer representation");
   return expected(frame, i, "integer");
@@ -230,7 +226,7 @@ static int borrow(lua_State *L) {
   borrowing *b = (borrowing *)lua_touserdata(L, 1);
   (void)neap__value_push(b->vm, L, &b->value);
   lua_tostring(L, -1);
-  b->status = neap__value_pop(b->vm, L, &b->value) ? NEAP_OK : NEAP_ENOMEM;
+  b->status = neap__value_get(b->vm, L, -1, &b->value) ? NEAP_OK : NEAP_ENOMEM;
   return 0;
 }
 
@@ -281,27 +277,12 @@ NEAP_API int neap_arg_object(neap_frame *frame, int i, const neap_class *type,
 ** The outcome
 ** ======================================================= */
 
-/* A result that needs memory, or may be lost. */
-static int return_kept(neap_frame *frame, neap_value *value) {
-  neap_vm *vm = frame->vm;
-  int status = NEAP_OK;
-  if (value->type == NEAP_STRING && value->ref == 0) /* made in C */
-    status = borrow_text(vm, value);
-  if (status == NEAP_OK && !neap__value_push(vm, frame->L, value))
-    status = neap__fail(vm, NEAP_EINVAL, "the value is borrowed no longer",
-                        NULL);
-  return status;
-}
-
 NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value) {
-  neap_value copy = *value;
-  int status = NEAP_OK;
+  int status;
   if (frame->nresults >= ROOM && !lua_checkstack(frame->L, 1 + SPARE))
     status = neap__fail(frame->vm, NEAP_ENOMEM, NULL, NULL);
-  else if (value->type == NEAP_INTEGER)
-    lua_pushinteger(frame->L, value->as.integer);
   else
-    status = return_kept(frame, &copy);
+    status = neap__value_pass(frame->vm, frame->L, value);
   if (status == NEAP_OK)
     frame->nresults++;
   else

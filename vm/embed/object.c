@@ -173,7 +173,7 @@ static int make(lua_State *L) {
   h->object = NULL; /* what is not whole is not finalized */
   push_metatable(L, m->type);
   lua_setmetatable(L, -2);
-  if (neap__value_pop(m->vm, L, &m->value))
+  if (neap__value_get(m->vm, L, -1, &m->value))
     h->object = m->object;
   else
     m->status = NEAP_ENOMEM;
@@ -197,7 +197,8 @@ NEAP_API int neap_object_new(neap_vm *vm, const neap_class *type, void *object,
 /* The object that a value is, or NULL. */
 static hosted *hosted_of(neap_vm *vm, const neap_value *value) {
   hosted *h;
-  if (value->type != NEAP_OBJECT || !neap__value_push(vm, vm->shelf, value))
+  if (value->type != NEAP_OBJECT ||
+      !neap__reference_push(vm, vm->shelf, value))
     return NULL;
   h = hosted_at(vm->shelf, -1);
   lua_pop(vm->shelf, 1);

@@ -111,8 +111,8 @@ static void give_results(neap_vm *vm, lua_State *L, neap_done_fn done,
     status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   else {
     (void)neap__outcome(L, top); /* cannot raise: there is room */
-    for (i = n; i-- > 0;) {
-      if (!neap__value_pop(vm, L, &values[i]))
+    for (i = 0; i < n; i++) {
+      if (!neap__value_get(vm, L, top + 1 + i, &values[i]))
         status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
     }
   }
@@ -170,94 +170,81 @@ static void ended(neap_vm *vm, neap__job *job) {
 ** The API
 ** ======================================================= */
 
-typedef struct start {
-  const neap_value *function;
-  const neap_value *args;
-  int nargs;
-  int status;
-  spawned *s;
-} start;
-
-/* Replaces function and arguments at the top by a coroutine object. */
-static void make_coroutine(lua_State *L, int nargs) {
-  int function = lua_gettop(L) - nargs;
+/* Replaces the function at the index, and all that stands above it, its
+   arguments, by a coroutine object. */
+static void make_coroutine(lua_State *L, int function) {
   if (!neap__is_async_function(L, function)) {
     lua_pushvalue(L, function);
     neap__async_of(L);
     lua_replace(L, function);
   }
-  lua_call(L, nargs, 1);
+  lua_call(L, lua_gettop(L) - function, 1);
 }
 
-/* Lua: the start, light userdata */
+/* Lua: its slot, light userdata; function and arguments */
 static int spawn(lua_State *L) {
-  start *a = (start *)lua_touserdata(L, 1);
-  neap_vm *vm = neap__vm(L);
+  spawned *s = (spawned *)lua_touserdata(L, 1);
   neap__task *task;
-  a->status = neap__call_push(vm, L, a->function, a->args, a->nargs);
-  if (a->status != NEAP_OK)
-    return 0;
-  make_coroutine(L, a->nargs);
+  make_coroutine(L, 2);
   task = neap__task_new(L, -1, 0);
-  a->s->anchor = neap__anchor(vm, L); /* an error leaves a task, which is killed */
-  neap__future_wait(&task->future, &a->s->job);
+  s->anchor = neap__anchor(neap__vm(L), L); /* an error leaves a task, which
+                                                is killed */
+  neap__future_wait(&task->future, &s->job);
   return 0;
 }
 
-/* Calls `spawn`, which stands with its argument at the top: what it makes has
-   this budget. */
-static int call_with(neap_vm *vm, lua_State *L, neap__budget *budget) {
+/* Starts the task of a slot. */
+static int start(neap_vm *vm, spawned *s, const neap_value *function,
+                 const neap_value *args, int nargs) {
+  lua_State *L = vm->running;
   neap__budget *inner = vm->inner;
-  int status;
-  vm->inner = budget;
-  status = lua_pcall(L, 1, 0, 0);
+  int top = lua_gettop(L), status;
+  lua_pushcfunction(L, spawn);
+  lua_pushlightuserdata(L, s);
+  status = neap__call_push(vm, L, function, args, nargs);
+  if (status != NEAP_OK) {
+    lua_settop(L, top);
+    return status;
+  }
+  neap__enter(vm);
+  vm->inner = s->budget; /* what it makes has this one */
+  status = lua_pcall(L, nargs + 2, 0, 0);
   vm->inner = inner;
+  if (status != LUA_OK) {
+    status = neap__fail_lua(vm, L, status);
+    neap__budget_kill(vm, s->budget, NEAP_ENOMEM);
+  }
+  neap__leave(vm);
   return status;
 }
 
 NEAP_API int neap_spawn(neap_vm *vm, const neap_value *function,
                         const neap_value *args, int nargs, double deadline,
                         neap_done_fn done, void *ud, neap_task *task) {
-  start a = {function, args, nargs, NEAP_OK, NULL};
-  lua_State *L;
-  int status = neap__check(vm);
+  spawned *s;
+  int status = neap__call_check(vm, deadline, nargs, 0);
   if (task != NULL)
     *task = 0;
   if (status != NEAP_OK)
     return status;
-  L = vm->running;
-  if (vm->killed != 0)
-    return neap__fail(vm, vm->killed, NULL, NULL);
-  if (!(deadline >= 0)) /* nor NaN */
-    return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
-  status = neap__attach(vm);
-  if (status != NEAP_OK)
-    return status;
-  if (!lua_checkstack(L, LUA_MINSTACK) || (a.s = open_slot(vm)) == NULL)
+  s = open_slot(vm);
+  if (s == NULL)
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  a.s->job.run = ended;
-  a.s->done = done;
-  a.s->ud = ud;
-  a.s->budget = neap__budget_new(vm, NULL, deadline);
-  if (a.s->budget == NULL)
-    a.status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  s->job.run = ended;
+  s->done = done;
+  s->ud = ud;
+  s->budget = neap__budget_new(vm, NULL, deadline);
+  if (s->budget == NULL)
+    status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   else {
-    a.s->budget->number = a.s->number;
-    neap__enter(vm);
-    lua_pushcfunction(L, spawn);
-    lua_pushlightuserdata(L, &a);
-    status = call_with(vm, L, a.s->budget);
-    if (status != LUA_OK) {
-      a.status = neap__fail_lua(vm, L, status);
-      neap__budget_kill(vm, a.s->budget, NEAP_ENOMEM);
-    }
-    neap__leave(vm);
+    s->budget->number = s->number;
+    status = start(vm, s, function, args, nargs);
   }
-  if (a.status != NEAP_OK)
-    close_slot(vm, a.s);
+  if (status != NEAP_OK)
+    close_slot(vm, s);
   else if (task != NULL)
-    *task = a.s->number;
-  return a.status;
+    *task = s->number;
+  return status;
 }
 
 NEAP_API int neap_pending(neap_vm *vm, neap_task task) {

@@ -118,6 +118,46 @@ describe("a chain of awaits", function()
     end)
   end)
 
+  it("LX-01 of 150 levels goes through a generator at each", function()
+    local down
+    down = async(function(n)
+      if n == 0 then
+        await(sleep(0))
+        return 0
+      end
+      return 1 + coroutine.wrap(function() return await(down(n - 1)) end)()
+    end)
+    main(function()
+      assert.are.equal(150, (await(down(150))))
+    end)
+  end)
+
+  it("LX-01 of 100 levels stands in a callback that cannot suspend", function()
+    local sum
+    sum = async(function(n)
+      return n == 0 and 0 or 1 + await(sum(n - 1))
+    end)
+    main(function()
+      local got
+      table.sort({1, 2}, function()
+        got = await(sum(100))
+        return false
+      end)
+      assert.are.equal(100, got)
+    end)
+  end)
+
+  it("LX-01 of 1000 levels works after many that ended in an error", function()
+    local fails = async(function() error("no", 0) end)
+    local f = nested(1000, function(x) return x end)
+    main(function()
+      for _ = 1, 100 do
+        assert.are.equal("no", caught(await, fails()))
+      end
+      assert.are.equal(7, (await(f(7))))
+    end)
+  end)
+
   it("LX-01 without end is a stack overflow; the task goes on", function()
     -- in a child: the last coroutine object made is never awaited, in truth
     local result = program.run_script [[

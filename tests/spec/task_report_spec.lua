@@ -362,6 +362,24 @@ describe("get_stack", function()
     end)
   end)
 
+  it("TA-20 shows who returns what it awaits", function()
+    main(function()
+      local at = {}
+      local inner = async(function()
+        at[1] = here() + 1
+        return await(sleep(1000))
+      end)
+      local task = create_task(co(function()
+        at[2] = here() + 1
+        return await(inner())
+      end))
+      await(sleep(0))
+      local text = task:get_stack()
+      assert.same(at, lines(text), text)
+      task:cancel()
+    end)
+  end)
+
   it("TA-20 names the method of a lock or semaphore that waits", function()
     main(function()
       for name, object in pairs {Lock = asyncio.Lock(), Semaphore = asyncio.Semaphore(1)} do

@@ -356,6 +356,27 @@ run(main())
   end)
 end)
 
+describe("the level of an error", function()
+  it("does not count the awaits between the functions", function()
+    local function line() return debug.getinfo(2, "l").currentline end
+    local inner = async(function(level) error("no", level) end)
+    local at = {line() - 1}
+    local middle = async(function(level)
+      at[2] = line() + 1
+      await(inner(level))
+    end)
+    run(async(function()
+      for level = 1, 3 do
+        local _, err = pcall(function()
+          at[3] = line() + 1
+          await(middle(level))
+        end)
+        assert.matches("traceback_spec%.lua:" .. at[level] .. ": no$", err)
+      end
+    end)())
+  end)
+end)
+
 describe("debug.traceback in a task", function()
   it("shows the frames of the await chain", function()
     local inner = async(function()

@@ -1,21 +1,18 @@
 /*
-** await.c - the C half of await: where a task suspends.
+** await.c - await: where a task suspends.
 **
-** `await` itself is a Lua function (vm/lua/await.lua): it asks
-** neap__await_enter what to do, and runs a coroutine object by a tail
-** call, in the same Lua thread and without a C call. The answers:
-**    nothing        the await is over, without a result
-**    nil, value     it is over, with one result, neither nil nor false
-**    fn             call fn
-**    fn, true, arg  call fn(arg)
-**    fn, object     call fn with what neap__await_arguments(object) gives:
-**                   with a coroutine object's arguments; or, to return all
-**                   other results, with those of a future or a sleep
+** An await of a coroutine object calls its function, in the same Lua
+** thread. Such a call takes a C stack level, and Lua has 200 of them: so
+** where many awaits stand in each other, the next one yields, which frees
+** them all, and task_step resumes the task at once (`call`).
+**
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task
 ** ends: C code finds the userdata there.
 */
 #include "vm.h"
+
+#define MOST_NESTED 16 /* awaits that call, inside each other */
 
 /* Raises the error that a yield of this Lua thread cannot reach the loop. */
 void neap__cannot_suspend(const neap_vm *vm, lua_State *L, int level) {
@@ -37,32 +34,6 @@ int neap__raise_cancelled(lua_State *L, neap__task *task) {
   neap__task_push(L, task);
   neap__cancelled_push(L, -1);
   return neap__throw(L);
-}
-
-/* Lua: returns its arguments. */
-static int pass(lua_State *L) { return lua_gettop(L); }
-
-/* Answers with the n results of the object at index 1; `value`: the user
-   value that holds a single one. */
-static int answer(lua_State *L, uint32_t n, int value) {
-  if (n == 0)
-    return 0;
-  lua_pushnil(L);
-  if (n == 1) {
-    lua_getiuservalue(L, 1, value);
-    if (lua_toboolean(L, -1))
-      return 2;
-  }
-  lua_pushcfunction(L, pass);
-  lua_pushvalue(L, 1);
-  return 2;
-}
-
-/* Answers with the outcome of the future at index 1. */
-static int answer_future(lua_State *L, neap__future *f) {
-  if (f->state != NEAP__FINISHED)
-    return neap__outcome_raise(L, 1);
-  return answer(L, f->nresults, NEAP__RESULT);
 }
 
 /* Whether the future at index 1 gives a CancelledError. */
@@ -94,8 +65,11 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel || task->interrupted)
     return neap__raise_cancelled(L, task);
   if (f != NULL)
-    return answer_future(L, f);
-  return answer(L, lua_gettop(L) > 0, 1);
+    return neap__outcome(L, 1);
+  if (lua_gettop(L) == 0)
+    return 0;
+  lua_getiuservalue(L, 1, 1);
+  return 1;
 }
 
 /* The same for a turn given up, without a result. */
@@ -113,38 +87,50 @@ static int suspend(neap_vm *vm, lua_State *L, neap__future *f) {
   return lua_yieldk(L, 0, (lua_KContext)f, resumed);
 }
 
-/* A million sleepers need not keep what they awaited: neither in this
-   frame nor as the parameter of `await`. */
-static void forget(lua_State *L) {
-  lua_Debug ar;
-  lua_settop(L, 0);
-  if (lua_getstack(L, 1, &ar)) {
-    lua_pushnil(L);
-    if (lua_setlocal(L, &ar, 1) == NULL)
-      lua_pop(L, 1);
-  }
+/* {======================================================
+** Calls
+** ======================================================= */
+
+/* The function has suspended, and has ended since. */
+static int called(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return lua_gettop(L);
 }
+
+/* The loop has resumed the task at once. */
+static int call_again(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return neap__await_call(neap__vm(L), L);
+}
+
+int neap__await_call(neap_vm *vm, lua_State *L) {
+  if (vm->nested >= MOST_NESTED && neap__can_suspend(vm, L)) {
+    vm->suspending = NEAP__COMES_BACK;
+    return lua_yieldk(L, 0, 0, call_again);
+  }
+  vm->nested++;
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, called);
+  vm->nested--;
+  return lua_gettop(L);
+}
+
+/* ====================================================== } */
 
 static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   neap__task *task = vm->current;
   double delay;
   if (c->body == NEAP__LUA) {
-    neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
-    lua_getiuservalue(L, 1, 1);
-    if (c->nargs == 0)
-      return 1;
-    if (c->nargs > 1) {
-      lua_pushvalue(L, 1);
-      return 2;
-    }
-    lua_pushboolean(L, 1);
-    lua_getiuservalue(L, 1, 2);
-    return 3;
+    neap__coroutine_take(L, 1, c, NEAP__AWAITED, 1);
+    lua_settop(L, 1);
+    neap__coroutine_open(L, 1, c);
+    return neap__await_call(vm, L);
   }
   if (c->body == NEAP__HOLD)
     return neap__hold_await(vm, L, (neap__hold *)c);
-  neap__check_suspend(vm, L, 2);
-  neap__coroutine_take(L, 1, c, NEAP__AWAITED, 2);
+  neap__check_suspend(vm, L, 1);
+  neap__coroutine_take(L, 1, c, NEAP__AWAITED, 1);
   delay = ((neap__sleeper *)c)->delay;
   if (delay > 0 && !task->must_cancel) {
     uint64_t deadline = neap__deadline(delay);
@@ -153,18 +139,18 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   }
   else
     neap__queue_push(&vm->ready, &task->timer.job);
-  if (c->nargs == 0)
-    forget(L);
+  if (c->nargs == 0) /* a million sleepers need not keep what they awaited */
+    lua_settop(L, 0);
   return suspend(vm, L, NULL);
 }
 
 static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   neap__task *task = vm->current;
   if (f->state != NEAP__PENDING)
-    return answer_future(L, f);
+    return neap__outcome(L, 1);
   if (f == &task->future)
-    return neap__usage(L, 2, "Task cannot await on itself");
-  neap__check_suspend(vm, L, 2);
+    return neap__usage(L, 1, "Task cannot await on itself");
+  neap__check_suspend(vm, L, 1);
   neap__future_wait(f, &task->timer.job);
   task->waiting_on = f;
   if (f->type == &neap__future_type) {
@@ -185,6 +171,7 @@ static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
 /* Replaces an object with __await by the awaitable it gives. */
 static void resolve(lua_State *L) {
   int steps = 0;
+  lua_settop(L, 1);
   while (luaL_getmetafield(L, 1, "__await") != LUA_TNIL) {
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
@@ -192,9 +179,9 @@ static void resolve(lua_State *L) {
     if (neap__object_at(L, 1) != NULL)
       return;
     if (++steps == 100)
-      neap__usage(L, 2, "await: __await gives objects with __await endlessly");
+      neap__usage(L, 1, "await: __await gives objects with __await endlessly");
   }
-  neap__refuse_awaitable(L, 1, "await", 2);
+  neap__refuse_awaitable(L, 1, "await", 1);
 }
 
 int neap__await_turn(lua_State *L) {
@@ -206,14 +193,14 @@ int neap__await_turn(lua_State *L) {
 
 /* await(sleep(0)): the fastest way to let others run. */
 static int await_bare_yield(neap_vm *vm, lua_State *L) {
-  neap__check_suspend(vm, L, 2);
+  neap__check_suspend(vm, L, 1);
   if (!vm->bare_yield_out)
-    neap__coroutine_take_again(L, 1, 2); /* raises */
+    neap__coroutine_take_again(L, 1, 1); /* raises */
   vm->bare_yield_out = 0;
   return neap__await_turn(L);
 }
 
-int neap__await_enter(lua_State *L) {
+int neap__await(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   void *block = lua_touserdata(L, 1);
   neap__object *o;
@@ -221,7 +208,7 @@ int neap__await_enter(lua_State *L) {
     return await_bare_yield(vm, L);
   o = neap__object_of(L, 1, block);
   if (vm->current == NULL)
-    neap__cannot_suspend(vm, L, 2);
+    neap__cannot_suspend(vm, L, 1);
   if (o == NULL || o->type->kind == NEAP__HANDLE) {
     resolve(L);
     o = neap__object_at(L, 1);

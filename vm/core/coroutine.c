@@ -332,9 +332,9 @@ void neap__coroutine_take_again(lua_State *L, int index, int level) {
               name, reason, name);
 }
 
-/* Pushes the arguments, at most c->nargs stack slots. */
-static void push_arguments(lua_State *L, int index, neap__coroutine *c,
-                           int release) {
+/* Pushes the arguments, at most c->nargs stack slots; the object, which may
+   live longer, lets go of them. */
+static void push_arguments(lua_State *L, int index, neap__coroutine *c) {
   int i, n = (int)c->nargs;
   luaL_checkstack(L, n + 4, "too many arguments");
   index = lua_absindex(L, index);
@@ -348,11 +348,9 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c,
     for (i = 1; i <= n; i++)
       lua_getiuservalue(L, index, 1 + i);
   }
-  if (release) { /* a task lives longer than the need for them */
-    for (i = 1; i <= (c->packed ? 1 : n); i++) {
-      lua_pushnil(L);
-      lua_setiuservalue(L, index, 1 + i);
-    }
+  for (i = 1; i <= (c->packed ? 1 : n); i++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, index, 1 + i);
   }
 }
 
@@ -361,20 +359,9 @@ int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c) {
   if (c->nargs == 0)
     lua_replace(L, index);
   else {
-    push_arguments(L, index, c, 1);
+    push_arguments(L, index, c);
     lua_remove(L, index);
   }
-  return (int)c->nargs;
-}
-
-int neap__await_arguments(lua_State *L) {
-  neap__coroutine *c = neap__coroutine_at(L, 1);
-  if (c == NULL)
-    return neap__outcome(L, 1);
-  if (c->body == NEAP__LUA)
-    push_arguments(L, 1, c, 0);
-  else
-    lua_getiuservalue(L, 1, 1); /* the result of a sleep */
   return (int)c->nargs;
 }
 

@@ -156,20 +156,19 @@ const char *neap__hold_name(lua_State *L, const neap__hold *hold) {
 
 int neap__hold_await(neap_vm *vm, lua_State *L, neap__hold *hold) {
   neap__lock *lock = hold->lock;
-  neap__coroutine_take(L, 1, &hold->coroutine, NEAP__AWAITED, 2);
+  neap__coroutine_take(L, 1, &hold->coroutine, NEAP__AWAITED, 1);
   if (must_wait(lock)) {
-    neap__check_suspend(vm, L, 2);
+    neap__check_suspend(vm, L, 1);
+    lua_settop(L, 1);
     lua_pushcfunction(L, wait_of(hold));
-    lua_pushboolean(L, 1);
-    lua_pushvalue(L, 1);
-    return 3;
+    lua_insert(L, 1);
+    return neap__await_call(vm, L);
   }
   if (!is_lock(lock))
     note_latest(L, hold, vm->current);
   lock->value--;
-  lua_pushnil(L);
   begin(L, lock, hold);
-  return 2;
+  return 1;
 }
 
 /* Lua: the __close of a guard */

@@ -6,6 +6,8 @@
 
 #include "vm.h"
 
+#define DEEPEST 100 /* levels searched for an await */
+
 const neap__type neap__coroutine_type = {NEAP__COROUTINE, "coroutine object"};
 const neap__type neap__future_type = {NEAP__FUTURE, "Future"};
 const neap__type neap__task_type = {NEAP__TASK, "Task"};
@@ -80,18 +82,34 @@ void neap__metatable_new(lua_State *L, const neap__type *type,
   neap__ref_set(L, NEAP__METATABLES + (int)type->kind);
 }
 
+int neap__is_await(lua_State *L, lua_Debug *ar) {
+  int is;
+  lua_getinfo(L, "f", ar);
+  is = lua_tocfunction(L, -1) == neap__await;
+  lua_pop(L, 1);
+  return is;
+}
+
+int neap__level(lua_State *L, int level) {
+  lua_Debug ar;
+  int i;
+  for (i = 1; i <= level && i <= DEEPEST && lua_getstack(L, i, &ar); i++)
+    level += neap__is_await(L, &ar);
+  return level;
+}
+
 /* The first level from `level` on that is not one of Neap's own. */
 static int first_foreign(lua_State *L, int level) {
   lua_Debug ar;
   while (lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
-         neap__is_own(&ar))
+         (neap__is_own(&ar) || neap__is_await(L, &ar)))
     level++;
   return level;
 }
 
 int neap__usage(lua_State *L, int level, const char *format, ...) {
   va_list args;
-  luaL_where(L, first_foreign(L, level));
+  luaL_where(L, first_foreign(L, neap__level(L, level)));
   va_start(args, format);
   lua_pushvfstring(L, format, args);
   va_end(args);

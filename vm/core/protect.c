@@ -74,7 +74,7 @@ int neap__error(lua_State *L) {
   int level = (int)luaL_optinteger(L, 2, 1);
   lua_settop(L, 1);
   if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
-    luaL_where(L, level);
+    luaL_where(L, neap__level(L, level));
     lua_insert(L, 1);
     lua_concat(L, 2);
   }

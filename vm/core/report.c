@@ -243,8 +243,7 @@ static void push_frame(lua_State *L, const lua_Debug *ar) {
   int function = lua_gettop(L);
   lua_CFunction f = lua_tocfunction(L, function);
   const char *name = NULL, *what = "async function ";
-  if (f == neap__await_enter || f == neap__await_arguments ||
-      f == neap__waitlist_line_up ||
+  if (f == neap__await || f == neap__waitlist_line_up ||
       strcmp(ar->short_src, "[neap]") == 0) {
     lua_pop(L, 1);
     return;
@@ -295,17 +294,27 @@ int neap__count_levels(lua_State *L) {
   return lua_getstack(L, low, &ar) ? low + 1 : low;
 }
 
+/* The level `n` levels up from `level`, or down if `step` is -1, awaits not
+   counted: they are not shown, and are half of a long chain. */
+static int level_beyond(lua_State *thread, int level, int step, int n) {
+  lua_Debug ar;
+  for (; n > 0; level += step)
+    n -= !(lua_checkstack(thread, 1) && lua_getstack(thread, level, &ar) &&
+           neap__is_await(thread, &ar));
+  return level;
+}
+
 void neap__traceback(lua_State *L, lua_State *thread, int from) {
   lua_Debug ar;
   int level, n = neap__count_levels(thread), first = lua_gettop(L);
+  int skip, skip_from = level_beyond(thread, from, 1, FIRST_LEVELS);
   if (*neap__extra(thread) & NEAP__TASK_THREAD)
     n--; /* task_main; to find that it has no name would take long */
+  skip = level_beyond(thread, n - 1, -1, LAST_LEVELS) + 1 - skip_from;
   luaL_checkstack(L, FIRST_LEVELS + LAST_LEVELS + LUA_MINSTACK, NULL);
   lua_pushliteral(L, "");
   for (level = from; level < n && lua_getstack(thread, level, &ar); level++) {
-    if (n - from > FIRST_LEVELS + LAST_LEVELS &&
-        level == from + FIRST_LEVELS) {
-      int skip = n - from - FIRST_LEVELS - LAST_LEVELS;
+    if (skip > 0 && level == skip_from) {
       lua_pushfstring(L, "\n\t...\t(skipping %d levels)", skip);
       level += skip - 1;
       continue;

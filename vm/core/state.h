@@ -60,7 +60,6 @@ typedef enum neap__ref {
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__FRESH,                     /* vm->fresh, coroutine.c */
   NEAP__WARNED,                    /* set of texts, coroutine.c */
-  NEAP__AWAIT,                     /* the Lua function await */
   NEAP__CLASSES,                   /* error classes by name, error.c */
   NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
   NEAP__REFS
@@ -75,7 +74,8 @@ struct neap_vm {
   lua_State *volatile L;     /* the one that is in `run`, or NULL */
   neap__task *volatile current; /* the task whose step runs, or NULL */
   lua_State *volatile running; /* the Lua thread that runs, for hooks */
-  uint8_t suspending;        /* an await is on its way to the loop */
+  uint8_t suspending;        /* an await is on its way to the loop; or */
+#define NEAP__COMES_BACK 2   /* is to be resumed at once */
   uint8_t debug;             /* debug mode */
   uint8_t async_used;        /* a script has made an async function */
   uint8_t ending;            /* run cancels all tasks, each once */
@@ -84,6 +84,7 @@ struct neap_vm {
   uint8_t stopping;          /* the loop ends after this turn */
   uint8_t keyboard;          /* a step raised KeyboardInterrupt */
   uint32_t noyield;          /* coroutine.resume calls that cannot yield */
+  uint32_t nested;           /* calls in await.c since the C stack was empty */
   uint32_t close_depth;      /* nested coroutine.close calls */
   uintptr_t close_base;      /* where the C stack was in the outermost */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */

@@ -86,6 +86,8 @@ void neap__task_release(neap_vm *vm, lua_State *L, neap__task *task) {
 static void note_creator(lua_State *L, neap__task *task, int level) {
   lua_Debug ar;
   task->line = -1;
+  if (level > 1)
+    level = neap__level(L, level);
   if (lua_getstack(L, level, &ar) && lua_getinfo(L, "fl", &ar)) {
     task->line = ar.currentline;
     lua_setiuservalue(L, -2, NEAP__EXTRA);
@@ -223,7 +225,7 @@ int neap__create_member(lua_State *L) {
 }
 
 void neap__task_awaiting(lua_State *L, int level) {
-  neap__ref_push(L, NEAP__AWAIT);
+  lua_pushcfunction(L, neap__await);
   neap__coroutine_of(L, -1, -2);
   neap__task_new(L, -1, level);
   lua_replace(L, -4);
@@ -471,7 +473,7 @@ static int task_main(lua_State *L) {
     lua_pushcfunction(L, neap__await_turn); /* its argument is ignored */
   else { /* await(coroutine) */
     c->state = NEAP__NEW;
-    neap__ref_push(L, NEAP__AWAIT);
+    lua_pushcfunction(L, neap__await);
   }
   if (c->body != NEAP__LUA)
     lua_insert(L, BODY);
@@ -564,7 +566,14 @@ static void task_step(neap_vm *vm, neap__job *job) {
   }
   vm->current = task;
   vm->running = thread.L;
-  status = lua_resume(thread.L, vm->L, first, &n);
+  for (;;) {
+    vm->nested = 0;
+    status = lua_resume(thread.L, vm->L, first, &n);
+    if (vm->suspending != NEAP__COMES_BACK)
+      break;
+    vm->suspending = 0;
+    first = 0;
+  }
   vm->running = vm->L;
   vm->current = NULL;
   if (begin != 0)

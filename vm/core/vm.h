@@ -80,6 +80,12 @@ static inline int neap__is_own(const lua_Debug *ar) {
   return ar->source[0] == '=' && ar->source[1] == '[' && *ar->what != 'C';
 }
 
+/* Whether a frame is that of an await; the thread has a free stack slot. */
+int neap__is_await(lua_State *L, lua_Debug *ar);
+/* The level of the function that is `level` calls up (1: who called the
+   running one), the awaits between them not counted. */
+int neap__level(lua_State *L, int level);
+
 /*
 ** Raises a usage error with the position of the Lua function `level`
 ** calls up (1: who called the running C function), or of the first above
@@ -292,9 +298,11 @@ void neap__check_coroutine(lua_State *L, int index, const char *function);
 void neap__refuse_awaitable(lua_State *L, int index, const char *function,
                             int level);
 
-/* Lua: the C halves of await (vm/lua/await.lua). */
-int neap__await_enter(lua_State *L);
-int neap__await_arguments(lua_State *L);
+/* Lua: await(awaitable) -> its results; raises its error */
+int neap__await(lua_State *L);
+/* What await does with a function, at index 1, and its arguments, which are
+   the rest of the stack: calls it. */
+int neap__await_call(neap_vm *vm, lua_State *L);
 /* Lua: gives up one turn; the body of a task of sleep(0). */
 int neap__await_turn(lua_State *L);
 
@@ -346,8 +354,7 @@ int neap__waitlist_line_up(lua_State *L);
 int neap__waitlist_wake(lua_State *L);
 int neap__waitlist_waiting(lua_State *L);
 
-/* Takes a permit for the hold at index 1, or says who waits for one: answers
-   as await does. */
+/* Awaits the hold at index 1: takes a permit, or waits for one. */
 int neap__hold_await(neap_vm *vm, lua_State *L, neap__hold *hold);
 /* Pushes the name of the function that gave it. */
 const char *neap__hold_name(lua_State *L, const neap__hold *hold);

@@ -14,6 +14,7 @@ static int asyncio_time(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"run", neap__run},
+    {"await", neap__await},
     {"create_task", neap__create_task},
     {"ensure_future", neap__ensure_future},
     {"isfuture", neap__isfuture},
@@ -31,23 +32,6 @@ static const luaL_Reg functions[] = {
     {"catch", neap__catch},
     {"dump", neap__dump},
     {NULL, NULL}};
-
-/* Pushes an embedded Lua file as a function. */
-static void load(lua_State *L, const char *code, size_t size) {
-  if (luaL_loadbufferx(L, code, size, "=[neap]", "t") != LUA_OK)
-    lua_error(L);
-}
-
-/* Adds await and its kin to the module at the top. */
-static void open_await(lua_State *L) {
-  load(L, neap__lua_await, neap__lua_await_size);
-  lua_pushcfunction(L, neap__await_enter);
-  lua_pushcfunction(L, neap__await_arguments);
-  lua_call(L, 2, 1);
-  lua_pushvalue(L, -1);
-  neap__ref_set(L, NEAP__AWAIT);
-  lua_setfield(L, -2, "await");
-}
 
 static void open_async(lua_State *L) {
   lua_newtable(L);
@@ -96,7 +80,6 @@ void neap__open(lua_State *L) {
   neap__handle_init(L);
   neap__lock_init(L);
   neap__error_init(L);
-  open_await(L);
   open_async(L);
   open_protected_calls(L);
   lua_pushnumber(L, 0.1);

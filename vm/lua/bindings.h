@@ -7,8 +7,6 @@
 #include "../core/vm.h"
 
 /* The Lua files of this folder, embedded at build. */
-extern const char neap__lua_await[];
-extern const size_t neap__lua_await_size;
 extern const char neap__lua_bounded[];
 extern const size_t neap__lua_bounded_size;
 

@@ -119,21 +119,17 @@ void neap__loop_close(neap_vm *vm) {
 /* Takes what other threads have sent, and runs what is ready now, until so
    late, if that is not 0. */
 static inline void turn(neap_vm *vm, uint64_t until) {
-  neap__job *last, *job = neap__mail(vm);
+  neap__job *job = neap__mail(vm);
   if (job != NULL)
     job->run(vm, job);
-  last = vm->ready.last;
-  if (last == NULL)
+  if (vm->ready.last == NULL)
     return;
   if (vm->limits != NULL) {
     uint64_t most = neap__limits_begin(vm);
     if (most != 0 && (until == 0 || most < until))
       until = most;
   }
-  do {
-    job = neap__queue_pop(&vm->ready);
-    job->run(vm, job); /* frees the job, maybe */
-  } while (job != last && (until == 0 || uv_hrtime() < until));
+  neap__ready_run(vm, until);
   if (vm->fresh != NULL)
     neap__coroutine_settle_fresh(vm, vm->L);
   if (vm->limits != NULL)

@@ -551,8 +551,7 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
   neap__anchor_drop(vm, L, thread.anchor); /* hooks may be off on it */
 }
 
-static void task_step(neap_vm *vm, neap__job *job) {
-  neap__task *task = task_of(job);
+static inline void step(neap_vm *vm, neap__task *task) {
   int first = task->thread == NULL, n, status;
   neap__thread thread;
   uint64_t begin = 0;
@@ -585,6 +584,8 @@ static void task_step(neap_vm *vm, neap__job *job) {
     ended(vm, task, thread, status);
 }
 
+static void task_step(neap_vm *vm, neap__job *job) { step(vm, task_of(job)); }
+
 /* The same where there are limits. */
 static void limited_step(neap_vm *vm, neap__job *job) {
   neap__limits_step(vm);
@@ -609,6 +610,19 @@ static void killed_step(neap_vm *vm, neap__job *job) {
       vm->hooked = NULL;
     neap__anchor_drop(vm, L, anchor);
   }
+}
+
+/* Here, that a step is in line: after a yield, which is a jump out of many
+   functions, the processor predicts each return wrong. */
+void neap__ready_run(neap_vm *vm, uint64_t until) {
+  neap__job *job, *last = vm->ready.last;
+  do {
+    job = neap__queue_pop(&vm->ready);
+    if (job->run == task_step)
+      step(vm, task_of(job));
+    else
+      job->run(vm, job); /* frees the job, maybe */
+  } while (job != last && (until == 0 || uv_hrtime() < until));
 }
 
 /* ====================================================== } */

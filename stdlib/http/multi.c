@@ -332,7 +332,8 @@ static int set_up(http__multi *m, long limit, long limit_per_host) {
              CURLSHE_OK &&
          curl_share_setopt(m->share, CURLSHOPT_SHARE,
                            CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
-         curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, watch) == CURLM_OK &&
+         curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, watch) ==
+             CURLM_OK &&
          curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m) == CURLM_OK &&
          curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, set_timer) ==
              CURLM_OK &&
@@ -407,7 +408,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started;
 
 /* Never undone: other code of the process may use curl as well. */
-static void start_curl(void) { started = curl_global_init(CURL_GLOBAL_DEFAULT); }
+static void start_curl(void) {
+  started = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
 
 int luaopen_http_curl(lua_State *L) {
   static const luaL_Reg functions[] = {{"convert", http__convert},

@@ -234,7 +234,7 @@ static void set_headers(lua_State *L, http__transfer *t, CURL *easy) {
     line = luaL_checklstring(L, -1, &len);
     if (strpbrk(line, "\r\n") != NULL || strlen(line) != len)
       luaL_error(L, "header with a line break or NUL");
-    if (strchr(line, ':') == line + len - 1) /* no value: curl's way to say so */
+    if (strchr(line, ':') == line + len - 1) /* no value, as curl writes it */
       line = lua_pushfstring(L, "%s;", luaL_gsub(L, line, ":", ""));
     add_header(L, t, line);
     lua_settop(L, TRANSFER + 1);

@@ -34,7 +34,8 @@ static int is_too_late(lua_State *L, http__transfer *t, int index) {
   if (luaL_optnumber(L, index, HUGE_VAL) <= (double)now / 1e9)
     http__transfer_end(t, "timeout", "total", "the time for it has passed");
   else
-    http__transfer_end(t, "timeout", "idle", "nothing came or went for too long");
+    http__transfer_end(t, "timeout", "idle",
+                       "nothing came or went for too long");
   return 1;
 }
 

@@ -181,8 +181,8 @@ void json_toodeep(writer *w) {
   if (found == 0)
     json_fail(w, w->depth, 0, "nested more than %I levels deep", w->max_depth);
   else /* it is its own child, the first time at... */
-    json_fail(w, found == 1 ? w->depth : again, 0, "a table that contains itself",
-         0);
+    json_fail(w, found == 1 ? w->depth : again, 0,
+              "a table that contains itself", 0);
 }
 
 /* }====================================================== */

@@ -215,9 +215,9 @@ static int add_future(dump *d, neap__future *f, lua_Integer depth,
                       const char *verb) {
   lua_State *L = d->L;
   if (f->type->kind == NEAP__FUTURE) {
-    lua_pushfstring(L, "%s%s %p", verb,
-                    neap__is_waitlist(f) ? ((neap__waitlist *)f)->what : "Future",
-                    (void *)f);
+    const char *what =
+        neap__is_waitlist(f) ? ((neap__waitlist *)f)->what : "Future";
+    lua_pushfstring(L, "%s%s %p", verb, what, (void *)f);
     add_line(d, depth);
     return 0;
   }

@@ -89,7 +89,8 @@ static void begin(lua_State *L, neap__lock *lock, neap__hold *hold) {
 
 /* Puts the table LATEST of the semaphore of the hold at index 1 at index 2,
    and what stands there for the task at index 3: from now on the hold. */
-static void note_latest(lua_State *L, neap__hold *hold, const neap__task *task) {
+static void note_latest(lua_State *L, neap__hold *hold,
+                        const neap__task *task) {
   hold->task = (lua_Integer)task->id;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, LOCK);

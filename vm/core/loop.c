@@ -169,7 +169,7 @@ static void wait(neap_vm *vm) {
   }
   (void)uv_prepare_start(&vm->pollers->prepare, before_poll); /* nor this */
   uv_run(vm->loop, UV_RUN_ONCE);
-  (void)uv_prepare_stop(&vm->pollers->prepare); /* the host's runs are its own */
+  (void)uv_prepare_stop(&vm->pollers->prepare); /* a host's runs are its own */
   (void)uv_timer_stop(&vm->pollers->alarm);
   vm->unpolled = 0;
 }

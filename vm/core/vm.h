@@ -497,8 +497,8 @@ int neap__limits_valid(const neap_limits *limits);
 /* NEAP_OK, or NEAP_EINVAL; and what of neap_stats there is here. */
 int neap__limits_set(neap_vm *vm, const neap_limits *limits);
 void neap__limits_stats(const neap_vm *vm, neap_statistics *stats);
-/* Around everything that runs scripts, when there are limits; they nest. */
-/* The outermost returns until when (uv_hrtime) a turn may go on, or 0. */
+/* Around everything that runs scripts, when there are limits; they nest. The
+   outermost begin returns until when (uv_hrtime) a turn may go on, or 0. */
 uint64_t neap__limits_begin(neap_vm *vm);
 void neap__limits_end(neap_vm *vm);
 /* An error has left a turn of the loop: ends what was begun there. */

@@ -109,7 +109,6 @@ static void uninstall(int number) {
     return;
   if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_signal)
     (void)sigaction(number, &dog.handlers[number].old, NULL);
-
 }
 
 /* ====================================================== } */

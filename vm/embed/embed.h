@@ -31,6 +31,7 @@ int neap__fail_lua(neap_vm *vm, lua_State *L, int status);
    or killed (`killed`: the code). */
 int neap__fail_task(neap_vm *vm, lua_State *L, int killed);
 void neap__failure_free(neap_vm *vm);
+
 /* ====================================================== } */
 
 /* {======================================================

@@ -339,7 +339,8 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
     neap_port_retain(o->port);
   }
   o->first = frame->first;
-  (void)uv_queue_work(loop, &o->request, work_runs, work_ended); /* cannot fail */
+  (void)uv_queue_work(loop, &o->request, work_runs,
+                      work_ended); /* cannot fail */
   frame->vm->works++;
   return wait_for(frame, &o->suspension, offload_cancel, offload_results);
 err:

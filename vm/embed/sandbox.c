@@ -4,10 +4,9 @@
 **
 ** In a sandbox (a VM with less than NEAP_CAN_ALL) only the libraries are
 ** opened of which something is granted; their tables keep what the lists below
-** name, and lose all else. A function
-** that takes a capability stands behind a gate: a C closure that looks
-** whether the VM still has it. So neap_drop is one assignment, and what a
-** script has kept fails from then on.
+** name, and lose all else. A function that takes a capability stands behind a
+** gate: a C closure that looks whether the VM still has it. So neap_drop is
+** one assignment, and what a script has kept fails from then on.
 **
 ** The functions behind gates have no upvalues of their own: the gate calls
 ** them in its own frame, so that their messages and continuations are what

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-
 /* Appends a piece. Without memory the message is cut, never lost whole. */
 static void add(neap_vm *vm, const char *piece) {
   size_t len = strlen(piece), needed;

@@ -41,7 +41,7 @@
 **  7. The library prints nothing, ends no process, and leaves signals, the
 **     locale and what is not its own on the host's loop alone, as far as
 **     neither the configuration asks for it nor a script that may.
-**  8. Pointers are not NULL where nothing is said; to release NULL does nothing.
+**  8. Pointers are not NULL where nothing is said; releasing NULL does nothing.
 */
 #ifndef NEAP_H
 #define NEAP_H

@@ -178,7 +178,8 @@ struct neap_vm {
   int shelved;               /* slots of it that hold them */
   uint64_t shelf_serial;     /* of the newest reference there */
   int failure_code;          /* embed/failure.c: of the last one, and its */
-  struct neap__failure *failure; /* texts, if it had any */
+  char *failure_message;     /* texts; NULL: that of the code, */
+  char *failure_traceback;   /* and none */
   neap_port *port;           /* embed/port.c; NULL: nobody has asked for one */
   uint32_t native_calls;     /* promises and work that are not over */
   void (*host_wakeup)(void *ud); /* config.wakeup */

@@ -6,11 +6,6 @@
 
 #include "embed.h"
 
-struct neap__failure {
-  char *message;   /* NULL: the text of the code */
-  char *traceback; /* NULL: none */
-};
-
 static void drop(neap_vm *vm, char **text) {
   if (*text != NULL)
     (void)neap__alloc(vm, *text, strlen(*text) + 1, 0);
@@ -18,54 +13,52 @@ static void drop(neap_vm *vm, char **text) {
 }
 
 /* Without memory there is no copy. */
-static char *copy(neap_vm *vm, const char *text) {
+static void copy(neap_vm *vm, char **to, const char *text) {
   size_t size;
-  char *result;
+  drop(vm, to);
   if (text == NULL || *text == '\0')
-    return NULL;
+    return;
   size = strlen(text) + 1;
-  result = (char *)neap__alloc(vm, NULL, 0, size);
-  if (result != NULL)
-    memcpy(result, text, size);
-  return result;
+  *to = (char *)neap__alloc(vm, NULL, 0, size);
+  if (*to != NULL)
+    memcpy(*to, text, size);
 }
 
 int neap__fail(neap_vm *vm, int code, const char *message,
                const char *traceback) {
-  struct neap__failure *f = vm->failure;
   vm->failure_code = code;
-  if (f == NULL) {
-    if (message == NULL)
-      return code;
-    f = (struct neap__failure *)neap__alloc(vm, NULL, 0, sizeof *f);
-    if (f == NULL)
-      return code;
-    memset(f, 0, sizeof *f);
-    vm->failure = f;
-  }
-  drop(vm, &f->message);
-  drop(vm, &f->traceback);
-  f->message = copy(vm, message);
-  f->traceback = copy(vm, traceback);
+  copy(vm, &vm->failure_message, message);
+  copy(vm, &vm->failure_traceback, traceback);
   return code;
 }
 
 void neap__failure_free(neap_vm *vm) {
-  struct neap__failure *f = vm->failure;
-  if (f == NULL)
-    return;
-  drop(vm, &f->message);
-  drop(vm, &f->traceback);
-  (void)neap__alloc(vm, f, sizeof *f, 0);
-  vm->failure = NULL;
+  drop(vm, &vm->failure_message);
+  drop(vm, &vm->failure_traceback);
 }
 
 NEAP_API void neap_error(neap_vm *vm, neap_error_info *info) {
-  const struct neap__failure *f = vm->failure;
+  const char *message = vm->failure_message, *traceback = vm->failure_traceback;
   info->code = vm->failure_code;
-  info->message = f != NULL && f->message != NULL ? f->message
-                                                  : neap_strerror(info->code);
-  info->traceback = f != NULL && f->traceback != NULL ? f->traceback : "";
+  info->message = message != NULL ? message : neap_strerror(info->code);
+  info->traceback = traceback != NULL ? traceback : "";
+}
+
+/* The same as neap__fail, with the texts that the C function f gives for the
+   value at the top of L, which stays. */
+static int fail_with(neap_vm *vm, lua_State *L, int code, lua_CFunction f) {
+  int top = lua_gettop(L), described = 0;
+  if (lua_checkstack(L, 4)) {
+    lua_pushcfunction(L, f);
+    lua_pushvalue(L, top);
+    described = lua_pcall(L, 1, 2, 0) == LUA_OK;
+  }
+  if (described)
+    (void)neap__fail(vm, code, lua_tostring(L, -2), lua_tostring(L, -1));
+  else
+    (void)neap__fail(vm, code, NULL, NULL);
+  lua_settop(L, top);
+  return code;
 }
 
 /* Lua: error -> its text, its traceback or nil */
@@ -92,21 +85,14 @@ static int code_of(neap_vm *vm, int flags, int status) {
 }
 
 int neap__fail_lua(neap_vm *vm, lua_State *L, int status) {
-  int top = lua_gettop(L);
-  int code = code_of(vm, neap__error_flags(L, -1), status);
-  if (code != NEAP_ENOMEM && !(neap__error_flags(L, -1) & NEAP__IS_KILL) &&
-      lua_checkstack(L, 4)) {
-    lua_pushcfunction(L, describe);
-    lua_pushvalue(L, top);
-    if (lua_pcall(L, 1, 2, 0) == LUA_OK)
-      (void)neap__fail(vm, code, lua_tostring(L, -2), lua_tostring(L, -1));
-    else
-      (void)neap__fail(vm, code, NULL, NULL);
-  }
+  int flags = neap__error_flags(L, -1);
+  int code = code_of(vm, flags, status);
+  if (code != NEAP_ENOMEM && !(flags & NEAP__IS_KILL))
+    (void)fail_with(vm, L, code, describe);
   else
     (void)neap__fail(vm, code, NULL, NULL);
   neap__raising_clear(L);
-  lua_settop(L, top - 1);
+  lua_pop(L, 1);
   return code;
 }
 
@@ -137,15 +123,7 @@ int neap__fail_task(neap_vm *vm, lua_State *L, int killed) {
   if (f->state == NEAP__FAILED && is_memory_error(L))
     code = NEAP_ENOMEM;
   f->observed = 1;
-  if (killed != 0 || !lua_checkstack(L, 4))
+  if (killed != 0)
     return neap__fail(vm, code, NULL, NULL);
-  lua_pushcfunction(L, describe_task);
-  lua_pushvalue(L, -2);
-  if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    return neap__fail(vm, code, NULL, NULL);
-  }
-  (void)neap__fail(vm, code, lua_tostring(L, -2), lua_tostring(L, -1));
-  lua_pop(L, 2);
-  return code;
+  return fail_with(vm, L, code, describe_task);
 }

@@ -78,34 +78,46 @@ static void push_quoted(lua_State *L, int index, size_t limit) {
   luaL_pushresult(&b);
 }
 
+/* Pushes the name of the task at `index`, quoted. */
+static void push_name(lua_State *L, int index, size_t limit) {
+  neap__task_name(L, index);
+  push_quoted(L, -1, limit);
+  lua_replace(L, -2);
+}
+
+/* Pushes "Future pending" for the future at `index`, of a task
+   "Task pending name='a'". */
+static void push_state(lua_State *L, int index, size_t limit) {
+  neap__future *f = neap__future_at(L, index);
+  if (f->type->kind != NEAP__TASK) {
+    lua_pushfstring(L, "%s %s", type_name(f), state_name(f));
+    return;
+  }
+  push_name(L, index, limit);
+  lua_pushfstring(L, "Task %s name=%s", state_name(f), lua_tostring(L, -1));
+  lua_replace(L, -2);
+}
+
 /* Pushes a text for a value that is no error; `index` is absolute. */
 static void push_plain(lua_State *L, int index, size_t limit) {
-  neap__future *f = neap__future_at(L, index);
-  int top = lua_gettop(L);
   switch (lua_type(L, index)) {
   case LUA_TNIL:
     lua_pushliteral(L, "nil");
-    return;
+    break;
   case LUA_TBOOLEAN:
     lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
-    return;
+    break;
   case LUA_TNUMBER:
     lua_pushvalue(L, index);
     lua_tostring(L, -1);
-    return;
+    break;
   case LUA_TSTRING:
     push_quoted(L, index, limit);
-    return;
+    break;
   case LUA_TUSERDATA:
-    if (f != NULL && f->type->kind == NEAP__TASK) {
-      neap__task_name(L, index);
-      push_quoted(L, -1, limit);
-      lua_pushfstring(L, "<Task %s name=%s>", state_name(f),
-                      lua_tostring(L, -1));
-    }
-    else if (f != NULL) { /* without its own result */
-      lua_pushfstring(L, "<%s %s>", type_name(f), state_name(f));
-      return;
+    if (neap__future_at(L, index) != NULL) { /* without its own result */
+      push_state(L, index, limit);
+      lua_pushfstring(L, "<%s>", lua_tostring(L, -1));
     }
     else {
       if (luaL_getmetafield(L, index, "__name") == LUA_TNIL)
@@ -113,12 +125,12 @@ static void push_plain(lua_State *L, int index, size_t limit) {
       lua_pushfstring(L, "%s: %p", lua_tostring(L, -1),
                       lua_topointer(L, index));
     }
-    lua_copy(L, -1, top + 1);
-    lua_settop(L, top + 1);
-    return;
+    lua_replace(L, -2);
+    break;
   default:
     lua_pushfstring(L, "%s: %p", luaL_typename(L, index),
                     lua_topointer(L, index));
+    break;
   }
 }
 
@@ -282,11 +294,9 @@ void neap__task_coroutine(lua_State *L, int index) {
 }
 
 void neap__task_label(lua_State *L, int index) {
-  neap__task_name(L, index);
-  push_quoted(L, -1, LONGEST_STRING);
+  push_name(L, index, LONGEST_STRING);
   lua_pushfstring(L, "task %s", lua_tostring(L, -1));
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  lua_replace(L, -2);
 }
 
 void neap__created_push(lua_State *L, int index, const char *before) {
@@ -374,20 +384,13 @@ void neap__described_push(lua_State *L, int index, int created) {
 
 /* Pushes the beginning of the text for the future at `index`. */
 static void push_head(lua_State *L, int index) {
-  neap__future *f = neap__future_at(L, index);
-  int top = lua_gettop(L);
   index = lua_absindex(L, index);
-  if (f->type->kind != NEAP__TASK) {
-    lua_pushfstring(L, "%s %s", type_name(f), state_name(f));
-    return;
+  push_state(L, index, LONGEST_STRING);
+  if (neap__future_at(L, index)->type->kind == NEAP__TASK) {
+    lua_pushliteral(L, " coro=");
+    neap__task_coroutine(L, index);
+    lua_concat(L, 3);
   }
-  neap__task_name(L, index);
-  push_quoted(L, top + 1, LONGEST_STRING);
-  neap__task_coroutine(L, index);
-  lua_pushfstring(L, "Task %s name=%s coro=%s", state_name(f),
-                  lua_tostring(L, top + 2), lua_tostring(L, top + 3));
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
 }
 
 /* Pushes " wait_for=<...>" for the task at `index`, without what that waits

@@ -108,6 +108,27 @@ static void finalizers_run_when_a_vm_closes(void **state) {
   assert_int_equal(calls, 1);
 }
 
+/* Lua: notes what the VM says of its heap; the upvalue is the place. */
+static int note_memory(lua_State *L) {
+  neap_statistics *stats = lua_touserdata(L, lua_upvalueindex(1));
+  assert_int_equal(neap_stats(neap_from_lua(L), stats), NEAP_OK);
+  return 0;
+}
+
+static void the_size_of_the_heap_is_not_told_in_a_finalizer(void **state) {
+  neap_vm *vm = new_vm(NULL);
+  neap_statistics stats;
+  (void)state;
+  lua_pushlightuserdata(neap_lua(vm), &stats);
+  lua_pushcclosure(neap_lua(vm), note_memory, 1);
+  lua_setglobal(neap_lua(vm), "note_memory");
+  run_lua(vm, "note_memory()");
+  assert_in_range(stats.memory, 1000, 1 << 20);
+  run_lua(vm, "setmetatable({}, {__gc = note_memory}) collectgarbage()");
+  assert_int_equal(stats.memory, 0);
+  close_vm(vm);
+}
+
 static void diagnostics_go_to_the_host(void **state) {
   reports said;
   neap_vm *vm = reporting_vm(&said, NEAP_CAN_ALL);
@@ -289,6 +310,7 @@ int main(void) {
     cmocka_unit_test(all_memory_comes_from_the_hosts_allocator_and_returns),
     cmocka_unit_test(a_vm_closes_with_work_that_is_not_done),
     cmocka_unit_test(finalizers_run_when_a_vm_closes),
+    cmocka_unit_test(the_size_of_the_heap_is_not_told_in_a_finalizer),
     cmocka_unit_test(diagnostics_go_to_the_host),
     cmocka_unit_test(modules_are_found_in_the_module_path),
     cmocka_unit_test(a_lua_thread_leads_to_its_vm),

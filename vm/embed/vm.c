@@ -134,12 +134,14 @@ NEAP_API int neap_limits_set(neap_vm *vm, const neap_limits *limits) {
 }
 
 NEAP_API int neap_stats(neap_vm *vm, neap_statistics *stats) {
-  int status = neap__check(vm);
+  int kilobytes, status = neap__check(vm);
   memset(stats, 0, sizeof *stats);
   if (status != NEAP_OK)
     return status;
-  stats->memory = (size_t)lua_gc(vm->main, LUA_GCCOUNT) * 1024 +
-                  (size_t)lua_gc(vm->main, LUA_GCCOUNTB);
+  kilobytes = lua_gc(vm->main, LUA_GCCOUNT);
+  if (kilobytes >= 0) /* else a finalizer runs, in which Lua does not tell */
+    stats->memory = (size_t)kilobytes * 1024 +
+                    (size_t)lua_gc(vm->main, LUA_GCCOUNTB);
   stats->tasks = vm->tasks_alive;
   stats->output = vm->output_count;
   neap__limits_stats(vm, stats);

@@ -262,7 +262,7 @@ NEAP_API int neap_drop(neap_vm *vm, unsigned capabilities);
 NEAP_API int neap_can(neap_vm *vm, unsigned capabilities);
 
 typedef struct neap_statistics {
-  size_t memory;        /* bytes of Lua's heap now, */
+  size_t memory;        /* bytes of Lua's heap now (0 in a finalizer), */
   size_t memory_peak;   /* and at most; 0 without a limit of memory */
   uint64_t run_time;    /* ns in scripts; 0 without a limit of time */
   uint64_t preemptions; /* turns that tasks have lost */

@@ -6,8 +6,8 @@
 ** process looks, every half slice, whether a VM is still in the step it was
 ** in the last time. One that has had its slice is told by a signal to its
 ** thread; the handler puts the hook there. A step that does not last costs
-** two stores. The thread sleeps while no VM runs, and ends with the last
-** watched one.
+** a store, and in loop.c a look at the clock. The thread sleeps while no VM
+** runs, and ends with the last watched one.
 **
 ** This is the one thing in Neap that does not hang off a VM: signal
 ** handlers belong to the process.

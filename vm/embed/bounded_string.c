@@ -35,17 +35,12 @@ static size_t start(lua_State *L, int arg, size_t size) {
 
 /* Whether the pattern is a text that matches itself. */
 static int is_plain(const char *p, size_t size) {
-  const char *end = p + size;
-  for (; p < end; p++) {
-    switch (*p) {
-      case '^': case '$': case '*': case '+': case '?':
-      case '.': case '(': case '[': case '%': case '-':
-        return 0;
-      default:
-        break;
-    }
+  static const char special[] = "^$*+?.([%-";
+  while (size > 0 && memchr(special, *p, sizeof special - 1) == NULL) {
+    p++;
+    size--;
   }
-  return 1;
+  return size == 0;
 }
 
 static int find_text(lua_State *L, const char *s, size_t size, size_t from,

@@ -227,6 +227,31 @@ static void threads_have_vms_of_their_own_at_once(void **state) {
     assert_int_equal(counts[i], 50);
 }
 
+static void work_for_a_while(uv_work_t *request) {
+  (void)request;
+  uv_sleep(20);
+}
+
+static void work_has_ended(uv_work_t *request, int status) {
+  assert_int_equal(status, 0);
+  set_flag(request->data);
+}
+
+/* A module in C has no neap_offload: it gives libuv work on the VM's loop. */
+static void a_vm_waits_for_the_work_of_a_module(void **state) {
+  neap_vm *vm = new_vm(NULL);
+  uv_work_t request;
+  uv_loop_t *loop;
+  int ended = 0;
+  (void)state;
+  request.data = &ended;
+  assert_int_equal(neap_loop(vm, &loop), NEAP_OK);
+  assert_int_equal(
+      uv_queue_work(loop, &request, work_for_a_while, work_has_ended), 0);
+  close_vm(vm);
+  assert_int_equal(ended, 1);
+}
+
 /* Memory that has ended does not keep the host from being told. */
 static void a_vm_closes_without_memory(void **state) {
   (void)state;
@@ -254,6 +279,7 @@ int main(void) {
       cmocka_unit_test(a_vm_leaves_no_memory_behind_however_many_there_were),
       cmocka_unit_test(threads_have_vms_of_their_own_at_once),
       cmocka_unit_test(a_vm_closes_without_memory),
+      cmocka_unit_test(a_vm_waits_for_the_work_of_a_module),
   };
   return cmocka_run_group_tests_name("close", tests, NULL, NULL);
 }

@@ -190,11 +190,17 @@ static void close_state(neap_vm *vm) {
     (void)neap__alloc(vm, vm->warning, vm->warning_size, 0);
 }
 
-/* Runs the VM's own loop until nothing of ours is on it. */
+static void let_go(uv_handle_t *handle, void *unused) {
+  (void)unused;
+  uv_unref(handle);
+}
+
+/* Runs the VM's own loop until all that ends by itself has: handles that are
+   being closed, work on threads, which knows the loop, a module's, too. */
 static void finish_loop(neap_vm *vm) {
-  while (vm->pollers != NULL || vm->works > 0)
-    (void)uv_run(vm->loop, UV_RUN_ONCE);
-  (void)uv_run(vm->loop, UV_RUN_NOWAIT); /* a module's handles */
+  uv_walk(vm->loop, let_go, NULL); /* what a module has not closed */
+  while (uv_run(vm->loop, UV_RUN_DEFAULT) != 0)
+    ; /* somebody has called uv_stop */
   (void)uv_loop_close(vm->loop); /* busy: a module left its own */
   vm->owns_loop = 0;
 }

@@ -180,8 +180,8 @@ int neap__pair_pop(neap_vm *vm, lua_State *L, neap_value *key,
    is what stands at the top of L; else where the shelf ends. */
 int neap__pair_before(neap_vm *vm, lua_State *L, const neap_value *key);
 
-/* access.c: sets the global of that path to the value at the top. False: the path is
-   empty, or leads through something that is no table. May raise. */
+/* access.c: sets the global of that path to the value at the top. False: the
+   path is empty, or leads through something that is no table. May raise. */
 int neap__global_set(lua_State *L, const char *path);
 
 /* What a scope has borrowed is given back: a native function, a callback. */

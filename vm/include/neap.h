@@ -181,10 +181,8 @@ typedef struct neap_limits {
                          limits were set */
 } neap_limits;
 
-/*
-** What a VM is made of. neap_config_init gives every field its default
-** (which is 0); a host then changes what it wants to.
-*/
+/* What a VM is made of. neap_config_init gives every field its default
+   (which is 0); a host then changes what it wants to. */
 typedef struct neap_config {
   unsigned capabilities;   /* NEAP_CAN_ flags */
   neap_limits limits;
@@ -357,12 +355,10 @@ NEAP_API int neap_retain(neap_vm *vm, neap_value *value);
    Errors: NEAP_EINVAL: it was given back before. */
 NEAP_API int neap_release(neap_vm *vm, neap_value *value);
 
-/*
-** The value of a global by its path, "config" or "app.config.name". Tables
-** are read as they are, without metamethods; runs no Lua. What is not there
-** is nil. Errors, with nil: NEAP_EINVAL: a name in the path is empty, or it
-** leads through something that is no table.
-*/
+/* The value of a global by its path, "config" or "app.config.name". Tables
+   are read as they are, without metamethods; runs no Lua. What is not there
+   is nil. Errors, with nil: NEAP_EINVAL: a name in the path is empty, or it
+   leads through something that is no table. */
 NEAP_API int neap_get(neap_vm *vm, const char *path, neap_value *value);
 
 /* Sets it, likewise; tables on the way that are missing are made. */
@@ -400,12 +396,10 @@ NEAP_API const char *neap_describe(neap_vm *vm, const neap_value *value,
 
 /* ======== Code ========================================================== */
 
-/*
-** Compiles a script: Lua as text, `size` bytes, which may begin with a line
-** "#!...". `name` is for messages: "plugin" in "plugin:3: boom". The value is
-** a function; its arguments are the script's `...`. Runs nothing.
-** Errors: NEAP_ESYNTAX, for a binary chunk, too.
-*/
+/* Compiles a script: Lua as text, `size` bytes, which may begin with a line
+   "#!...". `name` is for messages: "plugin" in "plugin:3: boom". The value is
+   a function; its arguments are the script's `...`. Runs nothing.
+   Errors: NEAP_ESYNTAX, for a binary chunk, too. */
 NEAP_API int neap_load(neap_vm *vm, const char *name, const char *text,
                        size_t size, neap_value *function);
 
@@ -428,12 +422,10 @@ NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
    again, so that a number may be kept for any time. */
 typedef uint64_t neap_task;
 
-/*
-** Called when the task has ended: with its results and NEAP_OK; or with
-** NEAP_ESCRIPT, NEAP_ECANCELED, NEAP_ENOMEM, the limit that it was killed by,
-** NEAP_EKILLED or NEAP_ECLOSED, and neap_error tells more. Once, in a turn of
-** the loop or neap_close: never inside neap_spawn, neap_cancel or neap_kill.
-*/
+/* Called when the task has ended: with its results and NEAP_OK; or with
+   NEAP_ESCRIPT, NEAP_ECANCELED, NEAP_ENOMEM, the limit that it was killed by,
+   NEAP_EKILLED or NEAP_ECLOSED, and neap_error tells more. Once, in a turn of
+   the loop or neap_close: never inside neap_spawn, neap_cancel or neap_kill. */
 typedef void (*neap_done_fn)(void *ud, neap_vm *vm, int status,
                              const neap_value *results, int nresults);
 
@@ -475,12 +467,10 @@ NEAP_API int neap_kill(neap_vm *vm, neap_task task);
 ** `run` is an error then: the host is the one who runs.
 */
 
-/*
-** Runs the VM's own loop until nothing is left to do, or neap_stop. Errors of
-** tasks are not its own. Errors: NEAP_EDEADLK: tasks are left, which nothing
-** on the loop can wake (a post does not count); NEAP_EINTR: neap_interrupt;
-** NEAP_EINVAL: the loop is the host's; NEAP_EBUSY; NEAP_ELOOP; NEAP_ENOMEM.
-*/
+/* Runs the VM's own loop until nothing is left to do, or neap_stop. Errors of
+   tasks are not its own. Errors: NEAP_EDEADLK: tasks are left, which nothing
+   on the loop can wake (a post does not count); NEAP_EINTR: neap_interrupt;
+   NEAP_EINVAL: the loop is the host's; NEAP_EBUSY; NEAP_ELOOP; NEAP_ENOMEM. */
 NEAP_API int neap_run(neap_vm *vm);
 
 /* Makes neap_run return after the turn that runs; from a callback. */
@@ -580,11 +570,9 @@ NEAP_API int neap_fail(neap_frame *frame, const char *format, ...)
 #endif
     ;
 
-/*
-** For a native function that takes long: is it to stop? Returns NEAP_OK, or
-** an error, to be returned: the call is killed, or interrupted. Costs a few
-** ns. It cannot let other tasks run: neap_offload does.
-*/
+/* For a native function that takes long: is it to stop? Returns NEAP_OK, or
+   an error, to be returned: the call is killed, or interrupted. Costs a few
+   ns. It cannot let other tasks run: neap_offload does. */
 NEAP_API int neap_checkpoint(neap_frame *frame);
 
 /* ======== Native async functions ======================================== */
@@ -651,12 +639,10 @@ typedef struct neap_class {
                                      is closed. Must not call the VM */
 } neap_class;
 
-/*
-** Makes an object of Lua's for `object`, which must not be NULL. While it
-** lives, scripts call its methods: file:read(). Each call makes a new one.
-** Errors, when it is not finalized: NEAP_ENOMEM; NEAP_EINVAL: NULL, or a
-** method without a function.
-*/
+/* Makes an object of Lua's for `object`, which must not be NULL. While it
+   lives, scripts call its methods: file:read(). Each call makes a new one.
+   Errors, when it is not finalized: NEAP_ENOMEM; NEAP_EINVAL: NULL, or a
+   method without a function. */
 NEAP_API int neap_object_new(neap_vm *vm, const neap_class *type, void *object,
                              neap_value *value);
 
@@ -730,12 +716,10 @@ NEAP_API int neap_dump(neap_vm *vm);
    Ctrl-C (an asyncio.KeyboardInterrupt). Runs no Lua. */
 NEAP_API int neap_iskeyboardinterrupt(lua_State *L, int index);
 
-/*
-** A message handler for lua_pcall: turns the error into a text with the
-** traceback of the failed task, its whole await chain and the place where it
-** was created, followed by that of this Lua thread. An object without a text
-** of its own is described by its type. KeyboardInterrupt is left as it is.
-*/
+/* A message handler for lua_pcall: turns the error into a text with the
+   traceback of the failed task, its whole await chain and the place where it
+   was created, followed by that of this Lua thread. An object without a text
+   of its own is described by its type. KeyboardInterrupt is left as it is. */
 NEAP_API int neap_traceback(lua_State *L);
 
 /*
@@ -792,11 +776,9 @@ struct neap_wait {
 NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
                           lua_KContext ctx, lua_KFunction k);
 
-/*
-** Makes the task that waits ready to go on in the next turn of the loop.
-** Returns whether there was one; nothing happens without. Cannot fail, runs
-** no Lua, takes no lock. On the VM's thread, also by callbacks of libuv.
-*/
+/* Makes the task that waits ready to go on in the next turn of the loop.
+   Returns whether there was one; nothing happens without. Cannot fail, runs
+   no Lua, takes no lock. On the VM's thread, also by callbacks of libuv. */
 NEAP_API int neap_wake(neap_wait *wait);
 
 /* The version of the library, as NEAP_VERSION. Static; any thread. */

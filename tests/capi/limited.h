@@ -67,7 +67,8 @@ static inline void trial_close(trial *t) {
   assert_int_equal(t->memory.blocks, 0);
 }
 
-/* Starts a script, which has asyncio, as a task; 0: the deadline of the limits. */
+/* Starts a script, which has asyncio, as a task; 0: the deadline of the
+   limits. */
 static inline neap_task start(trial *t, double deadline, const char *code,
                               ending *e) {
   neap_value f = load_script(t->vm, code);

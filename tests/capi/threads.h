@@ -94,7 +94,8 @@ static inline void add_gate(neap_vm *vm, gate *g) {
   assert_int_equal(neap_register_async(vm, "gate", gate_wait, g), NEAP_OK);
 }
 
-static inline void thread_start(uv_thread_t *thread, void (*f)(void *ud), void *ud) {
+static inline void thread_start(uv_thread_t *thread, void (*f)(void *ud),
+                                void *ud) {
   assert_int_equal(uv_thread_create(thread, f, ud), 0);
 }
 

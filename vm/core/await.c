@@ -4,7 +4,7 @@
 ** An await of a coroutine object calls its function, in the same Lua
 ** thread. Such a call takes a C stack level, and Lua has 200 of them: so
 ** where many awaits stand in each other, the next one yields, which frees
-** them all, and task_step resumes the task at once (`call`).
+** them all, and the task's step (task.c) resumes it at once.
 **
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task

@@ -2,7 +2,7 @@
 ** task.c - tasks: a coroutine object run by the loop.
 **
 ** The life of a task: neap__task_new makes it ready; its first step
-** (task_step) takes a Lua thread from the pool and runs task_main on it;
+** (`step`) takes a Lua thread from the pool and runs task_main on it;
 ** each await suspends the thread (await.c) until the task's job is ready
 ** again; task_main ends with the outcome in the task, and the thread goes
 ** back to the pool.
@@ -10,7 +10,6 @@
 #include "vm.h"
 
 static void task_step(neap_vm *vm, neap__job *job);
-static void limited_step(neap_vm *vm, neap__job *job);
 static void killed_step(neap_vm *vm, neap__job *job);
 
 static neap__task *task_of(neap__job *job) {
@@ -18,8 +17,7 @@ static neap__task *task_of(neap__job *job) {
 }
 
 int neap__is_task_job(const neap__job *job) {
-  return job->run == task_step || job->run == limited_step ||
-         job->run == killed_step;
+  return job->run == task_step || job->run == killed_step;
 }
 
 void neap__task_push(lua_State *L, const neap__task *task) {
@@ -111,7 +109,7 @@ static neap__task *make(lua_State *L, int index, int level, int member) {
   task = (neap__task *)lua_newuserdatauv(L, size,
                                          member ? NEAP__GROUP : NEAP__CORO);
   neap__future_prepare(&task->future, &neap__task_type);
-  task->timer.job.run = vm->limits != NULL ? limited_step : task_step;
+  task->timer.job.run = task_step;
   task->timer.position = 0;
   task->thread = NULL;
   task->waiting_on = NULL;
@@ -555,6 +553,8 @@ static inline void step(neap_vm *vm, neap__task *task) {
   int first = task->thread == NULL, n, status;
   neap__thread thread;
   uint64_t begin = 0;
+  if (vm->limits != NULL)
+    neap__limits_step(vm);
   if (first && !start(vm, task))
     return;
   thread.L = task->thread;
@@ -585,12 +585,6 @@ static inline void step(neap_vm *vm, neap__task *task) {
 }
 
 static void task_step(neap_vm *vm, neap__job *job) { step(vm, task_of(job)); }
-
-/* The same where there are limits. */
-static void limited_step(neap_vm *vm, neap__job *job) {
-  neap__limits_step(vm);
-  task_step(vm, job);
-}
 
 /* The last step of a killed task: it ends where it is. */
 static void killed_step(neap_vm *vm, neap__job *job) {

@@ -100,8 +100,7 @@ static int is_apart(const neap__task *task) {
          task->timer.position != 0;
 }
 
-/* Takes a task out of there; false when it is ready to run on. */
-static int take_out(neap_vm *vm, neap__task *task) {
+int neap__task_take_out(neap_vm *vm, neap__task *task) {
   if (!is_apart(task))
     return 0;
   if (task->in_c)
@@ -134,7 +133,7 @@ static int cancel_task(neap_vm *vm, lua_State *L, int index, int message,
   if (is_apart(task)) {
     keep_message(L, index, message); /* may run a finalizer, which cancels it */
     count(vm, task);
-    if (take_out(vm, task))
+    if (neap__task_take_out(vm, task))
       neap__task_interrupt(vm, task);
     else
       task->must_cancel = 1;

@@ -399,25 +399,14 @@ static void kill_waiting(neap_vm *vm, neap__queue *q, const neap__budget *b) {
 void neap__tasks_kill(neap_vm *vm, const neap__budget *b) {
   neap__task *task;
   for (task = vm->tasks; task != NULL; task = task->next) {
-    neap__future *f = task->waiting_on;
-    int ready = 1; /* or the one that runs */
+    neap__future *f = task->in_c ? NULL : task->waiting_on;
     if (!has_budget(task, b) || task->timer.job.run == killed_step)
       continue;
     task->timer.job.run = killed_step;
-    if (task->in_c)
-      ready = !neap__wait_cancel(vm, task);
-    else if (neap__is_waitlist(f)) {
-      neap__waitlist_remove(task);
-      ready = 0;
-    }
-    else if (task->timer.position != 0) {
-      neap__timer_stop(vm, &task->timer);
-      ready = 0;
-    }
+    if (neap__task_take_out(vm, task))
+      neap__queue_push(&vm->ready, &task->timer.job);
     else if (f != NULL && f->state == NEAP__PENDING)
       kill_waiting(vm, &f->waiters, b);
-    if (!ready)
-      neap__queue_push(&vm->ready, &task->timer.job);
   }
 }
 

@@ -228,6 +228,9 @@ int neap__outcome_raise(lua_State *L, int index);
 /* cancel.c. Cancels with the message at the top of the stack, which is
    popped. True when the future, task or gather took the request. */
 int neap__cancel(lua_State *L, int index);
+/* Takes a task out of its sleep, a line, or a wait in C; false when it is in
+   none of these, or that is over. Cannot fail. */
+int neap__task_take_out(neap_vm *vm, neap__task *task);
 
 /* Field of the future's extra table: pushed (nil without one) or popped. */
 void neap__extra_get(lua_State *L, int index, const char *field);

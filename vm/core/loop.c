@@ -9,7 +9,7 @@
 **
 ** A loop that its host runs is never polled here, unless a script calls
 ** `run`: the VM's turns are a callback of that loop, before each of its
-** polls (neap__loop_attach).
+** polls (embed/host.c).
 */
 #include <limits.h>
 #include <stdio.h>
@@ -38,11 +38,12 @@ static void before_poll(uv_prepare_t *prepare) {
 static void poller_closed(uv_handle_t *handle) {
   neap__pollers *p = (neap__pollers *)handle->data;
   neap_vm *vm = p->vm;
+  void (*closed)(neap_vm *vm) = p->closed;
   if (--p->open > 0)
     return;
   (void)neap__alloc(vm, p, sizeof *p, 0);
   vm->pollers = NULL;
-  vm->handles_closed(vm);
+  closed(vm);
 }
 
 static int pollers_open(neap_vm *vm) {
@@ -107,8 +108,9 @@ NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop) {
   return status == 0 ? NEAP_OK : NEAP_ELOOP;
 }
 
-void neap__loop_close(neap_vm *vm) {
+void neap__loop_close(neap_vm *vm, void (*closed)(neap_vm *vm)) {
   neap__pollers *p = vm->pollers;
+  p->closed = closed;
   uv_close((uv_handle_t *)&p->wakeup, poller_closed);
   uv_close((uv_handle_t *)&p->alarm, poller_closed);
   uv_close((uv_handle_t *)&p->prepare, poller_closed);
@@ -214,39 +216,23 @@ static void alarm_wakes(uv_timer_t *timer) {
   (void)uv_idle_start(&((neap__pollers *)timer->data)->busy, is_busy);
 }
 
-/* Sees to it that the loop neither ends nor waits too long. Starting and
-   stopping these handles cannot fail. */
-static void arm(neap_vm *vm) {
+/* Starting and stopping these handles cannot fail. */
+void neap__loop_kick(neap_vm *vm) {
   neap__pollers *p = vm->pollers;
-  int ms = neap__loop_timeout(vm);
+  int ms;
+  if (vm->L != NULL || p == NULL || !uv_is_active((uv_handle_t *)&p->turns))
+    return;
   if (neap__is_ready(vm))
     (void)uv_idle_start(&p->busy, is_busy);
   else
     (void)uv_idle_stop(&p->busy);
+  ms = neap__loop_timeout(vm);
   if (ms >= 0) {
     uv_update_time(vm->loop);
     (void)uv_timer_start(&p->alarm, alarm_wakes, (uint64_t)ms, 0);
   }
   else
     (void)uv_timer_stop(&p->alarm);
-}
-
-static void turns(uv_prepare_t *prepare) {
-  neap_vm *vm = ((neap__pollers *)prepare->data)->vm;
-  if (vm->L != NULL)
-    return; /* a script's `run` polls the loop */
-  vm->host_turn(vm);
-  arm(vm);
-}
-
-void neap__loop_attach(neap_vm *vm) {
-  (void)uv_prepare_start(&vm->pollers->turns, turns);
-}
-
-void neap__loop_kick(neap_vm *vm) {
-  if (vm->L == NULL && vm->pollers != NULL &&
-      uv_is_active((uv_handle_t *)&vm->pollers->turns))
-    arm(vm);
 }
 
 /* ====================================================== } */

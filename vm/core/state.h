@@ -40,10 +40,11 @@ typedef struct neap__pollers {
   uv_timer_t alarm;  /* ends a poll when the first timer is due */
   uv_async_t wakeup; /* ends a poll when a signal or mail has come */
   uv_prepare_t prepare; /* no poll sleeps while something is ready */
-  uv_prepare_t turns;   /* on a host's loop: runs the turns */
+  uv_prepare_t turns;   /* on a host's loop: runs the turns (embed/host.c) */
   uv_idle_t busy;       /* there: something is ready; keeps the loop alive */
   neap_vm *vm;
-  int open;
+  int open; /* of these; when none is, this is called */
+  void (*closed)(neap_vm *vm);
 } neap__pollers;
 
 /*
@@ -163,8 +164,6 @@ struct neap_vm {
   uint8_t closing;           /* neap_close was called */
   uint32_t works;            /* offloaded, and not yet ended */
   atomic_uint works_over;    /* of these, of which the next polls will know */
-  void (*host_turn)(neap_vm *vm);      /* embed/drive.c: a turn, protected */
-  void (*handles_closed)(neap_vm *vm); /* embed/vm.c */
   void (*closed)(void *ud);  /* of neap_close */
   void *closed_ud;
   struct neap__spawned **spawned; /* embed/spawn.c */

@@ -440,11 +440,8 @@ static inline int neap__is_ready(const neap_vm *vm) {
 
 /* 0, or a libuv error code. */
 int neap__loop_open(neap_vm *vm);
-/* Closes the handles, which are open; vm->handles_closed is called then. */
-void neap__loop_close(neap_vm *vm);
-/* The host runs the loop, which is open: vm->host_turn is called before each
-   of its polls. */
-void neap__loop_attach(neap_vm *vm);
+/* Closes the handles, which are open; calls `closed` then. */
+void neap__loop_close(neap_vm *vm, void (*closed)(neap_vm *vm));
 /* Runs turns until vm->stopping. False: nothing can ever wake a task. */
 int neap__loop_run(neap_vm *vm);
 /* One turn, without a poll; ends early at `until` (of uv_hrtime), if not 0,
@@ -452,8 +449,8 @@ int neap__loop_run(neap_vm *vm);
 void neap__loop_turn(neap_vm *vm, uint64_t until);
 /* Milliseconds until the first timer, or -1. */
 int neap__loop_timeout(const neap_vm *vm);
-/* Something has become ready, or a timer begun, outside of all turns: on a
-   host's loop the VM's next turn is seen to. */
+/* Outside of all turns, when something may have become ready, or a timer
+   begun: sees to it that a host's loop neither ends nor waits too long. */
 void neap__loop_kick(neap_vm *vm);
 
 /* Drops what scripts have in the ready queue, without running Lua; the jobs

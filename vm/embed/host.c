@@ -17,11 +17,18 @@ int neap__protect(neap_vm *vm, lua_CFunction f, void *args) {
   return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
 }
 
+/* Before each poll of the host's loop. */
+static void turns(uv_prepare_t *prepare) {
+  neap_vm *vm = ((neap__pollers *)prepare->data)->vm;
+  if (vm->L == NULL) /* else a script's `run` polls the loop */
+    neap__host_turn(vm);
+}
+
 int neap__host_attach(neap_vm *vm) {
   uv_loop_t *loop;
   int status = neap_loop(vm, &loop);
   if (status != NEAP_OK)
     return neap__fail(vm, status, NULL, NULL);
-  neap__loop_attach(vm);
+  (void)uv_prepare_start(&vm->pollers->turns, turns); /* cannot fail */
   return NEAP_OK;
 }

@@ -65,8 +65,6 @@ static void set_up(neap_vm *vm, const neap_config *config) {
   vm->debug = config->debug != 0;
   vm->task_limit = config->limits.tasks;
   vm->output_limit = config->limits.output;
-  vm->host_turn = neap__host_turn;
-  vm->handles_closed = neap__close_step;
 }
 
 /* Makes the Lua state, with what gives it memory. */
@@ -238,7 +236,7 @@ NEAP_API int neap_close(neap_vm *vm, void (*closed)(void *ud), void *ud) {
   vm->closed_ud = ud;
   close_state(vm);
   if (vm->pollers != NULL)
-    neap__loop_close(vm);
+    neap__loop_close(vm, neap__close_step);
   if (vm->owns_loop)
     finish_loop(vm);
   neap__close_step(vm);

@@ -91,7 +91,7 @@ static void report_if_unseen(neap_vm *vm, lua_State *L, int index) {
   lua_pushvalue(L, index);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return;
-  if (!vm->hosted)
+  if (vm->entered == 0)
     lua_error(L);
   lua_pop(L, 1);
 }

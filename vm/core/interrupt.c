@@ -72,8 +72,8 @@ static void hook(lua_State *L, lua_Debug *ar) {
     neap__dump_requested(vm, L);
   if (vm->interrupts == vm->interrupts_seen)
     return; /* it has been dealt with */
-  if (vm->L == NULL || vm->hosted) { /* there is no main task */
-    vm->host_interrupted = vm->hosted;
+  if (vm->L == NULL || vm->entered > 0) { /* there is no main task */
+    vm->host_interrupted = vm->entered > 0;
     vm->stopping = 1;
     vm->interrupts_seen = vm->interrupts;
     luaL_error(L, "interrupted!");
@@ -127,7 +127,7 @@ void neap__interrupt_check(neap_vm *vm) {
   neap__task *task = vm->main_task;
   int first = vm->interrupts_seen == 0;
   vm->interrupts_seen = vm->interrupts;
-  if (vm->hosted) {
+  if (vm->entered > 0) {
     vm->host_interrupted = 1;
     vm->stopping = 1;
     return;

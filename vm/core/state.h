@@ -158,8 +158,8 @@ struct neap_vm {
   uint8_t output_counts;     /* print is ours, which does so */
 
   uv_thread_t thread;        /* embed/host.c: of whoever made the VM */
-  uint32_t entered;          /* nested neap__enter */
-  uint8_t hosted;            /* the host runs the loop, not a script's run */
+  uint32_t entered;          /* nested neap__enter; not 0: the host has begun
+                                what runs, and not a script's `run` */
   uint8_t host_interrupted;  /* neap_run was */
   uint8_t closing;           /* neap_close was called */
   uint32_t works;            /* offloaded, and not yet ended */

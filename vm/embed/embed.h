@@ -61,17 +61,16 @@ static inline int neap__attach(neap_vm *vm) {
 /* Around all that creates tasks or runs scripts: the VM is one that runs, so
    that tasks can be created. They nest. */
 static inline void neap__enter(neap_vm *vm) {
-  if (vm->L == NULL) {
+  if (vm->L == NULL)
     vm->L = vm->main;
-    vm->hosted = 1;
-  }
-  vm->entered += vm->hosted;
+  else if (vm->entered == 0)
+    return; /* in a script's `run` */
+  vm->entered++;
 }
 static inline void neap__leave(neap_vm *vm) {
-  if (!vm->hosted || --vm->entered > 0)
+  if (vm->entered == 0 || --vm->entered > 0)
     return;
   vm->L = NULL;
-  vm->hosted = 0;
   if (lua_gethook(vm->main) != NULL)
     neap__interrupt_clear(vm->main);
   if (vm->pollers != NULL)

@@ -226,7 +226,7 @@ NEAP_API int neap_close(neap_vm *vm, void (*closed)(void *ud), void *ud) {
   status = neap__check(vm);
   if (status != NEAP_OK)
     return status;
-  if (vm->L != NULL || vm->entered > 0)
+  if (vm->L != NULL)
     return neap__fail(vm, NEAP_EBUSY, NULL, NULL);
   neap__port_close(vm);
   if (vm->shelf != NULL) /* it is whole */

@@ -90,7 +90,6 @@ int neap__loop_open(neap_vm *vm) {
     if (status != 0)
       return status;
     vm->loop = &vm->own_loop;
-    vm->owns_loop = 1;
   }
   return pollers_open(vm); /* after an error the loop stays for a next try */
 }

@@ -114,8 +114,6 @@ struct neap_vm {
   uv_loop_t *loop;           /* NULL before the first `run` */
   uv_loop_t own_loop;        /* `loop` points here unless the host gave one */
   neap__pollers *pollers;    /* NULL before the first `run` */
-  uint8_t owns_loop;
-  uint8_t loop_of_host;      /* given in the configuration */
   uint32_t unpolled;         /* turns since the last poll */
   _Atomic(neap__job *) mail; /* the next turn runs it first: it takes what
                                 other threads have sent (embed/port.c) */
@@ -200,6 +198,14 @@ static inline uintptr_t *neap__extra(lua_State *L) {
 
 static inline neap_vm *neap__vm(lua_State *L) {
   return (neap_vm *)(*neap__extra(L) & ~NEAP__MARKS);
+}
+
+/* Whether it has a loop that the host runs, or one of its own. */
+static inline int neap__has_hosts_loop(const neap_vm *vm) {
+  return vm->loop != NULL && vm->loop != &vm->own_loop;
+}
+static inline int neap__has_own_loop(const neap_vm *vm) {
+  return vm->loop == &vm->own_loop;
 }
 
 /* Pushes the value of a reference; pops one into it. */

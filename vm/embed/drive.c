@@ -25,7 +25,7 @@ static int check_driving(neap_vm *vm) {
   int status = neap__check(vm);
   if (status != NEAP_OK)
     return status;
-  if (vm->loop_of_host)
+  if (neap__has_hosts_loop(vm))
     return neap__fail(vm, NEAP_EINVAL, "the loop is the host's, who runs it",
                       NULL);
   if (vm->L != NULL)
@@ -138,7 +138,7 @@ NEAP_API int neap_alive(neap_vm *vm) {
     return 0;
   return neap__is_ready(vm) || vm->timers.count > 0 ||
          vm->native_calls > 0 ||
-         (vm->owns_loop && uv_loop_alive(vm->loop));
+         (neap__has_own_loop(vm) && uv_loop_alive(vm->loop));
 }
 
 /* ====================================================== } */

@@ -55,7 +55,7 @@ int neap__protect(neap_vm *vm, lua_CFunction f, void *args);
    host who runs it. NEAP_OK, or an error, remembered. */
 int neap__host_attach(neap_vm *vm);
 static inline int neap__attach(neap_vm *vm) {
-  return vm->loop_of_host ? neap__host_attach(vm) : NEAP_OK;
+  return neap__has_hosts_loop(vm) ? neap__host_attach(vm) : NEAP_OK;
 }
 
 /* Around all that creates tasks or runs scripts: the VM is one that runs, so

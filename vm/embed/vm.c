@@ -55,7 +55,6 @@ static void set_up(neap_vm *vm, const neap_config *config) {
   vm->capabilities = config->capabilities;
   vm->thread = uv_thread_self();
   vm->loop = config->loop;
-  vm->loop_of_host = config->loop != NULL;
   vm->report = config->report;
   vm->report_ud = config->report_ud;
   vm->output = config->output;
@@ -165,7 +164,8 @@ static void free_vm(neap_vm *vm) {
 }
 
 void neap__close_step(neap_vm *vm) {
-  if (!vm->closing || vm->pollers != NULL || vm->works > 0 || vm->owns_loop)
+  if (!vm->closing || vm->pollers != NULL || vm->works > 0 ||
+      neap__has_own_loop(vm))
     return;
   free_vm(vm);
 }
@@ -200,7 +200,7 @@ static void finish_loop(neap_vm *vm) {
   while (uv_run(vm->loop, UV_RUN_DEFAULT) != 0)
     ; /* somebody has called uv_stop */
   (void)uv_loop_close(vm->loop); /* busy: a module left its own */
-  vm->owns_loop = 0;
+  vm->loop = NULL;
 }
 
 /* Ends all tasks; the host is told. */
@@ -237,7 +237,7 @@ NEAP_API int neap_close(neap_vm *vm, void (*closed)(void *ud), void *ud) {
   close_state(vm);
   if (vm->pollers != NULL)
     neap__loop_close(vm, neap__close_step);
-  if (vm->owns_loop)
+  if (neap__has_own_loop(vm))
     finish_loop(vm);
   neap__close_step(vm);
   return NEAP_OK;

@@ -27,14 +27,9 @@
 ** ======================================================= */
 
 void neap__report_text(neap_vm *vm, const char *text, size_t len) {
-  if (vm->report == NULL)
-    return;
-  if (vm->output_limit != 0 && neap__is_sandbox(vm)) {
-    if (len > vm->output_limit || vm->output_count > vm->output_limit - len)
-      return;
-    vm->output_count += len;
-  }
-  vm->report(vm->report_ud, text, len);
+  if (vm->report != NULL &&
+      (!neap__is_sandbox(vm) || neap__output_count(vm, len)))
+    vm->report(vm->report_ud, text, len);
 }
 
 NEAP_API void neap_report_stderr(void *ud, const char *text, size_t len) {

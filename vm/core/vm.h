@@ -508,6 +508,16 @@ void neap__limits_step(neap_vm *vm);
 /* The hook's part: 1 when L has yielded, and the hook has to return; raises
    the kill where L cannot yield. `counted`: it is a count event. */
 int neap__limits_hook(neap_vm *vm, lua_State *L, int counted);
+/* Counts what is about to be written; false, with nothing counted: it would
+   go beyond the limit of output. */
+static inline int neap__output_count(neap_vm *vm, size_t len) {
+  if (vm->output_limit == 0)
+    return 1;
+  if (len > vm->output_limit || vm->output_count > vm->output_limit - len)
+    return 0;
+  vm->output_count += len;
+  return 1;
+}
 /* The code by which the code that runs is to die, its deadline being looked
    at; or 0. */
 int neap__limits_reached(neap_vm *vm);

@@ -32,13 +32,9 @@ static int print(lua_State *L) {
   luaL_addchar(&b, '\n');
   luaL_pushresult(&b);
   text = lua_tolstring(L, -1, &len);
-  if (vm->output_limit != 0) {
-    if (vm->output_count > vm->output_limit ||
-        len > vm->output_limit - vm->output_count)
-      return luaL_error(L, "print: the limit of output (%I bytes) was reached",
-                        (LUAI_UACINT)vm->output_limit);
-    vm->output_count += len;
-  }
+  if (!neap__output_count(vm, len))
+    return luaL_error(L, "print: the limit of output (%I bytes) was reached",
+                      (LUAI_UACINT)vm->output_limit);
   write_text(vm, text, len);
   return 0;
 }

@@ -61,6 +61,14 @@ static void set_next(lua_State *L, int table) {
   lua_rawset(L, table);
 }
 
+void neap__error_parts(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  (void)lua_getmetatable(L, index);
+  push_field(L, -1, "__name");
+  lua_replace(L, -2);
+  push_field(L, index, "message");
+}
+
 /* Pushes the name of the class at `index`, as a text. */
 static const char *push_name(lua_State *L, int index) {
   push_field(L, index, "__name");

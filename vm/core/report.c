@@ -54,21 +54,17 @@ void neap__report(lua_State *L) {
 
 /* That of an error object: its class, and its message if that is a text. */
 static void push_plain(lua_State *L, int index) {
-  int top = lua_gettop(L);
-  lua_getmetatable(L, index);
-  lua_pushliteral(L, "__name");
-  lua_rawget(L, -2);
-  lua_pushliteral(L, "message");
-  lua_rawget(L, index);
-  if (lua_type(L, top + 2) != LUA_TSTRING) /* a script has changed it */
+  int name = lua_gettop(L) + 1, message = name + 1;
+  neap__error_parts(L, index);
+  if (lua_type(L, name) != LUA_TSTRING) /* a script has changed it */
     lua_pushliteral(L, "(error object)");
-  else if (lua_isstring(L, top + 3))
-    lua_pushfstring(L, "%s: %s", lua_tostring(L, top + 2),
-                    lua_tostring(L, top + 3));
+  else if (lua_isstring(L, message))
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, name),
+                    lua_tostring(L, message));
   else
-    lua_pushvalue(L, top + 2);
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
+    lua_pushvalue(L, name);
+  lua_replace(L, name);
+  lua_settop(L, name);
 }
 
 void neap__error_message(lua_State *L, int index, int plain) {

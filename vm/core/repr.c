@@ -135,25 +135,22 @@ static void push_plain(lua_State *L, int index, size_t limit) {
 }
 
 void neap__repr(lua_State *L, int index, size_t limit) {
-  int top = lua_gettop(L);
+  int name = lua_gettop(L) + 1, message = name + 1;
   index = lua_absindex(L, index);
   if (!(neap__error_flags(L, index) & NEAP__IS_EXCEPTION)) {
     push_plain(L, index, limit);
     return;
   }
-  lua_getmetatable(L, index);
-  lua_pushliteral(L, "__name");
-  lua_rawget(L, top + 1);
-  lua_pushliteral(L, "message");
-  if (lua_rawget(L, index) == LUA_TNIL)
+  neap__error_parts(L, index);
+  if (lua_isnil(L, message))
     lua_pushliteral(L, "");
   else
-    push_plain(L, top + 3, limit);
+    push_plain(L, message, limit);
   lua_pushfstring(L, "%s(%s)",
-                  lua_isstring(L, top + 2) ? lua_tostring(L, top + 2) : "?",
+                  lua_isstring(L, name) ? lua_tostring(L, name) : "?",
                   lua_tostring(L, -1));
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
+  lua_replace(L, name);
+  lua_settop(L, name);
 }
 
 /* ====================================================== } */

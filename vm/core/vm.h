@@ -623,6 +623,9 @@ void neap__error_as_value(lua_State *L, int index);
    can write into a class; but a finalizer could not be stopped, so in a
    sandbox there is none. */
 void neap__error_set_class(lua_State *L);
+/* Pushes the name of the class of the error object at `index`, and its
+   message: whatever stands there. Runs no Lua. */
+void neap__error_parts(lua_State *L, int index);
 /* Adds the classes, and isinstance, to the module at the top. */
 void neap__error_init(lua_State *L);
 

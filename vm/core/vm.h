@@ -1,6 +1,7 @@
 /*
-** vm.h - every function that one file of the core offers to the others. The
-** VM: state.h; its objects: objects.h.
+** vm.h - every function that one file of the core offers to the others; those
+** about errors and texts: errors.h; about limits: limit.h. The VM: state.h;
+** its objects: objects.h.
 **
 ** Invariants, each kept by the file named:
 **  1. A future leaves PENDING once, in neap__future_settle (future.c);
@@ -22,6 +23,8 @@
 #ifndef NEAP_VM_H
 #define NEAP_VM_H
 
+#include "errors.h"
+#include "limit.h"
 #include "state.h"
 
 /* {======================================================
@@ -153,7 +156,7 @@ uint64_t neap__deadline(double seconds);
 /* ====================================================== } */
 
 /* {======================================================
-** coroutine.c: async functions and coroutine objects
+** coroutine.c: async functions and coroutine objects; generator.c
 ** ======================================================= */
 
 /* Lua: async(fn), and async.name = fn. */
@@ -195,6 +198,11 @@ int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c);
 /* Lets go of the newest coroutine object; one nobody took is watched. */
 void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
 void neap__coroutine_init(lua_State *L);
+
+/* generator.c: replaces functions of the coroutine table at the top */
+void neap__generator_init(lua_State *L);
+/* The generator in which a suspended Lua thread awaits, or NULL. */
+lua_State *neap__generator_of(lua_State *L);
 
 /* ====================================================== } */
 
@@ -479,241 +487,6 @@ void neap__interrupt_arm(neap_vm *vm, lua_State *L, int count);
 void neap__interrupt_pass(lua_State *from, lua_State *to);
 /* Handles a pending interrupt between two jobs; may stop the loop. */
 void neap__interrupt_check(neap_vm *vm);
-
-/* ====================================================== } */
-
-/* {======================================================
-** limits.c: what a script may use; watchdog.c: the thread that looks
-** ======================================================= */
-
-/* Makes vm->limits when the configuration has limits of memory or of time;
-   Lua is to be given neap__limits_alloc then, with vm->limits, which asks
-   `alloc`. NEAP_OK, NEAP_ENOMEM, NEAP_ELOOP. */
-int neap__limits_open(neap_vm *vm, const neap_config *config, lua_Alloc alloc,
-                      void *alloc_ud);
-void neap__limits_close(neap_vm *vm);
-void *neap__limits_alloc(void *ud, void *block, size_t old, size_t size);
-int neap__limits_valid(const neap_limits *limits);
-/* NEAP_OK, or NEAP_EINVAL; and what of neap_stats there is here. */
-int neap__limits_set(neap_vm *vm, const neap_limits *limits);
-void neap__limits_stats(const neap_vm *vm, neap_statistics *stats);
-/* Around everything that runs scripts, when there are limits; they nest. The
-   outermost begin returns until when (uv_hrtime) a turn may go on, or 0. */
-uint64_t neap__limits_begin(neap_vm *vm);
-void neap__limits_end(neap_vm *vm);
-/* An error has left a turn of the loop: ends what was begun there. */
-void neap__limits_unwind(neap_vm *vm);
-/* Inside: one of the loop's jobs begins, which has a slice of its own. */
-void neap__limits_step(neap_vm *vm);
-/* The hook's part: 1 when L has yielded, and the hook has to return; raises
-   the kill where L cannot yield. `counted`: it is a count event. */
-int neap__limits_hook(neap_vm *vm, lua_State *L, int counted);
-/* Counts what is about to be written; false, with nothing counted: it would
-   go beyond the limit of output. */
-static inline int neap__output_count(neap_vm *vm, size_t len) {
-  if (vm->output_limit == 0)
-    return 1;
-  if (len > vm->output_limit || vm->output_count > vm->output_limit - len)
-    return 0;
-  vm->output_count += len;
-  return 1;
-}
-/* The code by which the code that runs is to die, its deadline being looked
-   at; or 0. */
-int neap__limits_reached(neap_vm *vm);
-/* For functions in C that take long: raises the kill when the call that
-   runs, or the VM, has reached a limit. */
-void neap__checkpoint(lua_State *L);
-
-/* A budget with one user, a part of `outer`, or of none; `seconds` as of
-   neap_call. NULL: no memory. */
-neap__budget *neap__budget_new(neap_vm *vm, neap__budget *outer,
-                               double seconds);
-/* One user more, or less; of NULL, too. */
-neap__budget *neap__budget_use(neap__budget *budget);
-void neap__budget_drop(neap_vm *vm, neap__budget *budget);
-/* That of the code that runs, or NULL. */
-static inline neap__budget *neap__budget_current(const neap_vm *vm) {
-  neap__task *task = vm->current;
-  if (vm->inner != NULL)
-    return vm->inner;
-  return task == NULL ? vm->budget : neap__task_budget(task);
-}
-/* The code by which what has this budget is killed, or 0. */
-static inline int neap__killed(const neap_vm *vm, const neap__budget *budget) {
-  int code = vm->killed;
-  for (; code == 0 && budget != NULL; budget = budget->outer)
-    code = budget->killed;
-  return code;
-}
-/* Whether what has this budget is a part of `whole` (NULL: of anything). */
-static inline int neap__is_part(const neap__budget *budget,
-                                const neap__budget *whole) {
-  while (budget != NULL && budget != whole)
-    budget = budget->outer;
-  return budget == whole || whole == NULL;
-}
-/* Kills all that has the budget, or all there is: it runs no Lua any more. */
-void neap__budget_kill(neap_vm *vm, neap__budget *budget, int code);
-void neap__vm_kill(neap_vm *vm, int code);
-/* Any thread, while the VM is not closed: asks for neap__vm_kill, which the
-   next hook does, where signals can call it, or who drains the port. */
-void neap__kill_request(neap_vm *vm);
-
-/* What the watchdog looks at; the VM's limits have it. */
-typedef struct neap__watched {
-  struct neap__watched *previous;
-  struct neap__watched *next;
-  _Atomic uint32_t serial; /* odd while a script runs; counts up */
-  _Atomic uint32_t over;   /* the serial whose slice is over */
-  uint32_t seen;           /* the watchdog's: serial at its last look */
-  uint64_t seen_at;        /* uv_hrtime when it was new */
-  uint64_t slice;          /* ns */
-  uv_thread_t thread;      /* to be signalled */
-  int signal;
-} neap__watched;
-
-/* Begins and ends watching; the thread and the signal handler are there
-   while anything is watched. Any thread. NEAP_OK, or NEAP_ELOOP. */
-int neap__watchdog_add(neap__watched *w);
-void neap__watchdog_set(neap__watched *w, uint64_t slice);
-void neap__watchdog_remove(neap__watched *w);
-/* `vm` runs a script on this thread, from now on; NULL: none does. Returns
-   which one did before. Wakes the watchdog up. */
-neap_vm *neap__watchdog_run(neap_vm *vm);
-/* Whom the signal handler tells: async-signal-safe, on the VM's thread. */
-void neap__limits_signal(neap_vm *vm);
-/* Any thread: signals the watched one now. */
-void neap__watchdog_signal(const neap__watched *w);
-
-/* ====================================================== } */
-
-/* bytes of a report in a sandbox */
-#define NEAP__LONGEST_REPORT ((size_t)8000)
-
-/* {======================================================
-** error.c: error objects; report.c: texts for people
-** ======================================================= */
-
-/* Pushes an object of the class, its message popped from the top. */
-void neap__error_new(lua_State *L, const char *class_name);
-/* Raises one, with a formatted message. */
-int neap__error_raise(lua_State *L, const char *class_name, const char *format,
-                      ...);
-/* What the value at `index` is, as an error: a set of NEAP__IS flags. */
-enum {
-  NEAP__IS_EXCEPTION = 1, /* an object of a class under BaseException */
-  NEAP__IS_PASSING = 2,   /* pcall lets it pass */
-  NEAP__IS_CANCELLED = 4, /* a CancelledError */
-  NEAP__IS_KEYBOARD = 8,  /* a KeyboardInterrupt */
-  NEAP__IS_KILL = 16      /* no object: what ends killed code (limits.c) */
-};
-/* The value that is such a kill. */
-static inline void neap__kill_push(lua_State *L) {
-  lua_pushlightuserdata(L, neap__vm(L));
-}
-int neap__error_flags(lua_State *L, int index);
-/* Whether the value at `index` is an error class. */
-int neap__error_is_class(lua_State *L, int index);
-/* Replaces the top value, an error as raised, by what asyncio hands out
-   as a value: itself, or an Exception that wraps it, the same for the
-   future at `index` every time. */
-void neap__error_as_value(lua_State *L, int index);
-/* Gives the object below the class at the top, popped, its class. Scripts
-   can write into a class; but a finalizer could not be stopped, so in a
-   sandbox there is none. */
-void neap__error_set_class(lua_State *L);
-/* Pushes the name of the class of the error object at `index`, and its
-   message: whatever stands there. Runs no Lua. */
-void neap__error_parts(lua_State *L, int index);
-/* Adds the classes, and isinstance, to the module at the top. */
-void neap__error_init(lua_State *L);
-
-/* Raises the error at the top; all errors that pcall lets pass are raised
-   by it. Lua: the protected calls, and error. protect.c */
-int neap__throw(lua_State *L);
-int neap__error(lua_State *L);
-int neap__assert(lua_State *L);
-int neap__pcall(lua_State *L);
-int neap__catch(lua_State *L);
-int neap__xpcall(lua_State *L);
-int neap__load(lua_State *L);
-
-/* generator.c: replaces functions of the coroutine table at the top */
-void neap__generator_init(lua_State *L);
-/* The generator in which a suspended Lua thread awaits, or NULL. */
-lua_State *neap__generator_of(lua_State *L);
-
-/* Hands a text to the host, in a sandbox as far as its output may go. Runs no
-   Lua. */
-void neap__report_text(neap_vm *vm, const char *text, size_t len);
-/* Hands the text at the top of the stack to the host and pops it. */
-void neap__report(lua_State *L);
-/* Pushes the text of an error value, without a traceback; `plain`: runs no
-   Lua, so that an object tells its class and message, or its type. */
-void neap__error_message(lua_State *L, int index, int plain);
-/* Whether a script's own metamethods are not to be called by the core. */
-static inline int neap__is_sandbox(const neap_vm *vm) {
-  return vm->capabilities != NEAP_CAN_ALL;
-}
-/* Pushes a text for the error at `index` and its traceback (may be nil,
-   at the top, popped), with those of the exceptions in a group. May run
-   __tostring. */
-void neap__error_text(lua_State *L, int index);
-/* Pushes the traceback of a thread: async functions named, the loop's
-   own frames left out. `from`: the first level. No title line. */
-void neap__traceback(lua_State *L, lua_State *thread, int from);
-/* Message handlers: keep the traceback for what follows the error. */
-int neap__task_handler(lua_State *L);
-int neap__callback_handler(lua_State *L);
-/* Remembers that the error at the top (stays) was raised with the
-   traceback below it (removed), until the next handler asks. */
-void neap__raising(lua_State *L);
-/* Lets the value at the top stand for the remembered error at `old` (its
-   position was added). */
-void neap__raising_replace(lua_State *L, int old);
-/* Pushes the traceback that belongs to the error at the top, or nil. */
-void neap__raised_traceback(lua_State *L);
-/* Forgets error and traceback: the error was caught. */
-void neap__raising_clear(lua_State *L);
-/* Pushes the name of the C function at the top by which a module has it;
-   pushes nothing and returns NULL when none does. */
-const char *neap__library_name(lua_State *L);
-/* How many levels the stack of a thread has. */
-int neap__count_levels(lua_State *L);
-/* Pushes "file:line" of the function at `level`, or nil. */
-void neap__where(lua_State *L, int level);
-
-/* Lua: tostring of objects; repr.c. */
-int neap__coroutine_tostring(lua_State *L);
-int neap__future_tostring(lua_State *L);
-int neap__handle_tostring(lua_State *L);
-/* Pushes a short text for any value: a string quoted and cut after `limit`
-   bytes, an error object as its class and message. Runs no Lua. */
-void neap__repr(lua_State *L, int index, size_t limit);
-/* Lua: task:get_stack() */
-int neap__task_get_stack(lua_State *L);
-/* Each pushes a text about the task at `index`: */
-/* "task 'name'" */
-void neap__task_label(lua_State *L, int index);
-/* "<f() running at file:line>" */
-void neap__task_coroutine(lua_State *L, int index);
-/* the lines of its traceback, innermost first, each after "\n\t" */
-void neap__task_frames(lua_State *L, int index);
-/* About the task or future at `index`: */
-/* `before` and "created at file:line", or "" when that is not known; a
-   plain future knows it in debug mode only */
-void neap__created_push(lua_State *L, int index, const char *before);
-/* ", awaited by task 'name'", or ""; takes as long as there are tasks */
-void neap__awaiter_push(lua_State *L, int index);
-/* tostring, the former if `created`, and the latter */
-void neap__described_push(lua_State *L, int index, int created);
-
-/* Lua: asyncio.dump([file]); dump.c */
-int neap__dump(lua_State *L);
-/* Makes the dump that neap_dump has asked for, on the Lua thread that runs;
-   raises nothing. */
-void neap__dump_requested(neap_vm *vm, lua_State *L);
 
 /* ====================================================== } */
 

@@ -19,7 +19,7 @@
 static const neap_limits limits = {
     2 << 20, /* memory: bytes */
     0,       /* memory_hard: four times as much */
-    0.5,     /* deadline: seconds for a call, here an event */
+    2,       /* deadline: seconds for a call, here an event */
     0.01,    /* slice: seconds; then it is the others' turn */
     100,     /* tasks */
     1000,    /* output: bytes; counted anew for each event */

@@ -66,10 +66,8 @@ NEAP_API int neap_load(neap_vm *vm, const char *name, const char *text,
 ** Calling
 ** ======================================================= */
 
-/* (Inline: in neap_call.) */
-inline int neap__call_push(neap_vm *vm, lua_State *L,
-                           const neap_value *function, const neap_value *args,
-                           int nargs) {
+int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
+                    const neap_value *args, int nargs) {
   int i, status = NEAP_OK;
   if (function->type != NEAP_FUNCTION || !neap__reference_push(vm, L, function))
     return neap__fail(vm, NEAP_EINVAL, "a function expected", NULL);

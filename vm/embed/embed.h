@@ -13,17 +13,10 @@
 ** failure.c: errors, as neap_error tells them
 ** ======================================================= */
 
-/* What leads there is unlikely: for the compiler. */
-#if defined(__GNUC__)
-#define NEAP__RARE __attribute__((cold))
-#else
-#define NEAP__RARE
-#endif
-
 /* Remembers an error for neap_error; returns `code`. NULL: the text of the
    code. Copies; cannot fail (without memory the texts are the code's). */
-NEAP__RARE int neap__fail(neap_vm *vm, int code, const char *message,
-                          const char *traceback);
+int neap__fail(neap_vm *vm, int code, const char *message,
+               const char *traceback);
 /* The same for the error at the top of L, popped, that a protected call has
    ended with; `status`: of lua_pcall. Runs no Lua. */
 int neap__fail_lua(neap_vm *vm, lua_State *L, int status);
@@ -231,7 +224,7 @@ typedef struct neap__suspension {
 } neap__suspension;
 
 /* The call has not just given results: raises an error, or suspends. */
-NEAP__RARE int neap__native_finish(neap_frame *frame, int status);
+int neap__native_finish(neap_frame *frame, int status);
 
 /* Lua: calls a native function, and does what its status says. `first`: its
    first argument. Used by functions, methods, and `after`. */

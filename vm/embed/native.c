@@ -193,7 +193,7 @@ static int expected(neap_frame *frame, int i, const char *type) {
   return bad_argument(frame, i, fault);
 }
 
-NEAP__RARE static int expected_integer(neap_frame *frame, int i) {
+static int expected_integer(neap_frame *frame, int i) {
   if (lua_isnumber(frame->L, index_of(frame, i)))
     return bad_argument(frame, i, "number has no integer representation");
   return expected(frame, i, "integer");

@@ -113,6 +113,8 @@ static unsigned needs(const char *name, int *known) {
       {"module", 0},
       {"json", 0},
       {"http", NEAP_CAN_NET},
+      {"net", NEAP_CAN_NET},
+      {"stream", 0},
       {"time", NEAP_CAN_PROCESS}};
   size_t i, len = strcspn(name, "/");
   for (i = 0; i < sizeof modules / sizeof *modules; i++) {

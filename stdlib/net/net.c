@@ -1,0 +1,23 @@
+/*
+** net.c - the C half of the module net: its functions, for net.lua.
+*/
+#include "net.h"
+
+MODULE_API int luaopen_net_c(lua_State *L);
+
+/* After `require "stream"`. */
+int luaopen_net_c(lua_State *L) {
+  const stream_api *streams = stream_api_get(L);
+  const luaL_Reg *const files[] = {net__address_functions,
+                                   net__connect_functions,
+                                   net__listen_functions};
+  size_t i;
+  net__listen_init(L);
+  lua_newtable(L);
+  for (i = 0; i < sizeof files / sizeof *files; i++) {
+    lua_pushlightuserdata(L, (void *)streams);
+    net__lookup_init(L);
+    luaL_setfuncs(L, files[i], 2);
+  }
+  return 1;
+}

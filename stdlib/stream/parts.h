@@ -1,0 +1,45 @@
+/*
+** parts.h - what the C files of `stream` share.
+*/
+#ifndef STREAM_PARTS_H
+#define STREAM_PARTS_H
+
+#include "../module/module.h"
+#include "stream.h"
+
+/* What the streams of a VM share; a userdata in the registry. */
+typedef struct stream_shared {
+  char *spare; /* STREAM_READ_AHEAD bytes to read into; NULL: none */
+  int ended;   /* the VM is being closed */
+} stream_shared;
+
+enum { STREAM__SENT = 1 }; /* user value: the string that is being written */
+
+/* stream.c: the class. Methods and what belongs to them have its metatable as
+   their first upvalue. */
+Stream *stream__check(lua_State *L, const char *function);
+/* The same; raises as well when it is closed. */
+Stream *stream__check_open(lua_State *L, const char *function);
+int stream__error(lua_State *L, Stream *s, int status, const char *syscall);
+void stream__close(Stream *s);
+
+/* read.c */
+extern const luaL_Reg stream__readers[];
+void stream__room(void *owner, uv_buf_t *room);
+void stream__input(void *owner, ssize_t n, const uv_buf_t *room);
+void stream__data_free(Stream *s);
+/* Lua: lines(stream [, format [, limit]]) */
+int stream__lines(lua_State *L);
+/* Makes the classes of errors, and sets them in the table at the top. */
+void stream__errors_new(lua_State *L);
+
+/* write.c */
+extern const luaL_Reg stream__writers[];
+void stream__written(void *owner, int status);
+/* The stream is closed. */
+void stream__writers_wake(Stream *s);
+
+/* uv.c */
+stream_uv *stream__uv_new(uv_handle_type type);
+
+#endif

@@ -191,7 +191,8 @@ static int reuse_port(listener *l, int family) {
   return status;
 }
 
-/* Lua: listen(host, port, backlog, most, nodelay, reuseport) -> listener */
+/* Lua: listen(host, port, backlog, most, nodelay, reuseport) -> listener. One
+   for IPv6 is for that alone: the server has another one. */
 static int listen_tcp(lua_State *L) {
   net__sockaddr address;
   listener *l;
@@ -203,7 +204,9 @@ static int listen_tcp(lua_State *L) {
   if (lua_toboolean(L, 6))
     status = reuse_port(l, address.any.sa_family);
   if (status == 0)
-    status = uv_tcp_bind(&l->handle->tcp, &address.any, 0);
+    status = uv_tcp_bind(&l->handle->tcp, &address.any,
+                         address.any.sa_family == AF_INET6 ? UV_TCP_IPV6ONLY
+                                                           : 0);
   if (status == 0)
     status = begin(L, l, 3);
   return status != 0 ? net__error(L, status, "listen", &address) : 1;

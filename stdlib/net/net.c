@@ -10,9 +10,10 @@ int luaopen_net_c(lua_State *L) {
   const stream_api *streams = stream_api_get(L);
   const luaL_Reg *const files[] = {net__address_functions,
                                    net__connect_functions,
-                                   net__listen_functions};
+                                   net__listen_functions, net__udp_functions};
   size_t i;
   net__listen_init(L);
+  net__udp_init(L);
   lua_newtable(L);
   for (i = 0; i < sizeof files / sizeof *files; i++) {
     lua_pushlightuserdata(L, (void *)streams);

@@ -37,9 +37,11 @@ int net__error(lua_State *L, int status, const char *syscall,
 extern const luaL_Reg net__address_functions[];
 extern const luaL_Reg net__connect_functions[];
 extern const luaL_Reg net__listen_functions[];
+extern const luaL_Reg net__udp_functions[];
 const stream_api *net__streams(lua_State *L);
 
 void net__lookup_init(lua_State *L); /* pushes that metatable */
 void net__listen_init(lua_State *L);
+void net__udp_init(lua_State *L);
 
 #endif

@@ -3,15 +3,22 @@
 --
 local asyncio = require "asyncio"
 local c = require "neap.net.c"
+local connections = require "neap.net.connect"
+local usage = require "neap.module.usage" "net"
 
-local accept, create_task = asyncio.async(c.accept, "net.accept"), asyncio.create_task
+local async, create_task = asyncio.async, asyncio.create_task
+local accept = async(c.accept, "net.accept")
 
 local Server = {__name = "Server"}
 Server.__index = Server
 
+-- {=====================================================
+-- Connections
+-- ======================================================
+
 -- One connection: it is closed when its handler ends, however that is.
-local connection = asyncio.async(function(server, stream)
-  local open <close> = stream -- luacheck: ignore 211
+local connection = async(function(server, stream)
+  local _ <close> = stream
   local result = server.handler(stream)
   if result ~= nil then await(result) end
 end, "net.connection")
@@ -19,8 +26,7 @@ end, "net.connection")
 local function ended(server, task)
   server.tasks[task] = nil
   server.count = server.count - 1
-  if server.room then server.room:set() end
-  if server.count == 0 and server.drained then server.drained:set() end
+  if server.changed then server.changed:set() end
 end
 
 local function begin(server, stream)
@@ -30,52 +36,46 @@ local function begin(server, stream)
   task:add_done_callback(server.ended)
 end
 
--- Accepts on one listener until that is closed.
-local serve = asyncio.async(function(server, listener)
+-- Waits until ready(): a connection has ended, or the server is closed.
+local function wait_until(server, ready)
+  server.changed = server.changed or asyncio.Event()
+  while not ready(server) do
+    server.changed:clear()
+    await(server.changed:wait())
+  end
+end
+
+local function has_room(server) return server.closed or server.count < server.max end
+local function has_ended(server) return server.closed and server.count == 0 end
+
+-- Accepts on one listener until that is closed. Where the system has no
+-- descriptor or no memory for a connection, that one is lost, and not the
+-- server.
+local serve = async(function(server, listener)
   while true do
-    if server.max and server.count >= server.max then
-      server.room:clear()
-      await(server.room:wait())
-    else
-      local ok, stream = pcall(await, accept(listener))
-      if ok then
-        if not stream then return end
-        begin(server, stream)
-      end
-      -- else the system has no descriptor or memory for it: the next ones
-    end
+    if server.max then wait_until(server, has_room) end
+    local ok, stream = pcall(await, accept(listener))
+    if ok and not stream then return end
+    if ok and not pcall(begin, server, stream) then stream:close() end
   end
 end, "net.serve")
+-- ======================================================}
 
--- Makes a server of listeners.
-function Server.new(listeners, handler, max)
-  local server = setmetatable({
-    listeners = listeners,
-    handler = handler,
-    max = max,
-    room = max and asyncio.Event(), -- for one more connection
-    count = 0,
-    tasks = {},
-  }, Server)
-  server.ended = function(task) ended(server, task) end
-  server.acceptors = {}
-  for i, listener in ipairs(listeners) do
-    server.acceptors[i] = create_task(serve(server, listener))
-  end
-  return server
-end
+-- {=====================================================
+-- Methods
+-- ======================================================
 
 -- server:address([i]) -> host, port (or path) of the first or i-th listener
 function Server:address(i)
-  return c.listener_address(self.listeners[i or 1])
+  local listener = self.listeners[i or 1]
+  if listener then return c.listener_address(listener) end
 end
 
 -- server:close(): no more connections; those that there are go on.
 function Server:close()
-  for i, listener in ipairs(self.listeners) do
-    c.close_listener(listener)
-    self.acceptors[i]:cancel()
-  end
+  self.closed = true
+  for _, listener in ipairs(self.listeners) do c.close_listener(listener) end
+  if self.changed then self.changed:set() end
 end
 
 -- server:close_clients(): cancels the tasks of all connections.
@@ -83,16 +83,12 @@ function Server:close_clients()
   for task in pairs(self.tasks) do task:cancel() end
 end
 
--- await(server:wait_closed()): until all connections have ended.
-Server.wait_closed = asyncio.async(function(self)
-  while self.count > 0 do
-    self.drained = self.drained or asyncio.Event()
-    self.drained:clear()
-    await(self.drained:wait())
-  end
+-- await(server:wait_closed()): until it is closed, and no connection is left.
+Server.wait_closed = async(function(self)
+  wait_until(self, has_ended)
 end, "Server.wait_closed")
 
--- Leaving the scope: by an error, all connections end.
+-- Leaving the scope waits for all connections, and by an error ends them.
 function Server:__close(err)
   self:close()
   if err ~= nil then self:close_clients() end
@@ -102,7 +98,95 @@ end
 function Server:__tostring()
   local host, port = self:address()
   return ("<Server %s, %d connections>"):format(
-    host and (port and host .. ":" .. port or host) or "closed", self.count)
+    self.closed and "closed" or port and host .. ":" .. port or host, self.count)
+end
+-- ======================================================}
+
+-- {=====================================================
+-- Listening
+-- ======================================================
+
+-- Makes a server of listeners.
+local function new(listeners, handler, max)
+  local server = setmetatable({
+    listeners = listeners,
+    handler = handler,
+    max = max,
+    count = 0,
+    tasks = {},
+    closed = false,
+    changed = false, -- an Event, once somebody waits
+  }, Server)
+  server.ended = function(task) ended(server, task) end
+  for _, listener in ipairs(listeners) do create_task(serve(server, listener)) end
+  return server
 end
 
-return Server
+local function check_handler(handler, of)
+  local meta = getmetatable(handler)
+  if type(handler) ~= "function" and not (type(meta) == "table" and meta.__call) then
+    usage.refuse("%s: a function expected as handler, got %s; write async(function(stream) ... end)",
+      of, usage.describe(handler))
+  end
+end
+
+local BACKLOG <const> = 511
+
+local function check_options(options, known, of)
+  usage.check_options(options, known, of)
+  local max = options.max_connections
+  if max ~= nil and not (math.type(max) == "integer" and max > 0) then
+    usage.refuse("max_connections: a positive integer expected, got %s", tostring(max))
+  end
+  return options.backlog or BACKLOG, max
+end
+
+-- The addresses to listen on; nil or "*": all of this machine.
+local function own_addresses(host, family)
+  if host ~= nil and host ~= "*" then return connections.addresses(host, family) end
+  return {family ~= "inet6" and "0.0.0.0" or nil, family ~= "inet" and "::" or nil}
+end
+
+local known = usage.set "backlog family max_connections nodelay reuseport"
+
+-- A machine without IPv6 may have addresses of it.
+local absent = {EADDRNOTAVAIL = true, EAFNOSUPPORT = true}
+
+-- await(net.listen(host, port, handler [, options])) -> a server
+local listen = async(function(host, port, handler, options)
+  options = options or {}
+  local backlog, max = check_options(options, known, "listen")
+  check_handler(handler, "listen")
+  local family = connections.check_family(options.family)
+  local listeners = {}
+  local failure
+  for _, address in ipairs(own_addresses(host, family)) do
+    local ok, listener = pcall(c.listen, address, port, backlog, max, options.nodelay ~= false,
+      options.reuseport)
+    if ok then
+      listeners[#listeners + 1] = listener
+      if port == 0 then port = select(2, c.listener_address(listener)) end
+    else
+      failure = failure or listener
+      if not absent[type(listener) == "table" and listener.code] then
+        for _, each in ipairs(listeners) do c.close_listener(each) end
+        error(listener, 0)
+      end
+    end
+  end
+  if #listeners == 0 then error(failure, 0) end
+  return new(listeners, handler, max)
+end, "net.listen")
+
+local unix_known = usage.set "backlog max_connections"
+
+-- await(net.listen_unix(path, handler [, options])) -> a server
+local listen_unix = async(function(path, handler, options)
+  options = options or {}
+  local backlog, max = check_options(options, unix_known, "listen_unix")
+  check_handler(handler, "listen_unix")
+  return new({c.listen_unix(path, backlog, max)}, handler, max)
+end, "net.listen_unix")
+-- ======================================================}
+
+return {listen = listen, listen_unix = listen_unix}

@@ -31,10 +31,11 @@ static Stream *create(lua_State *L, const char *name, unsigned needs) {
   return s;
 }
 
+const stream_events stream__events = {stream__room, stream__input,
+                                      stream__written};
+
 static void attach(Stream *s, stream_transport *t) {
-  static const stream_events events = {stream__room, stream__input,
-                                       stream__written};
-  t->up = &events;
+  t->up = &stream__events;
   t->owner = s;
   s->transport = t;
   t->ops->ref(t, 0);
@@ -46,6 +47,7 @@ void stream__close(Stream *s) {
     return;
   s->transport = NULL;
   t->ops->close(t);
+  stream__pipe_closed(s);
   stream__data_free(s);
   (void)neap_wake(&s->reader);
   stream__writers_wake(s);
@@ -95,7 +97,7 @@ Stream *stream__check_open(lua_State *L, const char *function) {
   return s;
 }
 
-static Stream *check(lua_State *L, int arg, const char *function) {
+Stream *stream__check_target(lua_State *L, int arg, const char *function) {
   Stream *s;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
   s = test(L, arg, lua_gettop(L));
@@ -122,7 +124,7 @@ static void describe(const Stream *s, int peer, char *text, size_t size) {
   if (t == NULL || t->ops->address(t, peer, host, sizeof host, &port) != 0)
     return;
   if (port < 0)
-    (void)snprintf(text, size, "%s", host);
+    (void)snprintf(text, size, "%s", *host != '\0' ? host : "unnamed");
   else
     (void)snprintf(text, size, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host,
                    port);
@@ -141,7 +143,7 @@ static int push_address(lua_State *L, const char *function, int peer) {
   char host[ADDRESS_SIZE];
   int port = -1;
   if (s->transport->ops->address(s->transport, peer, host, sizeof host,
-                                 &port) != 0) {
+                                 &port) != 0 || *host == '\0') {
     lua_pushnil(L);
     return 1;
   }
@@ -259,7 +261,7 @@ static void ignore_sigpipe(void) {
    methods that wait are to be made async. */
 int luaopen_stream_c(lua_State *L) {
   static const stream_api api = {sizeof api, create,        attach,
-                                 check,      take,          stream__close,
+                                 stream__check_target, take, stream__close,
                                  stream__error, stream__uv_new};
   static const luaL_Reg methods[] = {{"address", stream_address},
                                      {"close", stream_close},
@@ -301,6 +303,9 @@ int luaopen_stream_c(lua_State *L) {
   lua_newtable(L);
   lua_pushvalue(L, CLASS);
   luaL_setfuncs(L, stream__readers, 1);
+  lua_pushvalue(L, CLASS);
+  lua_pushcclosure(L, stream__pipe, 1);
+  lua_setfield(L, -2, "pipe");
   lua_pushvalue(L, CLASS);
   luaL_setfuncs(L, stream__writers, 1);
   lua_setfield(L, RESULT, "waiting");

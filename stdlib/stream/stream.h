@@ -67,8 +67,9 @@ enum { STREAM_NODELAY, STREAM_KEEPALIVE };
 
 /* What a transport tells the one above it, the `owner`. */
 typedef struct stream_events {
-  /* Where can bytes be put? `room->len` 0: nowhere now; ask again later, after
-     a call of `input` with UV_ENOBUFS. */
+  /* Where can bytes be put? It is lent until `input` is called, in the same
+     callback of libuv. `room->len` 0: nowhere now; call `input` with UV_ENOBUFS,
+     and ask again later. */
   void (*room)(void *owner, uv_buf_t *room);
   /* So many are there; 0: none after all; UV_EOF: no more will come, or
      another UV_E code: something failed, and nothing comes any more. */
@@ -111,6 +112,7 @@ typedef struct stream_writer {
   struct stream_writer *previous;
   struct stream_writer *next;
   struct Stream *stream;
+  int (*begin)(lua_State *L, struct Stream *s);
 } stream_writer;
 
 /* Scripts' object; it is collected, or closed, with its transport. */
@@ -141,6 +143,12 @@ typedef struct Stream {
   neap_wait writer;     /* whose write is under way */
   stream_writer *first; /* those in line */
   stream_writer *last;
+  /* pipes: see pipe.c */
+  struct Stream *piped_to;
+  struct Stream *piped_from;
+  char *kept;           /* memory of what a pipe has under way */
+  lua_Integer moved;
+  int pipe_status;      /* 0, or why it has failed */
 } Stream;
 
 /* What stream.so offers to other modules; none runs Lua but `create`, `check`

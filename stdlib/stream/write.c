@@ -48,12 +48,17 @@ void stream__writers_wake(Stream *s) {
     (void)neap_wake(&entry->wait);
 }
 
-void stream__written(void *owner, int status) {
-  Stream *s = (Stream *)owner;
+void stream__write_over(Stream *s) {
   s->writing = 0;
-  s->output_status = status;
   (void)neap_wake(&s->writer);
   pass_turn(s);
+}
+
+void stream__written(void *owner, int status) {
+  Stream *s = (Stream *)owner;
+  s->output_status = status;
+  if (s->kept == NULL || !stream__pipe_written(s, status))
+    stream__write_over(s);
 }
 
 /* Raises, when the write or shutdown has failed. */
@@ -113,14 +118,15 @@ static int turn(lua_State *L, int status, lua_KContext ctx) {
   stream_writer *entry = (stream_writer *)ctx;
   (void)status;
   unlink_entry(entry);
-  return go(L, entry->stream);
+  return entry->begin(L, entry->stream);
 }
 
-static int line_up(lua_State *L, Stream *s) {
+static int line_up(lua_State *L, Stream *s, stream_begin begin) {
   stream_writer *entry =
       (stream_writer *)lua_newuserdatauv(L, sizeof *entry, 0);
   memset(entry, 0, sizeof *entry);
   entry->stream = s;
+  entry->begin = begin;
   entry->previous = s->last;
   if (s->last != NULL)
     s->last->next = entry;
@@ -132,8 +138,8 @@ static int line_up(lua_State *L, Stream *s) {
   return neap_suspend(L, &entry->wait, HUGE_VAL, (lua_KContext)entry, turn);
 }
 
-static int write_in_order(lua_State *L, Stream *s) {
-  return s->writing || s->first != NULL ? line_up(L, s) : go(L, s);
+int stream__write_in_order(lua_State *L, Stream *s, stream_begin begin) {
+  return s->writing || s->first != NULL ? line_up(L, s, begin) : begin(L, s);
 }
 
 /* Lua: stream:write(string, ...) */
@@ -146,7 +152,7 @@ static int stream_write(lua_State *L) {
                            luaL_typename(L, i));
   if (n != DATA)
     lua_concat(L, n - STREAM); /* none: "" */
-  return write_in_order(L, s);
+  return stream__write_in_order(L, s, go);
 }
 
 /* Lua: stream:shutdown() */
@@ -154,7 +160,7 @@ static int stream_shutdown(lua_State *L) {
   Stream *s = stream__check_open(L, "shutdown");
   lua_settop(L, STREAM);
   lua_pushnil(L);
-  return write_in_order(L, s);
+  return stream__write_in_order(L, s, go);
 }
 
 const luaL_Reg stream__writers[] = {{"shutdown", stream_shutdown},

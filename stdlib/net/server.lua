@@ -16,22 +16,23 @@ Server.__index = Server
 -- Connections
 -- ======================================================
 
--- One connection: it is closed when its handler ends, however that is.
-local connection = async(function(server, stream)
-  local _ <close> = stream
-  local result = server.handler(stream)
-  if result ~= nil then await(result) end
+-- The task of one connection.
+local connection = async(function(handler, stream)
+  local result = handler(stream)
+  if result ~= nil then return await(result) end
 end, "net.connection")
 
+-- It has ended, however that was; perhaps before it began.
 local function ended(server, task)
+  server.tasks[task]:close()
   server.tasks[task] = nil
   server.count = server.count - 1
   if server.changed then server.changed:set() end
 end
 
 local function begin(server, stream)
-  local task = create_task(connection(server, stream))
-  server.tasks[task] = true
+  local task = create_task(connection(server.handler, stream))
+  server.tasks[task] = stream
   server.count = server.count + 1
   task:add_done_callback(server.ended)
 end
@@ -113,7 +114,7 @@ local function new(listeners, handler, max)
     handler = handler,
     max = max,
     count = 0,
-    tasks = {},
+    tasks = {}, -- of connections: task -> stream
     closed = false,
     changed = false, -- an Event, once somebody waits
   }, Server)

@@ -205,7 +205,7 @@ static int stream_keepalive(lua_State *L) {
   Stream *s = stream__check_open(L, "keepalive");
   unsigned seconds = 0;
   if (!lua_isboolean(L, 2) || lua_toboolean(L, 2))
-    seconds = (unsigned)module_integer(L, 2, "keepalive", "seconds, or false,",
+    seconds = (unsigned)module_integer(L, 2, "keepalive", "seconds or false",
                                        1, 32767);
   return set_option(L, s, STREAM_KEEPALIVE, seconds);
 }

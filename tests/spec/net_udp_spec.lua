@@ -1,0 +1,115 @@
+-- net_udp_spec.lua: UDP sockets.
+
+local net = require "net"
+local streams = require "streams"
+local tasks = require "tasks"
+
+local begun, caught, refused, os_error = tasks.begun, tasks.caught, tasks.refused, streams.os_error
+
+-- Runs fn(a, b) with two sockets, as the main task.
+local function sockets(fn)
+  tasks.main(function()
+    local a <close> = await(net.udp("127.0.0.1", 0))
+    local b <close> = await(net.udp())
+    fn(a, b)
+  end)
+end
+
+describe("UDP", function()
+  it("sends datagrams, and tells from where they come", function()
+    sockets(function(a, b)
+      local host, port = a:address()
+      await(b:send("hello", "localhost", port))
+      await(b:send("", host, port))
+      local data, from, from_port = await(a:receive())
+      assert.same({"hello", "127.0.0.1"}, {data, from})
+      assert.equal("", (await(a:receive())))
+      await(a:send("back", from, from_port))
+      assert.same({"back", host, port}, {await(b:receive())})
+    end)
+  end)
+
+  it("can be connected, to another one later", function()
+    sockets(function(a, b)
+      local other <close> = await(net.udp("localhost", 0))
+      for _, to in ipairs {a, other} do
+        await(b:connect(to:address()))
+        assert.same({to:address()}, {b:peer_address()})
+        await(b:send("x"))
+        assert.equal("x", (await(to:receive())))
+      end
+    end)
+  end)
+
+  it("raises what the other side's machine says", function()
+    sockets(function(a, b)
+      await(b:connect(a:address()))
+      a:close()
+      local code = os_error(function()
+        await(b:send("x"))
+        await(b:receive())
+      end)
+      assert.equal("ECONNREFUSED", code)
+    end)
+  end)
+
+  it("keeps what comes while nobody receives, up to a limit", function()
+    sockets(function(a, b)
+      local piece = ("x"):rep(8192)
+      local first = begun(a:receive())
+      for i = 1, 200 do
+        await(b:send(piece, a:address()))
+        if i % 4 == 0 then await(sleep(0.001)) end
+      end
+      assert.equal(piece, (await(first)))
+      local got = 0
+      while pcall(await, require "asyncio".wait_for(a:receive(), 0.05)) do got = got + 1 end
+      assert.is_true(got >= 20 and got < 150, got .. " were kept")
+      await(b:send("later", a:address()))
+      assert.equal("later", (await(a:receive())))
+    end)
+  end)
+
+  it("can be cancelled, and closed, while it waits", function()
+    sockets(function(a, b)
+      local receiving = begun(a:receive())
+      assert.equal("receive: another task receives by this socket", refused(function() await(a:receive()) end))
+      receiving:cancel()
+      tasks.is_a("CancelledError", caught(await, receiving))
+      await(b:send("x", a:address()))
+      assert.equal("x", (await(a:receive())))
+      receiving = begun(a:receive())
+      a:close()
+      a:close()
+      assert.equal("ECANCELED", (os_error(await, receiving)))
+      assert.equal("receive: the socket is closed", refused(function() await(a:receive()) end))
+      assert.equal("<UdpSocket closed>", tostring(a))
+      assert.matches("^<UdpSocket 0.0.0.0:%d+>$", tostring(b))
+      assert.equal("<UdpSocket not bound>", tostring(await(net.udp())))
+    end)
+  end)
+
+  it("refuses what cannot be sent", function()
+    sockets(function(a, b)
+      local host, port = a:address()
+      assert.equal("<UdpSocket 127.0.0.1:" .. port .. ">", tostring(a))
+      assert.equal("send: a string expected as data, got number",
+        refused(function() await(b:send(1, host, port)) end))
+      assert.equal("send: an integer expected as port, got nil", refused(function() await(b:send("x", host)) end))
+      assert.same({"EMSGSIZE", "send", host .. ":" .. port},
+        {os_error(await, b:send(("x"):rep(70000), host, port))})
+      assert.equal("EDESTADDRREQ", (os_error(await, b:send("x"))))
+      assert.equal("EADDRINUSE", (os_error(await, net.udp(host, port))))
+    end)
+  end)
+
+  it("joins groups, and may broadcast", function()
+    sockets(function(a)
+      a:broadcast(true)
+      a:broadcast(false)
+      a:join("239.1.2.3", "127.0.0.1")
+      a:leave("239.1.2.3", "127.0.0.1")
+      assert.equal("EADDRNOTAVAIL", (os_error(a.leave, a, "239.1.2.3", "127.0.0.1")))
+    end)
+  end)
+end)

@@ -3,10 +3,10 @@
 local M = {}
 
 -- in the order of the table's columns
-M.names = { "neap", "raw", "lua", "cjson", "python", "uvloop", "aiohttp", "node", "go" }
+M.names = { "neap", "raw", "lua", "cjson", "python", "uvloop", "aiohttp", "node", "go", "luv" }
 M.titles = {
   neap = "Neap", raw = "C API", lua = "lua5.4", cjson = "lua-cjson", python = "asyncio", uvloop = "uvloop",
-  aiohttp = "aiohttp", node = "Node", go = "Go", nginx = "nginx",
+  aiohttp = "aiohttp", node = "Node", go = "Go", luv = "luv", nginx = "nginx",
 }
 
 function M.quote(text)
@@ -112,6 +112,10 @@ function M.find(here, temp, wanted, programs)
     found.cjson = M.capture("lua5.4 -l cjson -e ''") and "lua5.4" or nil
     if not found.cjson then miss("cjson", "no lua5.4 that finds it") end
   end
+  if wanted.luv then
+    found.luv = M.capture("lua5.4 -l luv -e ''") and "lua5.4" or nil
+    if not found.luv then miss("luv", "no lua5.4 that finds it") end
+  end
   if wanted.python or wanted.uvloop then
     local python, has_uvloop = find_python("uvloop")
     found.python = python
@@ -170,20 +174,24 @@ end
 -- The command that runs one benchmark on one peer with count n.
 function M.command(found, row, entry, n)
   local peer, program = entry.peer, row.program or row.name
+  local count = not row.load and n or nil -- servers count nothing
   local list
   if peer == "neap" and row.folder == "embed" then
-    list = { ("%s/embed-%s"):format(found.temp, program), n }
+    list = { ("%s/embed-%s"):format(found.temp, program), count }
   elseif peer == "raw" or peer == "go" then
-    list = { ("%s/%s-%s"):format(found.temp, peer, program), n }
+    list = { ("%s/%s-%s"):format(found.temp, peer, program), count }
   elseif peer == "neap" or peer == "lua" or peer == "cjson" then
-    list = { found[peer], ("%s/%s/%s.lua"):format(found.here, row.folder or "neap", program), n }
+    list = { found[peer], ("%s/%s/%s.lua"):format(found.here, row.folder or "neap", program), count }
+  elseif peer == "luv" then
+    list = { found.luv, ("%s/luv/%s.lua"):format(found.here, program), count }
   elseif peer == "node" then
-    list = { found.node, ("%s/node/%s.js"):format(found.here, program), n }
+    list = { found.node, ("%s/node/%s.js"):format(found.here, program), count }
   else  -- -B: leave no compiled files in the source tree
-    list = { found[peer], "-B", ("%s/python/%s.py"):format(found.here, program), n }
+    list = { found[peer], "-B", ("%s/python/%s.py"):format(found.here, program), count }
     if peer == "uvloop" then list[#list + 1] = "uvloop" end
   end
   if peer == "aiohttp" then table.insert(list, 2, "-I") end  -- its `import json` is not for our json.py
+  if row.load then list = { found.temp .. "/raw-load", row.load, n, table.unpack(list) } end
   list[#list + 1] = entry.arg
   if row.document then list[#list + 1] = document(found, row.document) end
   if peer == "cjson" then list[#list + 1] = peer end

@@ -7,6 +7,7 @@
 --   what      the question; %n in it stands for n
 --   document  the name of a text in documents.lua; its path is the programs' last argument
 --   server    what nginx is asked by: "http" or "https"; the programs' last arguments are a URL and the CA's file
+--   load      the programs are servers, which raw/load.c starts and measures: what it does to them
 --   n         how many operations; quick_n is for --quick (a tenth unless given, false: left out)
 --   runs      how many runs from the usual number of runs (as many, unless given)
 --   entries   who takes part: peer, note (what exactly it does), arg (a further argument), n (its own count:
@@ -193,6 +194,42 @@ for _, json in ipairs {
 end
 
 -- HTTP requests
+-- servers that send back what they get
+for _, row in ipairs {
+  { name = "net-echo", load = "echo", n = 300000, unit = "us", what = "a message",
+    question = "%n messages of 64 bytes there and back, over 64 connections",
+    targets = {
+      { peer = "raw", ratio = 1.6, text = "at most 1.6 x libuv in C" },
+      { peer = "uvloop", ratio = 1, text = "less than uvloop" },
+      { peer = "node", ratio = 1, text = "less than Node" },
+    } },
+  { name = "net-stream", load = "stream", n = 2000, unit = "us", what = "1 MiB",
+    question = "1 MiB there and back, %n times, over 4 connections",
+    targets = { { peer = "raw", ratio = 1.2, text = "at most 1.2 x libuv in C" } } },
+  { name = "net-accept", load = "accept", n = 12800, unit = "us", what = "a connection",
+    question = "%n connections, each for a message there and back", targets = {} },
+  { name = "net-idle", load = "idle", n = 10000, quick_n = 10000, unit = "bytes", what = "a connection",
+    question = "%n connections, open and idle: resident memory",
+    targets = { { limit = 4096, text = "at most 4,096" } } },
+} do
+  local streaming = row.load == "stream"
+  rows[#rows + 1] = {
+    name = row.name, program = "echo", load = row.load, what = row.question, n = row.n, quick_n = row.quick_n,
+    entries = {
+      { peer = "neap", note = streaming and "pipe" or nil, arg = streaming and "pipe" or "write" },
+      { peer = "raw", note = "libuv" },
+      { peer = "uvloop", note = "Protocol", arg = "protocol" },
+      { peer = "uvloop", note = "streams", arg = "streams" },
+      { peer = "python", note = "streams", arg = "streams", n = row.load == "idle" and row.n or row.n // 4 },
+      { peer = "node", note = streaming and "pipe" or nil, arg = streaming and "pipe" or "write" },
+      { peer = "go", note = streaming and "splice" or nil, arg = streaming and "copy" or "small" },
+      { peer = "luv" },
+      streaming and { peer = "neap", note = "read, write", arg = "write" } or nil,
+    },
+    metrics = { { unit = row.unit, what = row.what, targets = row.targets } },
+  }
+end
+
 for _, server in ipairs { "http", "https" } do
   rows[#rows + 1] = {
     name = server, program = "fetch", server = server, n = 10000,

@@ -73,9 +73,10 @@ local function needs(chosen)
       compile(entry.peer == "neap" and row.folder or entry.peer, row.program or row.name)
     end
     if row.server then wanted.nginx = true end
-    if row.startup then
+    local helper = row.startup and "spawn" or row.load and "load"
+    if helper then
       wanted.raw = true
-      compile("raw", "spawn")
+      compile("raw", helper)
     end
   end
   return wanted, programs
@@ -112,7 +113,7 @@ local function measure(row, found, options)
   local result, failed = { row = row, n = count(row, row.entries[1], options), values = {} }, {}
   local runs = (row.runs or function(usual) return usual end)(options.runs)
   local failures = 0
-  if row.server and not found.nginx then return result, failures end
+  if row.server and not found.nginx or row.load and not found.raw then return result, failures end
   io.stderr:write(row.name)
   for _ = 1, runs do
     io.stderr:write(" .")

@@ -247,6 +247,7 @@ $(CAPI) $(TORTURE) $(FUZZ) $(HOSTS): $(B)/%: $(B)/obj/%.o $(B)/libneap.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LINK_WITH) $(WHOLE_LUA) $(UV_LIBS)
+$(B)/tests/capi/work: $(COMMON)
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
 

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "neap.h"
@@ -63,25 +64,40 @@ lua_Number module_seconds(lua_State *L, int arg, const char *function,
 
 typedef struct module_work module_work;
 
-/* Begins the memory of a kind of work: allocated by malloc, which then
+/* Works of one line are done one after the other, in the order of their
+   module_work_run: the next begins when `done` and `dispose` of the one before
+   are over. In the memory of what they work on, zero at first; who has work in
+   it keeps it alive until `dispose`. */
+typedef struct module_line {
+  module_work *first; /* is under way */
+  module_work *last;
+} module_line;
+
+/* Begins the memory of a kind of work: allocated by module_work_new, it then
    belongs to module_work_run. */
 struct module_work {
-  /* In the thread; touches nothing but this memory. */
+  /* In the thread; touches nothing but this memory, and what only the works
+     of its line touch. What may take long looks at `cancelled` now and then. */
   void (*run)(module_work *work);
-  /* Lua, in the task, afterwards: pushes the results and returns their
-     number, or raises an error. Not called when the task was cancelled or
-     killed meanwhile. May suspend the task, if what it works on then is kept
-     somewhere else: the work is freed when it returns or raises. */
+  /* Lua, in the task, afterwards, with the stack of the C function: pushes
+     the results and returns their number, or raises an error. Not called when
+     the task was cancelled or killed meanwhile. May suspend the task; the work
+     is freed when it has returned or raised. */
   int (*done)(lua_State *L, module_work *work);
   /* Once, at the end, on the VM's thread: frees what the memory owns (not the
      memory itself), closes what `done` has not taken over. NULL: nothing. */
   void (*dispose)(module_work *work);
   const char *what; /* the task awaits, for dumps: "a file". Static */
+  module_line *line;    /* NULL: it waits for no other work */
+  int to_the_end;       /* it is done also when the task is cancelled */
+  atomic_int cancelled; /* nobody waits any longer; not with to_the_end */
   /* work.c's: */
   uv_work_t request;
   neap_wait wait;
+  neap_vm *vm;
   struct module_work_box *box; /* the Lua side; NULL when it is gone */
-  int running;                 /* its request is under way */
+  module_work *next;           /* in the line */
+  enum { MODULE_WORK_NEW, MODULE_WORK_RUNS, MODULE_WORK_ENDED } state;
 };
 
 /* A zeroed one of `size` bytes; raises "not enough memory". Push what can
@@ -90,7 +106,7 @@ void *module_work_new(lua_State *L, size_t size);
 
 /* As the last act of a C function: suspends the task until the work is done.
    Work that has not begun when the task is cancelled is left out; what has
-   begun goes on to its end, and is disposed of then. */
+   begun goes on to its end, and is disposed of then. neap_close waits. */
 int module_work_run(lua_State *L, module_work *work);
 
 /* ====================================================== } */

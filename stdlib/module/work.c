@@ -3,7 +3,9 @@
 **
 ** The work is in memory of its own, since a thread may be at it when the task
 ** and even Lua have gone. A userdata, the box, stands for it on the task's
-** stack. Who of the two ends last, the request or the box, frees it.
+** stack. The one of the two that ends last frees it: the box, when `done` is
+** over or nobody waits any longer, or the request. The VM's loop is retained
+** as long as the request is under way.
 */
 #include <math.h>
 #include <stdlib.h>
@@ -17,10 +19,31 @@ typedef struct module_work_box {
   module_work *work;
 } module_work_box;
 
+static void begin(module_work *work);
+
+/* Takes it out of its line. Returns the next, if that is to begin now. */
+static module_work *leave_line(module_work *work) {
+  module_line *line = work->line;
+  module_work *before;
+  if (line->first == work) {
+    line->first = work->next;
+    return work->next;
+  }
+  for (before = line->first; before->next != work; before = before->next)
+    ;
+  before->next = work->next;
+  if (line->last == work)
+    line->last = before;
+  return NULL;
+}
+
 static void work_free(module_work *work) {
+  module_work *next = work->line != NULL ? leave_line(work) : NULL;
   if (work->dispose != NULL)
     work->dispose(work);
   free(work);
+  if (next != NULL)
+    begin(next);
 }
 
 /* The Lua side has no use for the work any more. */
@@ -30,11 +53,13 @@ static void box_leave(module_work_box *box) {
   if (work == NULL)
     return;
   work->box = NULL;
-  if (!work->running)
+  if (work->state == MODULE_WORK_ENDED ||
+      (work->state == MODULE_WORK_NEW && !work->to_the_end))
     work_free(work);
 }
 
-static int box_gc(lua_State *L) {
+/* Lua: __gc, __close of the box */
+static int box_close(lua_State *L) {
   box_leave((module_work_box *)lua_touserdata(L, 1));
   return 0;
 }
@@ -43,7 +68,10 @@ static int box_gc(lua_State *L) {
 static void cancel(neap_wait *wait) {
   module_work *work =
       (module_work *)((char *)wait - offsetof(module_work, wait));
-  (void)uv_cancel((uv_req_t *)&work->request); /* fails when it has begun */
+  if (work->state == MODULE_WORK_RUNS && !work->to_the_end) {
+    atomic_store(&work->cancelled, 1);
+    (void)uv_cancel((uv_req_t *)&work->request); /* fails when it has begun */
+  }
   box_leave(work->box);
 }
 
@@ -54,21 +82,28 @@ static void in_thread(uv_work_t *request) {
 
 static void ended(uv_work_t *request, int status) {
   module_work *work = (module_work *)request->data;
+  neap_vm *vm = work->vm;
   (void)status; /* UV_ECANCELED: the box has been left before */
-  work->running = 0;
+  work->state = MODULE_WORK_ENDED;
   if (work->box == NULL)
     work_free(work);
   else
     (void)neap_wake(&work->wait);
+  neap_loop_release(vm);
+}
+
+static void begin(module_work *work) {
+  work->state = MODULE_WORK_RUNS;
+  neap_loop_retain(work->vm);
+  /* cannot fail: it has a callback */
+  (void)uv_queue_work(work->request.loop, &work->request, in_thread, ended);
 }
 
 static int finish(lua_State *L, int status, lua_KContext ctx) {
-  module_work_box *box = (module_work_box *)ctx;
-  module_work *work = box->work;
-  int n = work->done(L, work); /* an error leaves the box to the collector */
+  module_work *work = ((module_work_box *)ctx)->work;
   (void)status;
-  box_leave(box);
-  return n;
+  lua_toclose(L, -1); /* the box, whatever comes of the work */
+  return work->done(L, work);
 }
 
 void *module_work_new(lua_State *L, size_t size) {
@@ -80,23 +115,34 @@ void *module_work_new(lua_State *L, size_t size) {
 
 /* Lua: the work, light userdata -> its box */
 static int box_new(lua_State *L) {
-  module_work_box *box;
-  if (luaL_newmetatable(L, BOX_TYPE)) {
-    lua_pushcfunction(L, box_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  box = (module_work_box *)lua_newuserdatauv(L, sizeof *box, 0);
+  module_work *work = (module_work *)lua_touserdata(L, 1);
+  module_work_box *box =
+      (module_work_box *)lua_newuserdatauv(L, sizeof *box, 0);
+  int status;
   box->work = NULL;
-  lua_insert(L, -2);
+  if (luaL_getmetatable(L, BOX_TYPE) == LUA_TNIL) {
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, box_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, box_close);
+    lua_setfield(L, -2, "__close");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, BOX_TYPE); /* when it is whole */
+    lua_replace(L, -2);
+  }
   lua_setmetatable(L, -2);
-  box->work = (module_work *)lua_touserdata(L, 1);
-  box->work->box = box;
+  work->vm = neap_from_lua(L);
+  status = neap_loop(work->vm, &work->request.loop);
+  if (status != NEAP_OK)
+    return luaL_error(L, "%s", neap_strerror(status));
+  box->work = work;
+  work->box = box;
   return 1;
 }
 
 int module_work_run(lua_State *L, module_work *work) {
-  uv_loop_t *loop;
-  int status;
+  module_line *line = work->line;
+  work->line = NULL;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
     work_free(work);
     return luaL_error(L, "stack overflow");
@@ -107,16 +153,20 @@ int module_work_run(lua_State *L, module_work *work) {
     work_free(work);
     return lua_error(L);
   }
-  status = neap_loop(neap_from_lua(L), &loop);
-  if (status != NEAP_OK)
-    return luaL_error(L, "%s", neap_strerror(status));
   work->request.data = work;
   work->wait.cancel = cancel;
   work->wait.what = work->what;
-  status = uv_queue_work(loop, &work->request, in_thread, ended);
-  if (status != 0) /* cannot be: it has a callback */
-    return luaL_error(L, "%s", uv_strerror(status));
-  work->running = 1;
+  work->line = line;
+  if (line == NULL)
+    begin(work);
+  else if (line->first == NULL) {
+    line->first = line->last = work;
+    begin(work);
+  }
+  else {
+    line->last->next = work;
+    line->last = work;
+  }
   return neap_suspend(L, &work->wait, HUGE_VAL, (lua_KContext)work->box,
                       finish);
 }

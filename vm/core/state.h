@@ -160,8 +160,8 @@ struct neap_vm {
                                 what runs, and not a script's `run` */
   uint8_t host_interrupted;  /* neap_run was */
   uint8_t closing;           /* neap_close was called */
-  uint32_t works;            /* offloaded, and not yet ended */
-  atomic_uint works_over;    /* of these, of which the next polls will know */
+  uint32_t loop_refs;        /* what modules and natives have on the loop */
+  atomic_uint works_over;    /* of work, of which the next polls will know */
   void (*closed)(void *ud);  /* of neap_close */
   void *closed_ud;
   struct neap__spawned **spawned; /* embed/spawn.c */

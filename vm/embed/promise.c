@@ -305,8 +305,7 @@ static void work_ended(uv_work_t *request, int status) {
     native_ends(vm);
     (void)neap_wake(&o->suspension.wait);
   }
-  vm->works--;
-  neap__close_step(vm);
+  neap_loop_release(vm);
 }
 
 NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
@@ -341,7 +340,7 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
   o->first = frame->first;
   (void)uv_queue_work(loop, &o->request, work_runs,
                       work_ended); /* cannot fail */
-  frame->vm->works++;
+  neap_loop_retain(frame->vm);
   return wait_for(frame, &o->suspension, offload_cancel, offload_results);
 err:
   if (dispose != NULL)

@@ -164,10 +164,17 @@ static void free_vm(neap_vm *vm) {
 }
 
 void neap__close_step(neap_vm *vm) {
-  if (!vm->closing || vm->pollers != NULL || vm->works > 0 ||
+  if (!vm->closing || vm->pollers != NULL || vm->loop_refs > 0 ||
       neap__has_own_loop(vm))
     return;
   free_vm(vm);
+}
+
+NEAP_API void neap_loop_retain(neap_vm *vm) { vm->loop_refs++; }
+
+NEAP_API void neap_loop_release(neap_vm *vm) {
+  vm->loop_refs--;
+  neap__close_step(vm);
 }
 
 /* Frees what Lua has, and all that goes with it. Finalizers may run, warn,

@@ -734,6 +734,12 @@ NEAP_API int neap_traceback(lua_State *L);
 */
 NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop);
 
+/* Count what a module has on the loop: neap_close is over only when each
+   request or handle was given back, in its last callback. A module ends it
+   when its Lua side goes. Neither can fail, or keeps the loop alive. */
+NEAP_API void neap_loop_retain(neap_vm *vm);
+NEAP_API void neap_loop_release(neap_vm *vm);
+
 /*
 ** Suspending a task in C: what the running task waits for. It is in the
 ** caller's memory, all zero before its first use, and stays there until the

@@ -101,6 +101,55 @@ lua_Integer module_integer(lua_State *L, int arg, const char *function,
   return n;
 }
 
+int module_boolean(lua_State *L, int arg, const char *function,
+                   const char *what) {
+  if (!lua_isnoneornil(L, arg) && !lua_isboolean(L, arg))
+    expected(L, arg, function, what, "a boolean");
+  return lua_toboolean(L, arg);
+}
+
+/* Refuses the option whose name is at the top. */
+static int unknown_option(lua_State *L, const char *function,
+                          const char *const *known) {
+  luaL_Buffer names;
+  luaL_tolstring(L, -1, NULL);
+  luaL_buffinit(L, &names);
+  luaL_addstring(&names, *known);
+  while (*++known != NULL) {
+    luaL_addstring(&names, ", ");
+    luaL_addstring(&names, *known);
+  }
+  luaL_pushresult(&names);
+  return module_refuse(L, "%s: unknown option '%s' (there are %s)", function,
+                       lua_tostring(L, -2), lua_tostring(L, -1));
+}
+
+void module_options(lua_State *L, int arg, const char *function,
+                    const char *const *known) {
+  const char *const *each;
+  lua_settop(L, arg);
+  if (!lua_isnil(L, arg)) {
+    if (!lua_istable(L, arg))
+      expected(L, arg, function, "options", "a table");
+    for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+      lua_insert(L, -2); /* the key to the top: only a string has a name */
+      for (each = known; *each != NULL; each++)
+        if (lua_type(L, -1) == LUA_TSTRING &&
+            strcmp(lua_tostring(L, -1), *each) == 0)
+          break;
+      if (*each == NULL)
+        unknown_option(L, function, known);
+      lua_insert(L, -2);
+    }
+  }
+  for (each = known; *each != NULL; each++) {
+    if (lua_istable(L, arg))
+      lua_getfield(L, arg, *each);
+    else
+      lua_pushnil(L);
+  }
+}
+
 lua_Number module_seconds(lua_State *L, int arg, const char *function,
                           const char *what) {
   lua_Number seconds;

@@ -52,6 +52,13 @@ const char *module_path(lua_State *L, int arg, const char *function,
 lua_Integer module_integer(lua_State *L, int arg, const char *function,
                            const char *what, lua_Integer least,
                            lua_Integer most);
+/* A boolean; nil is false. */
+int module_boolean(lua_State *L, int arg, const char *function,
+                   const char *what);
+/* Options: nil, or a table without keys but those of `known`, which ends with
+   NULL. Cuts the stack behind them, and pushes the values in that order. */
+void module_options(lua_State *L, int arg, const char *function,
+                    const char *const *known);
 /* Seconds: not negative, HUGE_VAL (nil or math.huge) is without a limit. */
 lua_Number module_seconds(lua_State *L, int arg, const char *function,
                           const char *what);

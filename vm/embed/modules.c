@@ -112,9 +112,11 @@ static unsigned needs(const char *name, int *known) {
   } modules[] = {
       {"module", 0},
       {"json", 0},
+      {"fs", NEAP_CAN_FS},
       {"http", NEAP_CAN_NET},
       {"net", NEAP_CAN_NET},
       {"stream", 0},
+      {"path", 0},
       {"time", NEAP_CAN_PROCESS}};
   size_t i, len = strcspn(name, "/");
   for (i = 0; i < sizeof modules / sizeof *modules; i++) {

@@ -1,0 +1,167 @@
+--
+-- fs.lua - files and folders. All that may wait for a disk is done on threads,
+-- and awaited; see the page beside it.
+--
+local asyncio = require "asyncio"
+local c = require "neap.fs.c"
+local usage = require "neap.module.usage" "fs"
+
+local async, catch = asyncio.async, asyncio.catch
+local functions, refuse = c.functions, usage.refuse
+
+-- What was read is longer than it may be; field `limit`.
+local LimitOverrunError = asyncio.Exception:subclass("LimitOverrunError")
+c.overrun_class(LimitOverrunError)
+
+local M = {LimitOverrunError = LimitOverrunError, watch = c.watch}
+
+local private = usage.set "discard scan tempdir tempfile"
+
+for name, f in pairs(functions) do
+  if not private[name] then M[name] = async(f, "fs." .. name) end
+end
+for name, f in pairs(c.file_waiting) do
+  c.file.__index[name] = async(f, "File." .. name)
+end
+c.watcher.__index.next = async(c.watcher_next, "Watcher.next")
+
+-- {{{ tempfile, tempdir
+
+local temporary = usage.set "dir prefix"
+
+-- The folder and the beginning of the name for something temporary.
+local function place(options, of)
+  options = options or {}
+  usage.check_options(options, temporary, of)
+  local prefix = usage.check(options.prefix, "string", of .. ": prefix") or "neap-"
+  if prefix:find "/" then refuse("%s: a '/' in prefix", of) end
+  return usage.check(options.dir, "string", of .. ": dir") or c.temporary_folder(), prefix
+end
+
+-- await(fs.tempfile([options])) -> a File, which is removed when it closes; its
+-- path
+M.tempfile = async(function(options)
+  return functions.tempfile(place(options, "tempfile"))
+end, "fs.tempfile")
+
+local TempDir = {__name = "TempDir"}
+TempDir.__index = TempDir
+
+function TempDir.__tostring(dir)
+  return ("<TempDir '%s'%s>"):format(dir.path, dir.removed and " removed" or "")
+end
+
+-- Removes it with all in it, unless somebody has done so before. When the task
+-- is cancelled meanwhile, that goes on.
+local function discard(dir)
+  usage.check_self(dir, TempDir, "remove", "dir")
+  if dir.removed then return end
+  dir.removed = true
+  local ok, err = catch(functions.discard, dir.path)
+  if not ok and not (asyncio.isinstance(err, asyncio.OSError) and err.code == "ENOENT") then
+    error(err, 0)
+  end
+end
+
+TempDir.__close = discard
+
+-- await(dir:remove())
+TempDir.remove = async(discard, "TempDir.remove")
+
+-- await(fs.tempdir([options])) -> a folder, {path=}, which is removed when it
+-- goes out of scope
+M.tempdir = async(function(options)
+  return setmetatable({path = functions.tempdir(place(options, "tempdir"))}, TempDir)
+end, "fs.tempdir")
+
+-- }}}
+
+-- {{{ walk
+
+local walk_options = usage.set "depth follow"
+
+-- Fields of a walk, which are not for scripts:
+--   folders: those we are in: {path=, id=, entries (see scan), at=}
+--   down: the path of the folder that came last, to be entered next; or nil
+--   follow, depth: options
+local Walk = {__name = "Walk"}
+Walk.__index = Walk
+
+-- Is the folder one of those that we are in?
+local function is_loop(walk, id)
+  for _, folder in ipairs(walk.folders) do
+    if folder.id == id then return true end
+  end
+  return false
+end
+
+-- Enters a folder. Gives an error, if there is one.
+local function enter(walk, path, nofollow)
+  local ok, entries, id = pcall(functions.scan, path, nofollow)
+  if not ok then return entries end
+  if not is_loop(walk, id) then
+    table.insert(walk.folders, {path = path, id = id, entries = entries, at = 1})
+  end
+end
+
+-- Whether a link leads to a folder.
+local function leads_to_folder(path)
+  local ok, stat = pcall(functions.stat, path)
+  return ok and stat.type == "directory"
+end
+
+-- The next: path, type; or path, "error", the error.
+function Walk.__call(walk)
+  usage.check_self(walk, Walk, "__call", "walk")
+  if walk.root then
+    local root = walk.root
+    walk.root = nil
+    local err = enter(walk, root, false)
+    if err then error(err, 0) end
+  end
+  local down = walk.down
+  if down then
+    walk.down = nil
+    local err = enter(walk, down, not walk.follow)
+    if err then return down, "error", err end
+  end
+  local folders = walk.folders
+  local folder = folders[#folders]
+  while folder and not folder.entries[folder.at] do
+    folders[#folders] = nil
+    folder = folders[#folders]
+  end
+  if not folder then return nil end
+  local name, kind = folder.entries[folder.at], folder.entries[folder.at + 1]
+  folder.at = folder.at + 2
+  local path = folder.path:find "/$" and folder.path .. name or folder.path .. "/" .. name
+  local is_folder = kind == "directory" or (kind == "link" and walk.follow and leads_to_folder(path))
+  if is_folder and #folders < walk.depth then walk.down = path end
+  return path, kind
+end
+
+-- walk:skip(): not into the folder that came last.
+function Walk.skip(walk)
+  usage.check_self(walk, Walk, "skip", "walk")
+  walk.down = nil
+end
+
+-- fs.walk(path [, options]) -> an iterator over all that is below the folder,
+-- which suspends the task
+function M.walk(path, options)
+  options = options or {}
+  usage.check_options(options, walk_options, "walk")
+  if type(path) ~= "string" then
+    refuse("walk: a string expected as path, got %s", usage.describe(path))
+  end
+  return setmetatable({
+    root = path,
+    folders = {},
+    follow = usage.check(options.follow, "boolean", "walk: follow") or false,
+    depth = usage.check(options.depth, "number", "walk: depth") or math.huge,
+  }, Walk)
+end
+
+-- }}}
+
+return M

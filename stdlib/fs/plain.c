@@ -1,0 +1,107 @@
+/*
+** plain.c - system calls on files, as the threads make them: a signal does not
+** end them, and pipes and devices are waited for in a way that ends when
+** nobody waits for the work any longer.
+**
+** Files are opened so that they do not block. That means nothing to files on
+** a disk; of a pipe or a terminal, poll tells when there is something.
+*/
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+#define LOOK_AROUND 50 /* ms: how often a wait looks whether it has an end */
+
+int fs__open(const char *path, int flags, mode_t mode) {
+  int fd;
+  do
+    fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+int fs__close(int fd) {
+  int status = close(fd);
+  return status == 0 || errno == EINTR ? 0 : -1; /* Linux has closed it */
+}
+
+/* Waits until there is something to read, or room. */
+static int wait_for(module_work *work, int fd, short events) {
+  struct pollfd p = {.fd = fd, .events = events};
+  while (!atomic_load(&work->cancelled)) {
+    int n = poll(&p, 1, LOOK_AROUND);
+    if (n > 0)
+      return 0;
+    if (n < 0 && errno != EINTR)
+      return -1;
+  }
+  errno = ECANCELED;
+  return -1;
+}
+
+ssize_t fs__read(module_work *work, int fd, int is_regular, void *to,
+                 size_t size) {
+  for (;;) {
+    ssize_t n;
+    /* a named pipe that nobody writes to yet has not ended */
+    if (!is_regular && wait_for(work, fd, POLLIN) != 0)
+      return -1;
+    n = read(fd, to, size);
+    if (n >= 0 || (errno != EINTR && (is_regular || errno != EAGAIN)))
+      return n;
+  }
+}
+
+/* Without a reader a pipe sends a signal, which would end the program. */
+static void block_sigpipe(void) {
+  sigset_t set;
+  (void)sigemptyset(&set); /* with these arguments neither fails */
+  (void)sigaddset(&set, SIGPIPE);
+  (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int fs__write(module_work *work, int fd, int is_regular, const char *data,
+              size_t size) {
+  if (!is_regular)
+    block_sigpipe(); /* the thread is libuv's; it has no need of it */
+  while (size > 0) {
+    ssize_t n;
+    if (!is_regular && wait_for(work, fd, POLLOUT) != 0)
+      return -1;
+    n = write(fd, data, size);
+    if (n >= 0) {
+      data += n;
+      size -= (size_t)n;
+    }
+    else if (errno != EINTR && (is_regular || errno != EAGAIN))
+      return -1;
+  }
+  return 0;
+}
+
+char *fs__temporary(const char *path, const char *prefix, int inside) {
+  const char *slash = strrchr(path, '/');
+  size_t len = inside ? strlen(path)
+                      : slash != NULL ? (size_t)(slash - path) + 1 : 0;
+  size_t size = len + strlen(prefix) + sizeof "/0123456789abcdef";
+  uint64_t chance;
+  char *made;
+  if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+    return NULL;
+  made = (char *)malloc(size);
+  if (made != NULL)
+    (void)snprintf(made, size, "%.*s%s%s%016llx", (int)len, path,
+                   inside && len > 0 && path[len - 1] != '/' ? "/" : "",
+                   prefix, (unsigned long long)chance);
+  return made;
+}

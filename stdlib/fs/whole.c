@@ -1,0 +1,354 @@
+/*
+** whole.c - whole files: read, write, append, copy. Each is one piece of work.
+*/
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <linux/fs.h>
+#endif
+
+#include "fs.h"
+
+#define FIRST_SIZE ((size_t)8192) /* room for what tells no size */
+#define PIECE ((size_t)65536)     /* of a copy through memory */
+#define STRETCH ((size_t)1 << 26) /* of a copy in the kernel, at a time */
+
+/* {======================================================
+** read
+** ======================================================= */
+
+/* Reads on until the end. `size`: as the file says. */
+static int read_all(fs__op *op, int is_regular, size_t size) {
+  size_t room = 0;
+  for (;;) {
+    size_t wanted;
+    ssize_t n;
+    if (op->len == room) { /* at first, and when there is more than it said */
+      char *data;
+      room = room > 0 ? 2 * room : size > 0 ? size + 1 : FIRST_SIZE;
+      if (room > op->limit)
+        room = op->limit + 1;
+      if ((data = (char *)realloc(op->data, room)) == NULL)
+        return fs__failed(op, "read", op->path);
+      op->data = data;
+    }
+    wanted = room - op->len;
+    n = fs__read(&op->work, op->fd, is_regular, op->data + op->len, wanted);
+    if (n < 0)
+      return fs__failed(op, "read", op->path);
+    op->len += (size_t)n;
+    if (op->len > op->limit) {
+      op->overrun = 1;
+      return 0;
+    }
+    /* less than there is room for, and all that it said? */
+    if (n == 0 || ((size_t)n < wanted && size > 0 && op->len == size))
+      return 0;
+    if (atomic_load(&op->work.cancelled))
+      return 0;
+  }
+}
+
+static void run_read(module_work *work) {
+  fs__op *op = (fs__op *)work;
+  struct stat st;
+  op->fd = fs__open(op->path, O_RDONLY, 0);
+  if (op->fd < 0)
+    (void)fs__failed(op, "open", op->path);
+  else if (fstat(op->fd, &st) != 0)
+    (void)fs__failed(op, "fstat", op->path);
+  else {
+    size_t size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
+    if (op->limit == 0)
+      op->limit = size > FS__ALL_LIMIT ? size : FS__ALL_LIMIT;
+    if (size > op->limit)
+      op->overrun = 1;
+    else
+      (void)read_all(op, !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode), size);
+    (void)fs__close(op->fd); /* nothing can be lost */
+    op->fd = -1;
+  }
+}
+
+static int push_content(lua_State *L, module_work *work) {
+  fs__op *op = (fs__op *)work;
+  fs__raise_failed(L, op);
+  if (op->overrun) {
+    lua_pushfstring(L, "fs.read: '%s'", op->path);
+    return fs__raise_overrun(L, lua_tostring(L, -1), op->limit);
+  }
+  lua_pushlstring(L, op->data, op->len);
+  return 1;
+}
+
+/* Lua: read(path [, options]) -> the bytes */
+static int fs_read(lua_State *L) {
+  static const char function[] = "fs.read";
+  static const char *const known[] = {"limit", NULL};
+  lua_Integer limit = 0;
+  fs__op *op;
+  module_options(L, 2, function, known);
+  if (!lua_isnil(L, 3))
+    limit = module_integer(L, 3, function, "limit", 1, FS__MOST);
+  op = (fs__op *)fs__op_new(L, sizeof *op, function, 1, 0);
+  op->limit = (size_t)limit;
+  return fs__op_run(L, op, run_read, push_content);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** write, append
+** ======================================================= */
+
+typedef struct write_op {
+  fs__op op;
+  int flags; /* of open */
+  int sync;
+  size_t size;
+  char bytes[]; /* a copy: the task may go before the thread has ended */
+} write_op;
+
+/* Writes the data to op->fd and closes it. */
+static int write_all(write_op *w, int is_regular) {
+  fs__op *op = &w->op;
+  int status = 0;
+  if (fs__write(&op->work, op->fd, is_regular, w->bytes, w->size) != 0)
+    status = fs__failed(op, "write", op->path);
+  else if (w->sync && fsync(op->fd) != 0)
+    status = fs__failed(op, "fsync", op->path);
+  if (fs__close(op->fd) != 0 && status == 0)
+    status = fs__failed(op, "close", op->path);
+  op->fd = -1;
+  return status;
+}
+
+static void run_write(module_work *work) {
+  write_op *w = (write_op *)work;
+  fs__op *op = &w->op;
+  struct stat st;
+  op->fd = fs__open(op->path, w->flags, op->mode);
+  if (op->fd < 0)
+    (void)fs__failed(op, "open", op->path);
+  else if (fstat(op->fd, &st) != 0)
+    (void)fs__failed(op, "fstat", op->path);
+  else
+    (void)write_all(w, S_ISREG(st.st_mode));
+}
+
+/* Gives the new file owner and permissions of the one whose place it takes.
+   The owner may be out of reach. */
+static int become(fs__op *op, const struct stat *st) {
+  mode_t mode = st->st_mode & 07777;
+  struct stat now;
+  if (fstat(op->fd, &now) != 0)
+    return fs__failed(op, "fstat", op->path);
+  if ((now.st_uid != st->st_uid || now.st_gid != st->st_gid) &&
+      fchown(op->fd, st->st_uid, st->st_gid) != 0)
+    mode &= 0777;
+  if (fchmod(op->fd, mode) != 0)
+    return fs__failed(op, "fchmod", op->path);
+  return 0;
+}
+
+/* Writes a file beside it, which then takes its place. */
+static void run_write_atomic(module_work *work) {
+  write_op *w = (write_op *)work;
+  fs__op *op = &w->op;
+  struct stat st;
+  char *target = realpath(op->path, NULL); /* links stay */
+  int exists = target != NULL && stat(target, &st) == 0;
+  if (exists && !S_ISREG(st.st_mode)) {
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    (void)fs__failed(op, "open", op->path);
+    free(target);
+    return;
+  }
+  op->made = fs__temporary(exists ? target : op->path, ".neap-", 0);
+  if (op->made != NULL)
+    op->fd = fs__open(op->made, O_WRONLY | O_CREAT | O_EXCL,
+                      exists ? 0600 : op->mode);
+  if (op->fd < 0)
+    (void)fs__failed(op, "open", op->path);
+  else {
+    int status = exists ? become(op, &st) : 0;
+    if (status == 0)
+      status = write_all(w, 1);
+    if (status == 0 && atomic_load(&work->cancelled))
+      status = -1;
+    if (status == 0 && rename(op->made, exists ? target : op->path) != 0)
+      status = fs__failed(op, "rename", op->path);
+    if (status != 0)
+      (void)unlink(op->made); /* what failed first counts */
+  }
+  free(target);
+}
+
+/* Makes one for the path and data that are the first arguments. */
+static write_op *write_new(lua_State *L, const char *function, mode_t mode,
+                           int flags, int sync) {
+  size_t size;
+  const char *data = module_string(L, 2, function, "data", &size);
+  write_op *w =
+      (write_op *)fs__op_new(L, sizeof *w + size, function, 1, 0);
+  memcpy(w->bytes, data, size);
+  w->size = size;
+  w->op.mode = mode;
+  w->flags = O_WRONLY | O_CREAT | flags;
+  w->sync = sync;
+  return w;
+}
+
+/* Lua: write(path, data [, options]) */
+static int fs_write(lua_State *L) {
+  static const char function[] = "fs.write";
+  static const char *const known[] = {"atomic", "mode", "sync", NULL};
+  int atomic, sync;
+  mode_t mode;
+  write_op *w;
+  module_options(L, 3, function, known);
+  atomic = module_boolean(L, 4, function, "atomic");
+  mode = fs__permissions(L, 5, function, 0666);
+  sync = module_boolean(L, 6, function, "sync");
+  /* atomic: the name is not to be there before the bytes */
+  w = write_new(L, function, mode, O_TRUNC, sync || atomic);
+  return fs__op_run(L, &w->op, atomic ? run_write_atomic : run_write,
+                    fs__nothing);
+}
+
+/* Lua: append(path, data [, options]) */
+static int fs_append(lua_State *L) {
+  static const char function[] = "fs.append";
+  static const char *const known[] = {"mode", "sync", NULL};
+  int sync;
+  mode_t mode;
+  write_op *w;
+  module_options(L, 3, function, known);
+  mode = fs__permissions(L, 4, function, 0666);
+  sync = module_boolean(L, 5, function, "sync");
+  w = write_new(L, function, mode, O_APPEND, sync);
+  return fs__op_run(L, &w->op, run_write, fs__nothing);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** copy
+** ======================================================= */
+
+/* Lets the kernel copy. 1: done; 0: it cannot; -1: failed. */
+static int copy_in_kernel(fs__op *op, int out) {
+#if defined(__linux__)
+  int begun = 0;
+  if (ioctl(out, FICLONE, op->fd) == 0)
+    return 1;
+  while (!atomic_load(&op->work.cancelled)) {
+    ssize_t n = copy_file_range(op->fd, NULL, out, NULL, STRETCH, 0);
+    if (n == 0)
+      return begun; /* of files in /proc it copies nothing */
+    if (n > 0)
+      begun = 1;
+    else if (begun && errno != EINTR)
+      return fs__failed(op, "copy_file_range", op->other);
+    else if (errno != EINTR)
+      return 0; /* other kinds of file systems; the next way tells why */
+  }
+  return 1;
+#else
+  (void)op;
+  (void)out;
+  return 0;
+#endif
+}
+
+static int copy_through_memory(fs__op *op, int out) {
+  op->data = (char *)malloc(PIECE);
+  if (op->data == NULL)
+    return fs__failed(op, "read", op->path);
+  while (!atomic_load(&op->work.cancelled)) {
+    ssize_t n = fs__read(&op->work, op->fd, 1, op->data, PIECE);
+    if (n == 0)
+      return 0;
+    if (n < 0)
+      return fs__failed(op, "read", op->path);
+    if (fs__write(&op->work, out, 1, op->data, (size_t)n) != 0)
+      return fs__failed(op, "write", op->other);
+  }
+  return 0;
+}
+
+/* Opens what is copied to. -1: failed. */
+static int open_copy(fs__op *op, const struct stat *from, int *created) {
+  struct stat st;
+  int fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL,
+                    from->st_mode & 0700);
+  *created = fd >= 0;
+  if (fd >= 0)
+    return fd;
+  if (errno == EEXIST && op->flag)
+    fd = fs__open(op->other, O_WRONLY, 0);
+  if (fd < 0)
+    return fs__failed(op, "open", op->other);
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+      (st.st_dev != from->st_dev || st.st_ino != from->st_ino) &&
+      ftruncate(fd, 0) == 0)
+    return fd;
+  errno = EINVAL; /* onto itself, or into a device */
+  (void)fs__failed(op, "open", op->other);
+  (void)close(fd); /* nothing was written */
+  return -1;
+}
+
+static void run_copy(module_work *work) {
+  fs__op *op = (fs__op *)work;
+  struct stat st;
+  int out, created, status;
+  op->fd = fs__open(op->path, O_RDONLY, 0);
+  if (op->fd < 0 || fstat(op->fd, &st) != 0) {
+    (void)fs__failed(op, "open", op->path);
+    return;
+  }
+  if (!S_ISREG(st.st_mode)) {
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    (void)fs__failed(op, "read", op->path);
+    return;
+  }
+  out = open_copy(op, &st, &created);
+  if (out < 0)
+    return;
+  status = copy_in_kernel(op, out);
+  if (status == 0)
+    status = copy_through_memory(op, out);
+  if (status >= 0 && fchmod(out, st.st_mode & 07777) != 0)
+    status = fs__failed(op, "fchmod", op->other);
+  if (fs__close(out) != 0 && status >= 0)
+    status = fs__failed(op, "close", op->other);
+  if (created && (status < 0 || atomic_load(&work->cancelled)))
+    (void)unlink(op->other); /* what failed first counts */
+}
+
+/* Lua: copy(from, to [, options]): a file, with its permissions */
+static int fs_copy(lua_State *L) {
+  static const char function[] = "fs.copy";
+  static const char *const known[] = {"overwrite", NULL};
+  int overwrite;
+  fs__op *op;
+  module_options(L, 3, function, known);
+  overwrite = lua_isnil(L, 4) || module_boolean(L, 4, function, "overwrite");
+  op = (fs__op *)fs__op_new(L, sizeof *op, function, 1, 2);
+  op->flag = overwrite;
+  return fs__op_run(L, op, run_copy, fs__nothing);
+}
+
+/* ====================================================== } */
+
+const luaL_Reg fs__whole_functions[] = {{"read", fs_read},
+                                        {"write", fs_write},
+                                        {"append", fs_append},
+                                        {"copy", fs_copy},
+                                        {NULL, NULL}};

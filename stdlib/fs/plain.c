@@ -40,7 +40,7 @@ static int wait_for(module_work *work, int fd, short events) {
   struct pollfd p = {.fd = fd, .events = events};
   while (!atomic_load(&work->cancelled)) {
     int n = poll(&p, 1, LOOK_AROUND);
-    if (n > 0)
+    if (n > 0 && !atomic_load(&work->cancelled)) /* else it is not for us */
       return 0;
     if (n < 0 && errno != EINTR)
       return -1;

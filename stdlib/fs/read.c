@@ -58,7 +58,7 @@ static int find_number(cursor c, int ended, fs__want *want, size_t *next) {
     c.at++;
   begin = c.at;
   if (c.end - begin > LONGEST_NUMBER)
-    c.end = begin + LONGEST_NUMBER; /* longer ones are none */
+    c.end = begin + LONGEST_NUMBER + 1;
   (void)skip_one(&c, '+', '-');
   digits = skip_one(&c, '0', '0');
   if (digits > 0 && skip_one(&c, 'x', 'X')) {
@@ -74,10 +74,14 @@ static int find_number(cursor c, int ended, fs__want *want, size_t *next) {
   }
   if (c.at == end && !ended)
     return MORE;
-  want->found = c.at > begin; /* and whether it is a number, Lua will tell */
   want->at = begin;
   want->len = c.at - begin;
-  *next = c.at;
+  want->found = want->len > 0; /* whether it is a number, Lua will tell */
+  if (want->len > LONGEST_NUMBER) {
+    want->found = 0;
+    want->len = LONGEST_NUMBER;
+  }
+  *next = begin + want->len;
   return ENOUGH;
 }
 

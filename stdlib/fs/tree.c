@@ -318,7 +318,8 @@ static int start_remove(lua_State *L, const char *function, int recursive,
     while (end > path + 1 && end[-1] == '/')
       *--end = '\0';
   end = strrchr(path, '/');
-  if (is_dots(end != NULL ? end + 1 : path)) {
+  end = end != NULL ? end + 1 : path;
+  if (is_dots(end) || (recursive && *end == '\0')) {
     free(r);
     return module_refuse(L, "%s: '%s' has no name that could be removed",
                          function, lua_tostring(L, 1));

@@ -21,12 +21,13 @@ local function descriptors()
   return found
 end
 
--- The loop opens its descriptors when it first runs, and one in reserve for
--- its first socket, and keeps them.
+-- The loop opens its descriptors when it first runs, one in reserve for its
+-- first socket, and one when it first watches a file, and keeps them.
 run(async(function()
   local listen = require "net".listen
   await(listen("127.0.0.1", 0, print)):close()
 end)())
+require "fs".watch("/"):close()
 
 local blamed = setmetatable({}, {__mode = "k"}) -- a task fails one test only
 

@@ -171,6 +171,19 @@ local function document(found, name)
   return path
 end
 
+-- The path of a folder with the files 1 to n, of 1000 bytes each, which is made when it is first asked for.
+local function files(found, n)
+  local path = ("%s/files-%d"):format(found.temp, n)
+  if not M.capture("test -e " .. M.quote(path)) then
+    assert(M.capture("mkdir " .. M.quote(path)))
+    for i = 1, n do
+      local file <close> = assert(io.open(path .. "/" .. i, "w"))
+      assert(file:write(("x"):rep(1000)))
+    end
+  end
+  return path
+end
+
 -- The command that runs one benchmark on one peer with count n.
 function M.command(found, row, entry, n)
   local peer, program = entry.peer, row.program or row.name
@@ -194,6 +207,7 @@ function M.command(found, row, entry, n)
   if row.load then list = { found.temp .. "/raw-load", row.load, n, table.unpack(list) } end
   list[#list + 1] = entry.arg
   if row.document then list[#list + 1] = document(found, row.document) end
+  if row.files then list[#list + 1] = files(found, n) end
   if peer == "cjson" then list[#list + 1] = peer end
   local environment
   if row.server then

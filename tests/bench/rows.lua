@@ -6,6 +6,7 @@
 --             in C, linked with libneap.a
 --   what      the question; %n in it stands for n
 --   document  the name of a text in documents.lua; its path is the programs' last argument
+--   files     true: the programs' last argument is a folder with the files 1 to n, of 1000 bytes each
 --   server    what nginx is asked by: "http" or "https"; the programs' last arguments are a URL and the CA's file
 --   load      the programs are servers, which raw/load.c starts and measures: what it does to them
 --   n         how many operations; quick_n is for --quick (a tenth unless given, false: left out)
@@ -192,6 +193,26 @@ for _, json in ipairs {
     }
   end
 end
+
+-- Files
+rows[#rows + 1] = {
+  name = "files", files = true, what = "read %n files of 1000 bytes, 16 at a time", n = 10000,
+  entries = {
+    { peer = "neap" },
+    { peer = "raw", note = "one uv_queue_work a file", arg = "work" },
+    { peer = "raw", note = "uv_fs_open, fstat, read, close", arg = "fs" },
+    { peer = "python", note = "run_in_executor" },
+    { peer = "python", note = "threads alone", arg = "threads" },
+    { peer = "uvloop", note = "run_in_executor" },
+    { peer = "node", note = "readFile" },
+    { peer = "go", note = "ReadFile" },
+  },
+  metrics = { { unit = "us", what = "a file", targets = {
+    { peer = "raw", ratio = 1.6, text = "at most 1.6 x libuv in C" },
+    { peer = "python", ratio = 1, text = "less than asyncio and threads" },
+    { peer = "node", ratio = 1, text = "less than Node" },
+  } } },
+}
 
 -- HTTP requests
 -- servers that send back what they get

@@ -143,7 +143,8 @@ typedef void (*neap_output_fn)(void *ud, const char *text, size_t len);
 */
 enum {
   NEAP_CAN_FS = 1,       /* io, os.remove, os.rename, os.tmpname, dofile,
-                            loadfile, Lua modules along package.path */
+                            loadfile, Lua modules along package.path;
+                            require "fs" */
   NEAP_CAN_NET = 2,      /* require "http" */
   NEAP_CAN_PROCESS = 4,  /* os.execute, os.exit, io.popen, os.setlocale;
                             require "time", whose sleep blocks the thread */

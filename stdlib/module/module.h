@@ -66,6 +66,17 @@ lua_Number module_seconds(lua_State *L, int arg, const char *function,
 /* ====================================================== } */
 
 /* {======================================================
+** signals.c: the names of signals
+** ======================================================= */
+
+/* The number of the signal that an argument names, "TERM" or "SIGTERM"; and
+   the other way round, "TERM"; NULL: it has no name. */
+int module_signal(lua_State *L, int arg, const char *function);
+const char *module_signal_name(int number);
+
+/* ====================================================== } */
+
+/* {======================================================
 ** work.c: work on libuv's threads, which the calling task waits for
 ** ======================================================= */
 

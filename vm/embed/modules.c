@@ -115,6 +115,8 @@ static unsigned needs(const char *name, int *known) {
       {"fs", NEAP_CAN_FS},
       {"http", NEAP_CAN_NET},
       {"net", NEAP_CAN_NET},
+      {"process", NEAP_CAN_PROCESS},
+      {"signal", NEAP_CAN_PROCESS},
       {"stream", 0},
       {"path", 0},
       {"time", NEAP_CAN_PROCESS}};

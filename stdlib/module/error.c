@@ -59,10 +59,13 @@ int module_os_error(lua_State *L, int status, const char *syscall,
   return lua_error(L);
 }
 
-void module_check(lua_State *L, unsigned capabilities, const char *function) {
-  if (!neap_can(neap_from_lua(L), capabilities))
-    module_refuse(L, "%s: the capability that it needs was taken away",
-                  function);
+void module_check(lua_State *L, unsigned capability, const char *function) {
+  if (!neap_can(neap_from_lua(L), capability))
+    module_refuse(L, "%s: the capability %s was taken away", function,
+                  capability == NEAP_CAN_FS    ? "fs"
+                  : capability == NEAP_CAN_NET ? "net"
+                  : capability == NEAP_CAN_ENV ? "env"
+                                               : "process");
 }
 
 /* Refuses the argument: something else was expected. */

@@ -38,9 +38,9 @@ int module_os_error(lua_State *L, int status, const char *syscall,
 void module_os_error_push(lua_State *L, int status, const char *syscall,
                           const char *field, const char *value);
 
-/* Raises an error when the capabilities have been taken away: at the
-   beginning of each function that uses them. */
-void module_check(lua_State *L, unsigned capabilities, const char *function);
+/* Raises an error when the capability (FS, NET, PROCESS or ENV) has been taken
+   away: at the beginning of each function that uses it. */
+void module_check(lua_State *L, unsigned capability, const char *function);
 
 /* Arguments: each raises a usage error "FUNCTION: a string expected as WHAT,
    got nil". A path, name, address: a string with no zero inside. */

@@ -1,26 +1,19 @@
 /*
-** time.c - the module `time`: clocks, and a sleep that blocks the thread.
+** time.c - the module `time`: clocks, a sleep that blocks the thread; iso.c
+** writes moments as text.
 **
 ** The sleep is here for two readers: synchronous scripts, which have no
 ** loop to wait on, and whoever wants to see what a blocking call does to
 ** one. Async code awaits the global `sleep` instead.
 */
+#include "clock.h"
+
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-#include <lua.h>
-#include <lauxlib.h>
+#include "../module/module.h"
 
-#include "neap.h"
-
-#if defined(__GNUC__)
-#define TIME_API __attribute__((visibility("default")))
-#else
-#define TIME_API
-#endif
-
-TIME_API int luaopen_time(lua_State *L);
+MODULE_API int luaopen_time(lua_State *L);
 
 #define NANOS 1000000000L /* nanoseconds in a second */
 
@@ -31,16 +24,9 @@ TIME_API int luaopen_time(lua_State *L);
 #define LONGEST 1e9
 
 
-/* Raises an error when the capability has been taken away. */
-static void check(lua_State *L) {
-  if (!neap_can(neap_from_lua(L), NEAP_CAN_PROCESS))
-    luaL_error(L, "time: the capability process was taken away");
-}
-
-
-/* Reads a clock; raises what the system says when it has none. */
-static struct timespec readclock(lua_State *L, clockid_t id) {
+struct timespec time__clock(lua_State *L, clockid_t id) {
   struct timespec now;
+  module_check(L, NEAP_CAN_PROCESS, "time");
   if (clock_gettime(id, &now) != 0)
     luaL_error(L, "cannot read the clock: %s", strerror(errno));
   return now;
@@ -49,8 +35,7 @@ static struct timespec readclock(lua_State *L, clockid_t id) {
 
 static int pushclock(lua_State *L, clockid_t id) {
   struct timespec now;
-  check(L);
-  now = readclock(L, id);
+  now = time__clock(L, id);
   lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / NANOS);
   return 1;
 }
@@ -101,8 +86,7 @@ static int time_sleep(lua_State *L) {
   lua_Number seconds = checkseconds(L, 1);
   struct timespec deadline;
   int err;
-  check(L);
-  deadline = after(readclock(L, CLOCK_MONOTONIC), seconds);
+  deadline = after(time__clock(L, CLOCK_MONOTONIC), seconds);
   while ((err = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
                                 &deadline, NULL)) == EINTR) {
     /* does somebody want to get at the Lua code? All that a handler (that
@@ -117,7 +101,9 @@ static int time_sleep(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
+  {"iso", time__iso},
   {"monotonic", time_monotonic},
+  {"parse", time__parse},
   {"sleep", time_sleep},
   {"time", time_time},
   {NULL, NULL}

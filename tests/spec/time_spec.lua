@@ -12,7 +12,7 @@ describe("time", function()
       names[#names + 1] = name
     end
     table.sort(names)
-    assert.are.same({"monotonic", "sleep", "time"}, names)
+    assert.are.same({"iso", "monotonic", "parse", "sleep", "time"}, names)
   end)
 
   it("time() is os.time() with a fraction", function()
@@ -31,6 +31,92 @@ describe("time", function()
       assert.is_true(now >= last)
       last = now
     end
+  end)
+
+  describe("iso", function()
+    it("writes UTC with milliseconds", function()
+      assert.are.equal("1970-01-01T00:00:00.000Z", time.iso(0))
+      assert.are.equal("1969-12-31T23:59:59.500Z", time.iso(-0.5))
+      assert.are.equal("2000-02-29T12:34:56.789Z", time.iso(951827696.789))
+    end)
+
+    it("rounds to so many digits", function()
+      assert.are.equal("1970-01-01T00:00:02Z", time.iso(1.5, {digits = 0}))
+      assert.are.equal("1970-01-01T00:00:01.500000000Z", time.iso(1.5, {digits = 9}))
+      assert.are.equal("2000-01-01T00:00:00.0Z", time.iso(946684799.96, {digits = 1}))
+    end)
+
+    it("writes local time with its offset", function()
+      for zone, expected in pairs {
+        ["UTC0"] = "1970-01-01T00:00:00.000+00:00",
+        ["EST5"] = "1969-12-31T19:00:00.000-05:00",
+        ["NPT-5:45"] = "1970-01-01T05:45:00.000+05:45",
+      } do
+        local result = program.run_script('print(require("time").iso(0, {utc = false}))', {env = {TZ = zone}})
+        assert.are.equal(expected .. "\n", result.stdout, result.stderr)
+      end
+    end)
+
+    it("is now without a moment", function()
+      local before = time.time()
+      local now = time.parse(time.iso(nil, {digits = 9}))
+      assert.is_true(before - 1e-6 <= now and now <= time.time() + 1e-6)
+    end)
+
+    it("writes the years 0 to 9999 and no others", function()
+      assert.are.equal("0000-01-01T00:00:00.000Z", time.iso(-62167219200))
+      assert.are.equal("9999-12-31T23:59:59.999Z", time.iso(253402300799.999))
+      for _, t in ipairs {-62167219201, 253402300800, 253402300799.9999, 1e300, -math.huge, 0 / 0} do
+        assert.has_error(function() time.iso(t) end)
+      end
+    end)
+
+    it("tells what is wrong", function()
+      local function message(...) return select(2, pcall(time.iso, ...)) end
+      assert.matches("time_spec.lua:%d+: time.iso: a number of seconds expected, got string$", message "0")
+      assert.matches("time.iso: a table expected as options, got boolean$", message(0, true))
+      assert.matches("time.iso: unknown option 'zone' %(there are digits, utc%)$", message(0, {zone = "utc"}))
+      assert.matches("time.iso: digits is 10, but has to be from 0 to 9$", message(0, {digits = 10}))
+    end)
+  end)
+
+  describe("parse", function()
+    it("reads what iso writes", function()
+      for _, t in ipairs {0, -1, 951782400, 951868800, 4107542400, -62162121600, -62167219200, 253402300799} do
+        local seconds = time.parse(time.iso(t, {digits = 0}))
+        assert.are.equal(t, seconds)
+        assert.are.equal("integer", math.type(seconds))
+      end
+      for _ = 1, 1000 do
+        local t = math.random(-62167219200, 253402300799)
+        assert.are.equal(t, time.parse(time.iso(t)))
+        assert.are.equal(t, time.parse(time.iso(t, {utc = false, digits = 0})))
+      end
+    end)
+
+    it("reads the other forms of RFC 3339", function()
+      assert.are.equal(1795339800, time.parse "2026-11-22t09:30:00z")
+      assert.are.equal(1795339800, time.parse "2026-11-22 10:30:00+0100")
+      assert.are.equal(1795339800.125, time.parse "2026-11-22T04:00:00.125-05:30")
+      assert.are.equal(1795339800.25, time.parse "2026-11-22T09:30:00,25000000000000000001Z")
+      assert.are.equal(1483228800, time.parse "2016-12-31T23:59:60Z")
+    end)
+
+    it("gives nil for anything else", function()
+      for _, text in ipairs {
+        "", "2026", "2026-11-22", "2026-11-22T09:30Z", "2026-13-22T09:30:00Z", "2023-02-29T09:30:00Z",
+        "1900-02-29T09:30:00Z", "2026-11-22T24:00:00Z", "2026-11-22T09:60:00Z", "2026-11-22T09:30:61Z",
+        "2026-11-22T09:30:00.Z", "2026-11-22T09:30:00+1", "2026-11-22T09:30:00+24:00",
+        "2026-11-22T09:30:00Z ", "2026-11-22T09:30:00Z\0", " 2026-11-22T09:30:00Z", "+2026-11-22T09:30:00Z",
+      } do
+        local seconds, message = time.parse(text)
+        assert.is_nil(seconds)
+        assert.matches("': no moment as in '2026%-11%-22T09:30:00Z'$", message)
+      end
+      assert.are.equal("'2026-11-22T09:30:00': no time zone: 'Z' or '+01:00' belongs at the end",
+        select(2, time.parse "2026-11-22T09:30:00"))
+      assert.has_error(function() time.parse(1795339800) end)
+    end)
   end)
 
   describe("sleep", function()

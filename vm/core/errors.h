@@ -98,6 +98,9 @@ void neap__where(lua_State *L, int level);
 int neap__coroutine_tostring(lua_State *L);
 int neap__future_tostring(lua_State *L);
 int neap__handle_tostring(lua_State *L);
+/* Pushes "f() at file:line" for the callback at `index`, or "function at
+   file:line" for one that no module has, and no global. */
+void neap__callable_push(lua_State *L, int index);
 /* Pushes a short text for any value: a string quoted and cut after `limit`
    bytes, an error object as its class and message. Runs no Lua. */
 void neap__repr(lua_State *L, int index, size_t limit);

@@ -80,11 +80,14 @@ static int call(lua_State *L) {
   return 0;
 }
 
-/* Lua: handle or task, error, traceback or nil */
+/* Lua: handle, task or function; error, traceback or nil */
 static int report(lua_State *L) {
   neap__handle *h = handle_at(L, 1);
   neap__error_text(L, 2);
-  luaL_tolstring(L, 1, NULL);
+  if (lua_isfunction(L, 1))
+    neap__callable_push(L, 1);
+  else
+    luaL_tolstring(L, 1, NULL);
   lua_pushliteral(L, "");
   if (h != NULL && h->nargs > 0) { /* a done callback? */
     lua_getiuservalue(L, 1, HANDLE_FUNCTION + 1);

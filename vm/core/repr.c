@@ -159,13 +159,9 @@ void neap__repr(lua_State *L, int index, size_t limit) {
 ** Handles and callbacks
 ** ======================================================= */
 
-/*
-** Pushes "f() at file:line" for the callback of the handle at `index`, or
-** "function at file:line" for one that no module has, and no global.
-*/
-static void push_callback(lua_State *L, int index) {
+void neap__callable_push(lua_State *L, int index) {
   int function = lua_gettop(L) + 1;
-  lua_getiuservalue(L, index, 1);
+  lua_pushvalue(L, index);
   if (lua_isfunction(L, function)) {
     const char *name;
     lua_pushvalue(L, function);
@@ -180,6 +176,13 @@ static void push_callback(lua_State *L, int index) {
                     lua_topointer(L, function));
   lua_replace(L, function);
   lua_settop(L, function);
+}
+
+/* Pushes the same for the callback of the handle at `index`. */
+static void push_callback(lua_State *L, int index) {
+  lua_getiuservalue(L, index, 1);
+  neap__callable_push(L, -1);
+  lua_replace(L, -2);
 }
 
 int neap__handle_tostring(lua_State *L) {

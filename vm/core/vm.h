@@ -410,8 +410,8 @@ int neap__group_cancel(lua_State *L);
 
 /* Calls the function below the n values at the top of vm->L, outside any
    task, with this budget, unless that is killed: an error is reported, with
-   the handle or task at index `subject`. What is left above those is the
-   caller's to pop. */
+   the handle, task or function at index `subject`. What is left above those is
+   the caller's to pop. */
 void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);

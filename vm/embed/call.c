@@ -1,5 +1,5 @@
 /*
-** call.c - compiling scripts, and calling their functions.
+** call.c - compiling scripts, and calling their functions; callbacks.
 */
 #include <string.h>
 
@@ -156,6 +156,43 @@ NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
   if (status != NEAP_OK)
     clear(results, nresults);
   return status;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Callbacks
+** ======================================================= */
+
+/* Calls the function below the arguments at the top of vm->L. */
+static void run_callback(neap_vm *vm, int nargs) {
+  lua_State *L = vm->L;
+  int subject = lua_gettop(L) - nargs;
+  lua_pushvalue(L, subject);
+  lua_insert(L, subject);
+  if (vm->limits != NULL)
+    (void)neap__limits_begin(vm);
+  neap__callback(vm, NULL, subject, nargs);
+  if (vm->limits != NULL)
+    neap__limits_end(vm);
+  lua_settop(L, subject - 1);
+}
+
+NEAP_API void neap_callback(lua_State *L, int nargs) {
+  neap_vm *vm = neap__vm(L);
+  int top = lua_gettop(L) - nargs - 1;
+  if (neap__check(vm) == NEAP_OK && vm->killed == 0 &&
+      neap__attach(vm) == NEAP_OK) {
+    neap__scope_reset(vm);
+    neap__enter(vm);
+    if (lua_checkstack(vm->L, nargs + LUA_MINSTACK)) {
+      if (vm->L != L)
+        lua_xmove(L, vm->L, nargs + 1);
+      run_callback(vm, nargs);
+    }
+    neap__leave(vm);
+  }
+  lua_settop(L, top);
 }
 
 /* ====================================================== } */

@@ -181,6 +181,13 @@ static int search(lua_State *L) {
   return load(L, luaL_gsub(L, name, ".", "/"));
 }
 
+/* Lua: the searcher before Lua's own for modules in C: for modules that open
+   the system's module of their name, and make it fit in. */
+static int search_adapted(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  return strcmp(name, "luv") == 0 ? load(L, name) : 0;
+}
+
 /* Lua: the loader of a part of asyncio; upvalue: the folders */
 static int load_part(lua_State *L) {
   const char *name = lua_pushfstring(L, "asyncio/%s", luaL_checkstring(L, 1));
@@ -267,6 +274,9 @@ static int search_native(lua_State *L) {
   return lua_gettop(L);
 }
 
+/* Places in package.searchers; between them stand those for modules in C. */
+enum { ADAPTED = 3, OURS = 6 };
+
 void neap__modules_restrict(lua_State *L, unsigned granted) {
   int top = lua_gettop(L), loaded = top + 1, original = top + 2,
       searchers = top + 3, package = top + 4, i;
@@ -287,15 +297,16 @@ void neap__modules_restrict(lua_State *L, unsigned granted) {
     lua_getfield(L, original, "loadlib");
     neap__gate(L, NEAP_CAN_NATIVE);
     lua_setfield(L, package, "loadlib");
-    for (i = 3; i <= 4; i++) { /* n < i: the next one is not yet read */
-      lua_rawgeti(L, searchers, i);
+    for (i = ADAPTED; i < OURS; i++) { /* n < i: the next one is not yet read */
+      if (lua_rawgeti(L, searchers, i) == LUA_TNIL)
+        break; /* there are none of ours */
       lua_pushcclosure(L, search_native, 1);
       lua_rawseti(L, searchers, ++n);
     }
   }
-  lua_rawgeti(L, searchers, 5); /* ours, or nil */
+  lua_rawgeti(L, searchers, OURS); /* or nil */
   lua_rawseti(L, searchers, ++n);
-  for (i = (int)n + 1; i <= 5; i++) {
+  for (i = (int)n + 1; i <= OURS; i++) {
     lua_pushnil(L);
     lua_rawseti(L, searchers, i);
   }
@@ -308,7 +319,16 @@ void neap__modules_restrict(lua_State *L, unsigned granted) {
 
 /* ====================================================== } */
 
+/* Puts a searcher into the list at the top. */
+static void set_searcher(lua_State *L, const char *path, lua_CFunction f,
+                         int place) {
+  lua_pushstring(L, path);
+  lua_pushcclosure(L, f, 1);
+  lua_rawseti(L, -2, place);
+}
+
 void neap__modules_open(lua_State *L, const char *path) {
+  int i;
   if (path == NULL || *path == '\0')
     return;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -316,9 +336,12 @@ void neap__modules_open(lua_State *L, const char *path) {
   lua_getfield(L, -1, "loadlib");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loadlib_key);
   lua_getfield(L, -1, "searchers");
-  lua_pushstring(L, path);
-  lua_pushcclosure(L, search, 1);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  for (i = OURS - 1; i > ADAPTED; i--) {
+    lua_rawgeti(L, -1, i - 1);
+    lua_rawseti(L, -2, i);
+  }
+  set_searcher(L, path, search_adapted, ADAPTED);
+  set_searcher(L, path, search, OURS);
   lua_pop(L, 2);
   lua_getfield(L, -1, "asyncio");
   lua_createtable(L, 0, 2);

@@ -92,15 +92,29 @@ void neap__chunk_message(const char *name, const char *text) {
   fflush(stderr);
 }
 
+/* Whether the error object at the top asks for an end with a certain exit
+   code, as process.exit does: its field `code`. */
+static int has_exit_code(lua_State *L, int *code) {
+  int is_integer;
+  lua_pushliteral(L, "code");
+  lua_rawget(L, -2);
+  *code = (int)lua_tointegerx(L, -1, &is_integer);
+  lua_pop(L, 1);
+  return is_integer;
+}
+
 int neap__chunk_report(neap__runner *runner, lua_State *L, int status) {
   const char *text;
   char buffer[80];
   if (status == LUA_OK)
     return status;
   runner->status = EXIT_FAILURE;
-  if (neap_iskeyboardinterrupt(L, -1)) { /* the user knows what happened */
-    neap__chunk_message(NULL, "KeyboardInterrupt");
-    runner->status = NEAP__EXIT_INTERRUPTED;
+  if (neap_iskeyboardinterrupt(L, -1)) {
+    runner->exits = has_exit_code(L, &runner->status);
+    if (!runner->exits) { /* the user knows what happened */
+      neap__chunk_message(NULL, "KeyboardInterrupt");
+      runner->status = NEAP__EXIT_INTERRUPTED;
+    }
   } else {
     text = lua_tostring(L, -1);
     if (text == NULL) { /* raised outside any chunk, without neap_traceback? */

@@ -16,6 +16,7 @@ typedef struct neap__runner {
   neap_vm *vm;
   const char *name; /* stands before error messages; NULL: nothing does */
   int status;       /* the exit status, were the program to end now */
+  int exits;        /* a script has asked for the end, with that status */
   char *line;       /* the REPL's buffer: main frees it, whatever happens */
   size_t line_size; /* its capacity */
 } neap__runner;

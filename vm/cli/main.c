@@ -121,13 +121,14 @@ static int run_program(lua_State *L) {
         return 0; /* any other error, reported as it is, ends lua with 0 */
     }
   }
-  runner->status = EXIT_SUCCESS;
+  if (!runner->exits)
+    runner->status = EXIT_SUCCESS;
   return 0;
 }
 
 /* Makes a VM, runs the program in it, frees it. Returns the exit status. */
 static int run_in_vm(const char *name, neap__options *options) {
-  neap__runner runner = {NULL, name, EXIT_FAILURE, NULL, 0};
+  neap__runner runner = {NULL, name, EXIT_FAILURE, 0, NULL, 0};
   lua_State *L;
   int result = new_vm(&runner.vm, options);
   if (result != NEAP_OK) {

@@ -137,7 +137,7 @@ void neap__repl_run(neap__runner *runner, lua_State *L) {
   const char *name = runner->name;
   int status;
   runner->name = NULL; /* no program's name before what the user sees here */
-  while ((status = load_line(runner, L)) != NO_INPUT) {
+  while (!runner->exits && (status = load_line(runner, L)) != NO_INPUT) {
     if (status == LUA_OK)
       status = neap__chunk_call(runner, L, 0, LUA_MULTRET);
     if (status == LUA_OK)
@@ -146,7 +146,8 @@ void neap__repl_run(neap__runner *runner, lua_State *L) {
       neap__chunk_report(runner, L, status);
   }
   lua_settop(L, 0);
-  fputs("\n", stdout); /* the shell's prompt goes to a line of its own */
+  if (!runner->exits)
+    fputs("\n", stdout); /* the shell's prompt goes to a line of its own */
   fflush(stdout);
   runner->name = name;
 }

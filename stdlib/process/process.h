@@ -1,0 +1,58 @@
+/*
+** process.h - what the C files of `process` share.
+*/
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include "../module/module.h"
+#include "../stream/stream.h"
+
+/* {======================================================
+** stdio.c: standard input, output and error output
+** ======================================================= */
+
+/* What a child gets as one of its three. */
+typedef struct process_stdio {
+  int fd;                  /* -1: /dev/null */
+  int owned;               /* to be closed when the child has it */
+  Stream *pipe;            /* whose other end the child gets; or NULL */
+  stream_transport *given; /* a stream's, which the child gets; or NULL */
+} process_stdio;
+
+/* Opens what the value at `arg` says, for the descriptor `number` (0 to 2) of
+   a child; `out` is what its stdout gets. Pushes the stream of a pipe, or
+   nil. Raises; what `io` has by then is for process__stdio_close. */
+void process__stdio_open(lua_State *L, int arg, int number, process_stdio *io,
+                         const process_stdio *out);
+/* Closes what is not the caller's to keep: of a child that was not started,
+   all. */
+void process__stdio_close(lua_State *L, process_stdio *io, int started);
+
+/* Lua: standard(number) -> the program's own, as a stream */
+int process__standard(lua_State *L);
+
+/* ====================================================== } */
+
+/* file.c: the transport over a file, or a device that is none libuv can watch.
+   NULL: no memory; else the descriptor is its own. */
+stream_transport *process__file_new(int fd);
+
+/* descriptors.c: which of the process's a child gets */
+typedef struct process_marks {
+  int *fds; /* those that were marked */
+  size_t count;
+  size_t capacity;
+} process_marks;
+
+/* Sees to it that a program which is started gets none but its three; 0 or a
+   UV_E code. In any case: process__unmark afterwards. */
+int process__mark(process_marks *marks);
+void process__unmark(process_marks *marks);
+
+/* child.c */
+extern const luaL_Reg process__child_functions[];
+void process__child_init(lua_State *L);
+
+
+
+#endif

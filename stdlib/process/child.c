@@ -202,15 +202,16 @@ static int child_wait(lua_State *L) {
   return c->block == NULL ? push_end(L, c) : suspend(L, c, HUGE_VAL, 0);
 }
 
-/* Lua: finish(child, grace): asks it to end, and kills it after so many
-   seconds. Suspends. */
+/* Lua: finish(child, grace or nil): asks it to end, and kills it after so many
+   seconds. Suspends; but without a grace it is killed at once. Whatever may be
+   granted. */
 static int child_finish(lua_State *L) {
   child *c = child_check(L);
-  lua_Number grace = luaL_checknumber(L, 2);
+  int at_once = lua_isnoneornil(L, 2);
   if (c->block == NULL)
     return push_end(L, c);
-  (void)uv_process_kill(&c->block->handle, SIGTERM);
-  return suspend(L, c, grace, 1);
+  (void)uv_process_kill(&c->block->handle, at_once ? SIGKILL : SIGTERM);
+  return at_once ? 0 : suspend(L, c, module_seconds(L, 2, "stop", "grace"), 1);
 }
 
 /* Lua: poll(child) -> nil while it runs; as wait. */

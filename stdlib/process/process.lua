@@ -89,13 +89,8 @@ end, "Process.stop")
 
 -- Outside a task there is no time to wait.
 function Process:__close()
-  if current_task() then
-    local _ <close> = setmetatable({}, {__close = function() close_pipes(self) end})
-    c.finish(self.child, self.grace)
-  else
-    c.kill_child(self.child, "KILL")
-    close_pipes(self)
-  end
+  local _ <close> = setmetatable({}, {__close = function() close_pipes(self) end})
+  c.finish(self.child, current_task() and self.grace)
 end
 
 -- The variables as C wants them.

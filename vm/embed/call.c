@@ -172,7 +172,7 @@ static void run_callback(neap_vm *vm, int nargs) {
   lua_insert(L, subject);
   if (vm->limits != NULL)
     (void)neap__limits_begin(vm);
-  neap__callback(vm, NULL, subject, nargs);
+  neap__callback(vm, vm->budget, subject, nargs); /* outside of any */
   if (vm->limits != NULL)
     neap__limits_end(vm);
   lua_settop(L, subject - 1);

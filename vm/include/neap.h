@@ -147,8 +147,7 @@ enum {
                             require "fs" */
   NEAP_CAN_NET = 2,      /* require "http" */
   NEAP_CAN_PROCESS = 4,  /* os.execute, os.exit, io.popen, os.setlocale;
-                            require "process", "signal", and "time", whose
-                            sleep blocks the thread */
+                            require "process", "signal", "time" */
   NEAP_CAN_ENV = 8,      /* os.getenv */
   NEAP_CAN_NATIVE = 16,  /* modules in C: with it a script can do anything */
   NEAP_CAN_DEBUG = 32,   /* debug: with it, too */
@@ -731,8 +730,7 @@ NEAP_API int neap_traceback(lua_State *L);
 ** close callback, which may come after Lua has gone. A module that is a
 ** shared object must therefore stay loaded (linker option -z nodelete).
 ** A callback of libuv or of another library may call neap_wake, neap_callback,
-** and nothing of Lua's own API that raises: errors have nowhere to go. Do not
-** run or close the loop.
+** and nothing of Lua's that raises errors. Do not run or close the loop.
 ** Errors: NEAP_ENOMEM; NEAP_ELOOP: it cannot be opened.
 */
 NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop);
@@ -790,13 +788,10 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
    no Lua, takes no lock. On the VM's thread, also by callbacks of libuv. */
 NEAP_API int neap_wake(neap_wait *wait);
 
-/*
-** Calls Lua from a callback of libuv, or of another library, that the loop has
-** called: the function below the `nargs` values at the top of L's stack, all
-** of which it pops. It runs outside any task, as those of call_soon do: it
-** cannot await, but it may create tasks, and an error goes to config.report.
-** Nothing is called in a VM that is closed or was killed. Cannot fail.
-*/
+/* Calls, from a callback of libuv that the loop has called, the Lua function
+   below the `nargs` values at the top of L's stack, and pops all. It runs as
+   those of call_soon do: outside any task; an error is reported. Not in a VM
+   that is closed or was killed. Cannot fail. */
 NEAP_API void neap_callback(lua_State *L, int nargs);
 
 /* The version of the library, as NEAP_VERSION. Static; any thread. */

@@ -1,0 +1,259 @@
+-- process_self_spec.lua: this process: its standard streams, environment,
+-- folder, end.
+
+local asyncio = require "asyncio"
+local process = require "process"
+local program = require "program"
+
+local PRELUDE = "local process, asyncio = require 'process', require 'asyncio'\n"
+
+-- Runs the body of a main task, with a command of the shell around it, %s.
+local function run_main(code, shell, options)
+  local folder <close> = program.folder()
+  folder:write("script.lua", PRELUDE .. "run(async(function()\n" .. code .. "\nend)())")
+  return program.run((shell or "exec %s"):gsub("%%s", function()
+    return program.quote(program.neap) .. " " .. folder:file "script.lua"
+  end), options)
+end
+
+local UPPER = [[
+  for line in process.stdin:lines() do await(process.stdout:write(line:upper() .. "\n")) end
+  await(process.stderr:write "end\n")
+]]
+
+describe("process.stdin, stdout, stderr", function()
+  local expected = {code = 0, stdout = "ONE\nTWO\nTHREE\n", stderr = "end\n"}
+
+  it("are streams over files", function()
+    assert.are.same(expected, run_main(UPPER, nil, {stdin = "one\ntwo\nthree"}))
+  end)
+
+  it("are streams over pipes", function()
+    local result = run_main(UPPER, "{ printf 'one\\ntwo\\n'; sleep 0.05; echo three; } | %s | cat")
+    assert.are.same(expected, result)
+  end)
+
+  it("are streams over terminals", function()
+    if not program.exists "script" then pending "script is not installed" end
+    local result = run_main([[
+      await(process.stdout:write "go\n")
+      print(await(process.stdin:read "l"))
+    ]], "echo typed | script -qec '%s' /dev/null")
+    assert.matches("go\r\n", result.stdout, 1, true)
+    assert.matches("typed\r\n$", result.stdout)
+  end)
+
+  it("are streams over /dev/null, and what libuv cannot watch", function()
+    assert.are.same({code = 0, stdout = "", stderr = "end\n"}, run_main(UPPER, "exec %s </dev/null"))
+    local result = run_main("print(#await(process.stdin:readexactly(200000)))", "exec %s </dev/zero")
+    assert.are.same({code = 0, stdout = "200000\n", stderr = ""}, result)
+  end)
+
+  it("let other tasks run while they wait", function()
+    local result = run_main([[
+      local reading = create_task(process.stdin:read "l")
+      await(sleep(0.01))
+      print(reading:done())
+      print(await(reading))
+    ]], "{ sleep 0.1; echo late; } | %s")
+    assert.are.same({code = 0, stdout = "false\nlate\n", stderr = ""}, result)
+  end)
+
+  it("are the same stream each time, and tell who they are", function()
+    local result = run_main [[
+      print(process.stdin, process.stdout, process.stderr, process.stdout == process.stdout)
+      print(process.stdfoo)
+    ]]
+    assert.are.equal("<Stream stdin>\t<Stream stdout>\t<Stream stderr>\ttrue\nnil\n", result.stdout)
+  end)
+
+  it("write behind what was printed", function()
+    local result = run_main [[
+      io.write "printed "
+      await(process.stdout:write "written\n")
+    ]]
+    assert.are.equal("printed written\n", result.stdout)
+  end)
+
+  it("closed, leave the program's own open", function()
+    local result = run_main [[
+      process.stdout:close()
+      process.stdin:close()
+      print "still here"
+      print(io.read "l")
+    ]]
+    assert.are.same({code = 0, stdout = "still here\nnil\n", stderr = ""}, result)
+  end)
+
+  it("do not change how others block on the same pipe", function()
+    local result = run_main([[
+      process.stdin:close()
+      os.execute "head -n 1"
+    ]], "{ sleep 0.1; echo late; } | %s")
+    assert.are.same({code = 0, stdout = "late\n", stderr = ""}, result)
+  end)
+
+  it("raise EPIPE when nobody reads any more", function()
+    local result = run_main([[
+      await(sleep(0.05))
+      local ok, err = pcall(function()
+        for _ = 1, 100 do await(process.stdout:write(("x"):rep(10000))) end
+      end)
+      await(process.stderr:write(tostring(err.code) .. "\n"))
+    ]], "{ %s; echo $? >&2; } | true")
+    assert.are.equal("EPIPE\n0\n", result.stderr)
+  end)
+
+  it("raise ENOSPC when the disk is full, and EBADF when they are not open", function()
+    local result = run_main([[
+      print(pcall(await, process.stderr:write "x"))
+      print(pcall(await, process.stdin:read()))
+    ]], "exec %s 2>/dev/full <&-")
+    assert.are.equal("false\tOSError: write 'stderr': no space left on device (ENOSPC)\n"
+      .. "false\tOSError: read 'stdin': bad file descriptor (EBADF)\n", result.stdout)
+  end)
+end)
+
+describe("the environment", function()
+  it("is read and written by name", function()
+    local name = "NEAP_PROCESS_SPEC"
+    assert.is_nil(process.getenv(name))
+    process.setenv(name, "a=b")
+    finally(function() process.setenv(name) end)
+    assert.are.equal("a=b", process.getenv(name))
+    assert.are.equal("a=b", os.getenv(name))
+    assert.are.equal("a=b", process.environ()[name])
+    assert.are.equal("a=b\n", program.capture("echo $" .. name) .. "\n")
+    run(async(function()
+      assert.are.equal("a=b\n", await(process.shell("echo $" .. name)).stdout)
+      local env = process.environ()
+      env[name] = "c"
+      assert.are.equal("c\n", await(process.shell("echo $" .. name, {env = env})).stdout)
+    end)())
+    assert.are.equal("a=b", process.getenv(name))
+    process.setenv(name, nil)
+    assert.is_nil(process.getenv(name))
+    assert.is_nil(process.environ()[name])
+  end)
+
+  it("is a table with every variable", function()
+    assert.are.equal(os.getenv "PATH", process.environ().PATH)
+    local count, lines = 0, 0
+    for _ in pairs(process.environ()) do count = count + 1 end
+    for _ in program.read "/proc/self/environ":gmatch "[^\0]+" do lines = lines + 1 end
+    assert.is_true(count > 0 and count >= lines - 2)
+  end)
+
+  it("has no variable without a name, or with '='", function()
+    for _, name in ipairs {"", "A=B", "A\0B"} do
+      assert.has_error(function() process.getenv(name) end)
+      assert.has_error(function() process.setenv(name, "x") end)
+    end
+    assert.has_error(function() process.setenv("A", "x\0y") end)
+    assert.has_error(function() process.getenv(5) end)
+  end)
+end)
+
+describe("the process", function()
+  it("has a number", function()
+    assert.are.equal(tonumber(program.capture "echo $PPID"), process.pid)
+  end)
+
+  it("has a folder, which can be changed", function()
+    local folder <close> = program.folder()
+    local before = process.cwd()
+    assert.are.equal(program.capture "pwd -P", before)
+    process.chdir(folder.path)
+    finally(function() process.chdir(before) end)
+    assert.are.equal(program.capture "pwd -P", process.cwd())
+    local ok, err = pcall(process.chdir, "/no/such/folder")
+    assert.is_false(ok)
+    assert.are.same({"ENOENT", "chdir", "/no/such/folder"}, {err.code, err.syscall, err.path})
+  end)
+
+  it("sends signals", function()
+    local ok, err = pcall(process.kill, 2 ^ 22 | 0, "TERM") -- beyond Linux's largest
+    assert.is_false(ok)
+    assert.are.equal("ESRCH", err.code)
+    assert.is_true(asyncio.isinstance(err, asyncio.OSError))
+    assert.has_error(function() process.kill(process.pid, "NOPE") end)
+    assert.has_error(function() process.kill("self", "TERM") end)
+    local result = run_main [[
+      local waiting = create_task(require "signal".wait "USR1")
+      await(sleep(0))
+      process.kill(process.pid, "USR1")
+      print(await(waiting))
+    ]]
+    assert.are.equal("USR1\n", result.stdout)
+  end)
+end)
+
+describe("process.exit", function()
+  local CLEANUP = [[
+    local function cleanup(name)
+      return setmetatable({}, {__close = function() await(sleep(0.01)) print("cleanup " .. name) end})
+    end
+    create_task(async(function()
+      local _ <close> = cleanup "other"
+      await(sleep(100))
+    end)())
+    await(sleep(0))
+    local _ <close> = cleanup "main"
+  ]]
+
+  it("ends the program with an exit code, after all cleanup", function()
+    local result = run_main(CLEANUP .. "process.exit(7)")
+    assert.are.same({code = 7, stdout = "cleanup main\ncleanup other\n", stderr = ""}, result)
+  end)
+
+  it("passes through pcall", function()
+    local result = run_main "pcall(process.exit, 3) print 'not reached'"
+    assert.are.same({code = 3, stdout = "", stderr = ""}, result)
+  end)
+
+  it("works in other tasks, and in callbacks", function()
+    for _, code in ipairs {
+      "create_task(async(function() process.exit(4) end)()) await(sleep(100))",
+      "asyncio.call_soon(process.exit, 4) await(sleep(100))",
+    } do
+      local result = run_main(CLEANUP .. code)
+      assert.are.same({code = 4, stdout = "cleanup main\ncleanup other\n", stderr = ""}, result)
+    end
+  end)
+
+  it("takes what os.exit takes", function()
+    for code, given in pairs {[0] = "", [1] = "false", [255] = "255"} do
+      assert.are.equal(code, run_main("process.exit(" .. given .. ")").code)
+    end
+    assert.are.equal(0, run_main("process.exit(true)").code)
+    local result = run_main "print(pcall(process.exit, 'x'))"
+    assert.are.equal("false\tprocess: exit: an integer or boolean expected, got a string\n",
+      (result.stdout:gsub("%S+:%d+: ", "")))
+  end)
+
+  it("works outside tasks: in chunks, on standard input, in the line reader", function()
+    local exit = "require 'process'.exit(5) print 'not reached'"
+    local neap = program.neap
+    for _, case in ipairs {
+      {{neap, "-e", exit, "-e", "print 'not reached'"}},
+      {{neap, "-"}, exit},
+      {{neap}, exit},
+      {{neap, "-l", "process", "-e", "process.exit(5)"}},
+    } do
+      local result = program.run(case[1], {stdin = case[2]})
+      assert.are.same({code = 5, stdout = "", stderr = ""}, result)
+    end
+    local result = program.run({neap, "-i"}, {stdin = "x = 1\n" .. exit .. "\nprint 'not reached'\n"})
+    assert.are.equal(5, result.code)
+    assert.is_nil(result.stdout:find "not reached")
+  end)
+
+  it("is no error of the program's", function()
+    local result = run_main [[
+      local err = select(2, asyncio.catch(process.exit, 6))
+      print(err, err.code, asyncio.isinstance(err, asyncio.KeyboardInterrupt))
+    ]]
+    assert.are.equal("SystemExit: exit code 6\t6\ttrue\n", result.stdout)
+    assert.are.equal(0, result.code)
+  end)
+end)

@@ -143,9 +143,8 @@ typedef void (*neap_output_fn)(void *ud, const char *text, size_t len);
 */
 enum {
   NEAP_CAN_FS = 1,       /* io, os.remove, os.rename, os.tmpname, dofile,
-                            loadfile, Lua modules along package.path;
-                            require "fs" */
-  NEAP_CAN_NET = 2,      /* require "http" */
+                            loadfile, package.path's modules; require "fs" */
+  NEAP_CAN_NET = 2,      /* require "http", "net" */
   NEAP_CAN_PROCESS = 4,  /* os.execute, os.exit, io.popen, os.setlocale;
                             require "process", "signal", "time" */
   NEAP_CAN_ENV = 8,      /* os.getenv */
@@ -304,8 +303,7 @@ typedef struct neap_value {
 } neap_value;
 
 /* Values made in C; they need no release. A string is read when the value
-   is used, and copied by Lua then; neap_text ends at its 0. Any thread.
-   (Field by field, not by memset: so a compiler needs no memory for them.) */
+   is used, and copied by Lua then; neap_text ends at its 0. Any thread. */
 static inline neap_value neap_nil(void) {
   neap_value v;
   v.type = NEAP_NIL;
@@ -727,8 +725,8 @@ NEAP_API int neap_traceback(lua_State *L);
 ** The loop on which the VM runs its tasks, stored in `*loop`: the host's, or
 ** the VM's own, which is opened if no `run` has done so. A module in C puts
 ** its handles there: in memory of its own, since a handle is freed by its
-** close callback, which may come after Lua has gone. A module that is a
-** shared object must therefore stay loaded (linker option -z nodelete).
+** close callback, which may come after Lua has gone. A shared object has to
+** stay loaded for that (linker option -z nodelete).
 ** A callback of libuv or of another library may call neap_wake, neap_callback,
 ** and nothing of Lua's that raises errors. Do not run or close the loop.
 ** Errors: NEAP_ENOMEM; NEAP_ELOOP: it cannot be opened.
@@ -788,10 +786,9 @@ NEAP_API int neap_suspend(lua_State *L, neap_wait *wait, double seconds,
    no Lua, takes no lock. On the VM's thread, also by callbacks of libuv. */
 NEAP_API int neap_wake(neap_wait *wait);
 
-/* Calls, from a callback of libuv that the loop has called, the Lua function
-   below the `nargs` values at the top of L's stack, and pops all. It runs as
-   those of call_soon do: outside any task; an error is reported. Not in a VM
-   that is closed or was killed. Cannot fail. */
+/* In a callback that the loop has called: calls the Lua function below the
+   `nargs` values at the top of L, and pops all. It runs as call_soon's do, an
+   error is reported; not in a closed or killed VM. Cannot fail. */
 NEAP_API void neap_callback(lua_State *L, int nargs);
 
 /* The version of the library, as NEAP_VERSION. Static; any thread. */

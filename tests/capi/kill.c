@@ -302,6 +302,32 @@ static void it_ends_when_the_function_returns(void **state) {
   check_suicide(kill_now, "return kill()");
 }
 
+/* Kills, and then does what a host may do still. */
+static int kill_and_use(neap_frame *frame, void *ud) {
+  static const char code[] = "other = true";
+  neap_vm *vm = neap_frame_vm(frame);
+  neap_value value, script;
+  char text[20];
+  (void)kill_now(frame, ud);
+  value = neap_text("still here");
+  assert_int_equal(neap_set(vm, "note", &value), NEAP_OK);
+  assert_int_equal(neap_get(vm, "note", &value), NEAP_OK);
+  assert_string_equal(neap_describe(vm, &value, text, sizeof text),
+                      "'still here'");
+  assert_int_equal(neap_table_new(vm, &value), NEAP_OK);
+  assert_int_equal(neap_load(vm, "other", code, sizeof code - 1, &script),
+                   NEAP_OK);
+  assert_int_equal(neap_spawn(vm, &script, NULL, 0, 0, NULL, NULL, NULL),
+                   NEAP_OK);
+  return NEAP_OK;
+}
+
+static void the_vm_serves_the_function_until_then(void **state) {
+  (void)state;
+  check_suicide(kill_and_use, "other = false kill() ran = true");
+  check_suicide(kill_and_use, "pcall(string.gsub, 'x', 'x', kill) ran = true");
+}
+
 static void it_ends_where_it_cannot_be_suspended(void **state) {
   (void)state;
   check_suicide(kill_now, "('x'):gsub('x', kill) ran = true");
@@ -499,6 +525,7 @@ int main(void) {
       cmocka_unit_test(others_go_on),
       cmocka_unit_test(without_a_done_function_it_is_reported),
       cmocka_unit_test(it_ends_when_the_function_returns),
+      cmocka_unit_test(the_vm_serves_the_function_until_then),
       cmocka_unit_test(it_ends_where_it_cannot_be_suspended),
       cmocka_unit_test(it_ends_in_generators),
       cmocka_unit_test(it_ends_very_deep),

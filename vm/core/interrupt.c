@@ -58,8 +58,12 @@ void neap__interrupt_arm(neap_vm *vm, lua_State *L, int count) {
            count);
 }
 
+int neap__interrupt_is_armed(lua_State *L) {
+  return lua_gethook(L) == hook && (lua_gethookmask(L) & LUA_MASKCALL);
+}
+
 void neap__interrupt_pass(lua_State *from, lua_State *to) {
-  if (lua_gethook(from) == hook && (lua_gethookmask(from) & LUA_MASKCALL))
+  if (neap__interrupt_is_armed(from))
     neap__interrupt_arm(neap__vm(to), to, 1);
 }
 

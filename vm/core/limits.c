@@ -82,7 +82,8 @@ void *neap__limits_alloc(void *ud, void *block, size_t old, size_t size) {
 /* The heap has grown past its trigger: what is left of it? */
 static void look_at_heap(neap_vm *vm, lua_State *L) {
   neap__limits *l = vm->limits;
-  lua_gc(L, LUA_GCCOLLECT);
+  if (lua_gc(L, LUA_GCCOLLECT) < 0) /* in a finalizer: later */
+    return;
   l->look = 0;
   if (l->soft != 0 && l->used > l->soft)
     neap__vm_kill(vm, NEAP_EMEMORY);

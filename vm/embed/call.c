@@ -48,7 +48,7 @@ NEAP_API int neap_load(neap_vm *vm, const char *name, const char *text,
   skip_shebang(&s);
   lua_pushcfunction(L, load);
   lua_pushlightuserdata(L, &s);
-  status = lua_pcall(L, 1, 1, 0);
+  status = neap__own_pcall(vm, L, 1, 1);
   if (status != LUA_OK)
     return neap__fail_lua(vm, L, status);
   if (s.status != LUA_OK) /* also too deep for the parser */

@@ -7,14 +7,21 @@
 /* Calls a function that runs jobs: an error there, out of memory, leaves the
    other jobs where they are. */
 static int run_protected(neap_vm *vm, lua_CFunction f, void *args) {
+  lua_State *L = vm->running;
   int status;
+  if (!lua_checkstack(L, LUA_MINSTACK))
+    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   vm->interrupts_seen = vm->interrupts;
   vm->host_interrupted = 0;
   neap__scope_reset(vm);
   neap__enter(vm);
-  status = neap__protect(vm, f, args);
-  if (status != NEAP_OK)
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, args);
+  status = lua_pcall(L, 1, 0, 0);
+  if (status != LUA_OK) {
+    status = neap__fail_lua(vm, L, status);
     neap__limits_unwind(vm);
+  }
   neap__leave(vm);
   return status;
 }

@@ -39,9 +39,14 @@ static inline int neap__check(const neap_vm *vm) {
   return vm->closing ? NEAP_ECLOSED : NEAP_OK;
 }
 
-/* Calls the C function with `args`, light userdata, as its one argument, in
-   protected mode, on vm->running. Runs no script. NEAP_OK, or NEAP_ENOMEM,
-   remembered: what else goes wrong, the function notes in `args`. */
+/* As lua_pcall, for C that runs no script: what is there to stop one, at its
+   next call, waits for that. */
+int neap__own_pcall(neap_vm *vm, lua_State *L, int nargs, int nresults);
+
+/* Calls the C function with `args`, light userdata, as its one argument, by
+   neap__own_pcall, on vm->running. NEAP_OK, or the error that it has raised,
+   remembered: NEAP_ENOMEM, or what the VM was killed by meanwhile. What else
+   goes wrong, the function notes in `args`. */
 int neap__protect(neap_vm *vm, lua_CFunction f, void *args);
 
 /* Sees to it that the VM's turns come when the host's loop runs, if it is the

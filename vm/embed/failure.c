@@ -51,7 +51,7 @@ static int fail_with(neap_vm *vm, lua_State *L, int code, lua_CFunction f) {
   if (lua_checkstack(L, 4)) {
     lua_pushcfunction(L, f);
     lua_pushvalue(L, top);
-    described = lua_pcall(L, 1, 2, 0) == LUA_OK;
+    described = neap__own_pcall(vm, L, 1, 2) == LUA_OK;
   }
   if (described)
     (void)neap__fail(vm, code, lua_tostring(L, -2), lua_tostring(L, -1));

@@ -3,6 +3,16 @@
 */
 #include "embed.h"
 
+int neap__own_pcall(neap_vm *vm, lua_State *L, int nargs, int nresults) {
+  int armed = neap__interrupt_is_armed(L), status;
+  if (armed)
+    neap__interrupt_clear(L);
+  status = lua_pcall(L, nargs, nresults, 0);
+  if (armed)
+    neap__interrupt_arm(vm, L, 1);
+  return status;
+}
+
 int neap__protect(neap_vm *vm, lua_CFunction f, void *args) {
   lua_State *L = vm->running;
   int status;
@@ -10,11 +20,8 @@ int neap__protect(neap_vm *vm, lua_CFunction f, void *args) {
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   lua_pushcfunction(L, f);
   lua_pushlightuserdata(L, args);
-  status = lua_pcall(L, 1, 0, 0);
-  if (status == LUA_OK)
-    return NEAP_OK;
-  lua_pop(L, 1);
-  return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  status = neap__own_pcall(vm, L, 1, 0);
+  return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
 }
 
 /* Before each poll of the host's loop. */

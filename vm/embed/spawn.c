@@ -157,7 +157,7 @@ static void ended(neap_vm *vm, neap__job *job) {
     f->observed = 1;
     lua_pushcfunction(L, report);
     lua_insert(L, -2);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    if (neap__own_pcall(vm, L, 1, 0) != LUA_OK)
       lua_pop(L, 1); /* no memory for the report */
   }
   lua_settop(L, top);
@@ -208,7 +208,7 @@ static int start(neap_vm *vm, spawned *s, const neap_value *function,
   }
   neap__enter(vm);
   vm->inner = s->budget; /* what it makes has this one */
-  status = lua_pcall(L, nargs + 2, 0, 0);
+  status = neap__own_pcall(vm, L, nargs + 2, 0);
   vm->inner = inner;
   if (status != LUA_OK) {
     status = neap__fail_lua(vm, L, status);

@@ -149,6 +149,7 @@ static int push_text(lua_State *L) {
 }
 
 int neap__kept_pass(neap_vm *vm, lua_State *L, const neap_value *value) {
+  int status;
   if (!is_text(value))
     return neap__reference_push(vm, L, value)
                ? NEAP_OK
@@ -156,10 +157,8 @@ int neap__kept_pass(neap_vm *vm, lua_State *L, const neap_value *value) {
                             NULL);
   lua_pushcfunction(L, push_text);
   lua_pushlightuserdata(L, (void *)(uintptr_t)value);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-    return NEAP_OK;
-  lua_pop(L, 1);
-  return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  status = neap__own_pcall(vm, L, 1, 1);
+  return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
 }
 
 int neap__pair_pop(neap_vm *vm, lua_State *L, neap_value *key,

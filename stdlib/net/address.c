@@ -80,21 +80,24 @@ typedef struct lookup {
 
 typedef struct lookup_request {
   uv_getaddrinfo_t uv;
+  neap_vm *vm;   /* whose loop is retained */
   lookup *owner; /* NULL: nobody waits any longer */
 } lookup_request;
 
 static void looked_up(uv_getaddrinfo_t *uv, int status, struct addrinfo *found) {
   lookup_request *request = (lookup_request *)uv;
   lookup *l = request->owner;
+  neap_vm *vm = request->vm;
   free(request);
-  if (l == NULL) {
+  if (l == NULL)
     uv_freeaddrinfo(found);
-    return;
+  else {
+    l->request = NULL;
+    l->found = found;
+    l->status = status;
+    (void)neap_wake(&l->wait);
   }
-  l->request = NULL;
-  l->found = found;
-  l->status = status;
-  (void)neap_wake(&l->wait);
+  neap_loop_release(vm);
 }
 
 static void lookup_end(lookup *l) {
@@ -151,11 +154,13 @@ static int resolve(lua_State *L) {
   request = (lookup_request *)malloc(sizeof *request);
   if (request == NULL)
     return luaL_error(L, "not enough memory");
+  request->vm = neap_from_lua(L);
   l->status = uv_getaddrinfo(loop, &request->uv, looked_up, host, NULL, &hints);
   if (l->status != 0) {
     free(request);
     return push_found(L, NEAP_OK, (lua_KContext)l);
   }
+  neap_loop_retain(request->vm);
   request->owner = l;
   l->request = request;
   l->wait.cancel = lookup_cancel;

@@ -49,15 +49,27 @@ end
 local function has_room(server) return server.closed or server.count < server.max end
 local function has_ended(server) return server.closed and server.count == 0 end
 
--- Accepts on one listener until that is closed. Where the system has no
--- descriptor or no memory for a connection, that one is lost, and not the
--- server.
+local PAUSE <const> = 0.01 -- seconds, for the system to recover
+
+-- Where the system has no descriptor or no memory for a connection, that one is
+-- lost, and not the server.
+local function is_passing(err)
+  return asyncio.isinstance(err, asyncio.OSError) or err == "not enough memory"
+end
+
+-- Accepts on one listener until that is closed.
 local serve = async(function(server, listener)
   while true do
     if server.max then wait_until(server, has_room) end
     local ok, stream = pcall(await, accept(listener))
-    if ok and not stream then return end
-    if ok and not pcall(begin, server, stream) then stream:close() end
+    if not ok then
+      if not is_passing(stream) then error(stream, 0) end
+      await(asyncio.sleep(PAUSE))
+    elseif not stream then
+      return
+    elseif not pcall(begin, server, stream) then
+      stream:close()
+    end
   end
 end, "net.serve")
 -- ======================================================}

@@ -108,6 +108,11 @@ Stream *stream__check_target(lua_State *L, int arg, const char *function) {
     return NULL; /* it has raised an error */
   }
   check_usable(L, s, function);
+  if (s != NULL)
+    check_usable(L, s, function);
+  else
+    module_refuse(L, "%s: a Stream expected, got %s", function,
+                  luaL_typename(L, arg));
   return s;
 }
 

@@ -10,7 +10,7 @@
 
 MODULE_API int luaopen_fs_c(lua_State *L);
 
-static const char overrun_key = 0; /* the class, in the registry */
+static const char overrun_key = 0; /* makes that error; in the registry */
 
 /* {======================================================
 ** Work on a path
@@ -105,8 +105,8 @@ int fs__raise_overrun(lua_State *L, const char *what, size_t limit) {
   return lua_error(L);
 }
 
-/* Lua: overrun_class(class): that of the errors above */
-static int overrun_class(lua_State *L) {
+/* Lua: on_overrun(function(message, fields) -> the error above) */
+static int on_overrun(lua_State *L) {
   lua_settop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &overrun_key);
   return 0;
@@ -150,8 +150,8 @@ int luaopen_fs_c(lua_State *L) {
   lua_setfield(L, -3, "watch");
   lua_pushcclosure(L, fs__watcher_next, 1);
   lua_setfield(L, -2, "watcher_next");
-  lua_pushcfunction(L, overrun_class);
-  lua_setfield(L, -2, "overrun_class");
+  lua_pushcfunction(L, on_overrun);
+  lua_setfield(L, -2, "on_overrun");
   lua_pushcfunction(L, temporary_folder);
   lua_setfield(L, -2, "temporary_folder");
   return 1;

@@ -60,7 +60,7 @@ int fs__nothing(lua_State *L, module_work *work);
 /* An argument or option: permissions, an integer or octal digits. */
 mode_t fs__permissions(lua_State *L, int arg, const char *function,
                        mode_t otherwise);
-/* Raises a LimitOverrunError. */
+/* Raises a LimitOverrunError of the module stream. */
 int fs__raise_overrun(lua_State *L, const char *what, size_t limit);
 
 /* ====================================================== } */

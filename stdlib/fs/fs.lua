@@ -9,11 +9,11 @@ local usage = require "neap.module.usage" "fs"
 local async, catch = asyncio.async, asyncio.catch
 local functions, refuse = c.functions, usage.refuse
 
--- What was read is longer than it may be; field `limit`.
-local LimitOverrunError = asyncio.Exception:subclass("LimitOverrunError")
-c.overrun_class(LimitOverrunError)
+-- What was read is longer than it may be: the class is that of streams, which
+-- are loaded when it is first needed.
+c.on_overrun(function(...) return require "stream".LimitOverrunError(...) end)
 
-local M = {LimitOverrunError = LimitOverrunError, watch = c.watch}
+local M = {watch = c.watch}
 
 local private = usage.set "discard scan tempdir tempfile"
 

@@ -208,7 +208,6 @@ rows[#rows + 1] = {
     { peer = "go", note = "ReadFile" },
   },
   metrics = { { unit = "us", what = "a file", targets = {
-    { peer = "raw", ratio = 1.6, text = "at most 1.6 x libuv in C" },
     { peer = "python", ratio = 1, text = "less than asyncio and threads" },
     { peer = "node", ratio = 1, text = "less than Node" },
   } } },

@@ -4,6 +4,7 @@ local asyncio = require "asyncio"
 local files = require "files"
 local fs = require "fs"
 local program = require "program"
+local stream = require "stream"
 local tasks = require "tasks"
 
 local with_folder, fails = files.with_folder, files.fails
@@ -56,7 +57,7 @@ describe("file:read", function()
     with_folder(function(file)
       local f <close> = await(fs.open(file("long", ("x"):rep(1000) .. "\nshort\n"), "r", {limit = 100}))
       local err = tasks.caught(await, f:read())
-      assert.is_true(asyncio.isinstance(err, fs.LimitOverrunError))
+      assert.is_true(asyncio.isinstance(err, stream.LimitOverrunError))
       assert.equal(("LimitOverrunError: File.read: a line of '%s' is longer than the limit, 100 bytes"):format(
         file "long"), tostring(err))
       assert.equal(0, await(f:seek()))

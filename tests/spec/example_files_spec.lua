@@ -19,6 +19,19 @@ local function sorted(text)
   return lines
 end
 
+-- Runs fn(until_printed) while a program runs in the folder, and then ends it;
+-- until_printed(text) waits until that is all that it has printed.
+local function beside(name, arguments, file, folder, fn)
+  local printed = file("printed", "")
+  local command = ("cd %s && exec timeout 60 %s %s/scripts/examples/%s.lua %s >%s 2>&1 & echo $!"):format(folder,
+    program.quote(program.neap), program.capture "pwd", name, arguments, printed)
+  local pid = program.capture(command)
+  local _ <close> = tasks.at_end(function() os.execute("kill " .. pid) end)
+  fn(function(expected)
+    tasks.wait_until(function() return await(fs.read(printed)) == expected end)
+  end)
+end
+
 describe("grep.lua", function()
   it("prints the lines that match, of all files below the paths", function()
     local folder <close> = program.folder()
@@ -51,14 +64,9 @@ describe("tail.lua", function()
   -- Runs fn(log, until_printed) while the program follows the file `log`.
   local function tailing(arguments, text, fn)
     files.with_folder(function(file, folder)
-      local log, printed = file("log", text), file("printed", "")
-      local command = ("cd %s && exec timeout 60 %s %s/scripts/examples/tail.lua %s log >printed 2>&1 &"
-        .. " echo $!"):format(
-        folder, program.neap, program.capture "pwd", arguments)
-      local pid = program.capture(command)
-      local _ <close> = tasks.at_end(function() os.execute("kill " .. pid) end)
-      fn(log, function(expected)
-        tasks.wait_until(function() return await(fs.read(printed)) == expected end)
+      local log = file("log", text)
+      beside("tail", arguments .. " log", file, folder, function(until_printed)
+        fn(log, until_printed)
       end)
     end)
   end
@@ -88,5 +96,42 @@ describe("tail.lua", function()
   it("says how it is called", function()
     assert.equal(2, example(".", "tail").code)
     assert.equal(2, example(".", "tail", "-n", "x", "log").code)
+  end)
+end)
+
+describe("rerun.lua", function()
+  it("runs the command at each change, and ends what still runs", function()
+    files.with_folder(function(file, folder)
+      await(fs.mkdir(file "src/sub", {parents = true}))
+      await(fs.mkdir(file "src/.hidden"))
+      file("src/sub/a", "one")
+      beside("rerun", [[src -- sh -c 'cat src/sub/*; echo; [ -e src/wait ] && exec sleep 60']], file, folder,
+        function(until_printed)
+          local expected = ""
+          local function expect(text)
+            expected = expected .. text
+            until_printed(expected)
+          end
+          -- by a rename, which is one event however slow the machine is
+          local function appear(name, text) await(fs.rename(file("outside", text), file(name))) end
+          expect "one\nrerun.lua: ended with 1\n"
+          appear("src/.hidden/x", "")
+          appear("src/sub/b", " two")
+          expect "one two\nrerun.lua: ended with 1\n"
+          appear("src/wait", "")
+          expect "one two\n"
+          await(fs.remove(file "src/wait"))
+          expect "one two\nrerun.lua: ended with 1\n"
+          await(fs.mkdir(file "src/new"))
+          expect "one two\nrerun.lua: ended with 1\n"
+          appear("src/new/c", "")
+          expect "one two\nrerun.lua: ended with 1\n"
+        end)
+    end)
+  end)
+
+  it("says how it is called", function()
+    assert.equal(2, example(".", "rerun", "src").code)
+    assert.equal(2, example(".", "rerun", "--", "true").code)
   end)
 end)

@@ -102,12 +102,6 @@ Stream *stream__check_target(lua_State *L, int arg, const char *function) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
   s = test(L, arg, lua_gettop(L));
   lua_pop(L, 1);
-  if (s == NULL) {
-    module_refuse(L, "%s: a Stream expected, got %s", function,
-                  luaL_typename(L, arg));
-    return NULL; /* it has raised an error */
-  }
-  check_usable(L, s, function);
   if (s != NULL)
     check_usable(L, s, function);
   else

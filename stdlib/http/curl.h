@@ -28,9 +28,11 @@
 #define HTTP__IDLE_HANDLES 64 /* easy handles kept for the next request */
 
 /* What curl's sockets and its timer need of the loop: memory of its own,
-   since the loop frees it, maybe after the multi has gone. */
+   since the loop frees it, maybe after the multi has gone. The VM waits for
+   that: neap_loop_retain. */
 typedef struct http__watcher {
   uv_poll_t poll;
+  neap_vm *vm;
   struct http__multi *multi;
   int events; /* of uv_poll_start, or 0 */
   ino_t inode; /* of a connection's socket; 0: another one of curl's */
@@ -39,6 +41,7 @@ typedef struct http__watcher {
 typedef struct http__ticker {
   uv_timer_t timer;
   uv_idle_t soon; /* in the next iteration of the loop */
+  neap_vm *vm;
   struct http__multi *multi;
   int open; /* of the two */
 } http__ticker;
@@ -46,6 +49,7 @@ typedef struct http__ticker {
 typedef struct http__multi {
   CURLM *curl;   /* NULL: closed */
   CURLSH *share; /* cookies and TLS sessions */
+  neap_vm *vm;
   uv_loop_t *loop;
   http__ticker *ticker;
   http__watcher **watchers; /* by descriptor */

@@ -72,12 +72,20 @@ static void soon(uv_idle_t *idle) {
   go_on(((http__ticker *)idle->data)->multi);
 }
 
-static void free_handle(uv_handle_t *handle) { free(handle->data); }
+static void watcher_closed(uv_handle_t *handle) {
+  http__watcher *w = (http__watcher *)handle->data;
+  neap_vm *vm = w->vm;
+  free(w);
+  neap_loop_release(vm);
+}
 
 static void ticker_closed(uv_handle_t *handle) {
   http__ticker *ticker = (http__ticker *)handle->data;
-  if (--ticker->open == 0)
-    free(ticker);
+  neap_vm *vm = ticker->vm;
+  if (--ticker->open > 0)
+    return;
+  free(ticker);
+  neap_loop_release(vm);
 }
 
 /* Makes the watcher of a descriptor; NULL: no memory, or the loop cannot
@@ -101,7 +109,9 @@ static http__watcher *watcher_new(http__multi *m, int fd) {
     free(w);
     return NULL;
   }
+  neap_loop_retain(m->vm);
   w->poll.data = w;
+  w->vm = m->vm;
   w->multi = m;
   w->events = 0;
   w->inode = 0;
@@ -119,7 +129,7 @@ static void watcher_drop(http__multi *m, int fd) {
   if (w == NULL)
     return;
   m->watchers[fd] = NULL;
-  uv_close((uv_handle_t *)&w->poll, free_handle);
+  uv_close((uv_handle_t *)&w->poll, watcher_closed);
 }
 
 static ino_t inode_of(int fd) {
@@ -324,7 +334,9 @@ static int set_up(http__multi *m, long limit, long limit_per_host) {
   (void)uv_timer_init(m->loop, &m->ticker->timer); /* cannot fail */
   (void)uv_idle_init(m->loop, &m->ticker->soon);   /* nor this */
   m->ticker->timer.data = m->ticker->soon.data = m->ticker;
+  neap_loop_retain(m->vm);
   m->ticker->open = 2;
+  m->ticker->vm = m->vm;
   m->ticker->multi = m;
   m->curl = curl_multi_init();
   return m->share != NULL && m->curl != NULL &&
@@ -366,7 +378,8 @@ static int multi_new(lua_State *L) {
   m = (http__multi *)lua_newuserdatauv(L, sizeof *m, 0);
   memset(m, 0, sizeof *m);
   luaL_setmetatable(L, MULTI_TYPE);
-  if (neap_loop(neap_from_lua(L), &m->loop) != NEAP_OK)
+  m->vm = neap_from_lua(L);
+  if (neap_loop(m->vm, &m->loop) != NEAP_OK)
     return luaL_error(L, "cannot open an event loop");
   if (!set_up(m, limit, limit_per_host))
     return luaL_error(L, "not enough memory for libcurl");

@@ -250,12 +250,18 @@ static int is_stream(lua_State *L) {
   return 1;
 }
 
+static void do_nothing(int number) { (void)number; }
+
 /* A peer that has gone is an error of `write`, and not the end of the process:
-   libuv writes without MSG_NOSIGNAL. A handler of the host's stays. */
-static void ignore_sigpipe(void) {
+   libuv writes without MSG_NOSIGNAL. A handler of the host's stays. One that
+   does nothing, and not SIG_IGN: programs that are started do not inherit it. */
+static void survive_sigpipe(void) {
   struct sigaction action;
-  if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-    (void)signal(SIGPIPE, SIG_IGN); /* cannot fail */
+  if (sigaction(SIGPIPE, NULL, &action) != 0 || action.sa_handler != SIG_DFL)
+    return;
+  action.sa_handler = do_nothing;
+  action.sa_flags = SA_RESTART;
+  (void)sigaction(SIGPIPE, &action, NULL); /* cannot fail */
 }
 
 /* Gives {methods=, waiting=, pair=, is_stream=, and classes of errors}: the
@@ -279,7 +285,7 @@ int luaopen_stream_c(lua_State *L) {
   static const luaL_Reg functions[] = {{"is_stream", is_stream}, {NULL, NULL}};
   enum { CLASS = 1, METHODS, RESULT };
   lua_settop(L, 0);
-  ignore_sigpipe();
+  survive_sigpipe();
   shared_new(L);
   lua_newtable(L);
   lua_pushvalue(L, CLASS);

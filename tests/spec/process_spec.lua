@@ -256,6 +256,14 @@ describe("process.spawn", function()
     assert.are.same({code = 0, stdout = "inherited\n", stderr = ""}, result)
   end)
 
+  it("leaves programs that are started the usual SIGPIPE", function()
+    task(function()
+      assert.are.equal("y\n", await(process.shell("yes | head -n 1")).stdout)
+      assert.are.equal("", await(process.shell("yes | head -n 1")).stderr)
+    end)
+    assert.are.equal("141\n", program.run("{ yes; echo $? >&2; } | head -n 1").stderr) -- by os.execute
+  end)
+
   it("runs many at once", function()
     task(function()
       local all = {}

@@ -95,6 +95,12 @@ const char *fs__file_path(lua_State *L) {
   return lua_tostring(L, -1);
 }
 
+/* Lua: file:fileno() -> its descriptor, for others to use */
+static int file_fileno(lua_State *L) {
+  lua_pushinteger(L, fs__file_check(L, "fileno")->fd);
+  return 1;
+}
+
 /* Lua: __close */
 static int file_scope_end(lua_State *L) {
   begin_end(handle_check(L, "__close")->file);
@@ -357,7 +363,8 @@ void fs__file_class(lua_State *L) {
                                          {"__gc", file_gc},
                                          {"__tostring", file_tostring},
                                          {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"lines", fs__file_lines}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"fileno", file_fileno}, {"lines", fs__file_lines}, {NULL, NULL}};
   lua_createtable(L, 0, 6);
   lua_pushliteral(L, "File");
   lua_setfield(L, -2, "__name");

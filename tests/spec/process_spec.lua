@@ -203,6 +203,12 @@ describe("process.spawn", function()
       file:write "c\n"
       await(process.spawn {"sh", "-c", "echo d; echo e >&2", stdout = file, stderr = "stdout"}:wait())
       assert.are.equal("a\nb\nc\nd\ne\n", program.read(output))
+      do
+        local opened <close> = await(require "fs".open(output, "a"))
+        await(opened:write "f\n")
+        await(process.spawn {"echo", "g", stdout = opened}:wait())
+      end
+      assert.are.equal("a\nb\nc\nd\ne\nf\ng\n", program.read(output))
       local closed = io.open(output)
       closed:close()
       assert.has_error(function() process.spawn {"cat", stdin = closed} end)

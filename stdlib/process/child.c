@@ -27,6 +27,7 @@ static const char list_key = 0; /* in the registry */
 
 typedef struct block {
   uv_process_t handle;
+  neap_vm *vm;       /* whose loop it has retained */
   struct child *box; /* NULL: nobody wants to know */
   struct block **at; /* what points to it in the list */
   struct block *next;
@@ -56,7 +57,11 @@ typedef struct child {
 ** The end of a child
 ** ======================================================= */
 
-static void block_freed(uv_handle_t *handle) { free(handle->data); }
+static void block_freed(uv_handle_t *handle) {
+  block *b = (block *)handle->data;
+  neap_loop_release(b->vm);
+  free(b);
+}
 
 /* Takes it out of the list, and tells those who wait. */
 static void block_end(block *b, int code, int signal) {
@@ -270,8 +275,8 @@ static int raise_failure(lua_State *L, int status,
   return module_os_error(L, status, "spawn", "path", options->file);
 }
 
-/* Begins the block of the child. Fills it in, when the child runs. */
-static int start(uv_loop_t *loop, block **started,
+/* Begins the block of the child, and stores it when the child runs. */
+static int start(neap_vm *vm, uv_loop_t *loop, block **started,
                  const uv_process_options_t *options) {
   process_marks marks;
   block *b = (block *)calloc(1, sizeof *b);
@@ -283,8 +288,11 @@ static int start(uv_loop_t *loop, block **started,
   status = uv_spawn(loop, &b->handle, options);
   process__unmark(&marks);
   b->handle.data = b;
-  *started = b;
-  if (status != 0)
+  b->vm = vm;
+  neap_loop_retain(vm);
+  if (status == 0)
+    *started = b;
+  else
     uv_close((uv_handle_t *)&b->handle, block_freed);
   return status;
 }
@@ -356,11 +364,9 @@ static int child_spawn(lua_State *L) {
     stdio[i].flags = t->io[i].fd < 0 ? UV_IGNORE : UV_INHERIT_FD;
     stdio[i].data.fd = t->io[i].fd;
   }
-  status = start(loop, &c->block, &options);
-  if (status != 0) {
-    c->block = NULL;
+  status = start(neap_from_lua(L), loop, &c->block, &options);
+  if (status != 0)
     return raise_failure(L, status, &options);
-  }
   t->started = 1;
   c->block->box = c;
   c->block->detached = lua_toboolean(L, DETACHED);

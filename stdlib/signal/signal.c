@@ -33,6 +33,7 @@ typedef struct one {
 
 typedef struct block {
   struct watch *owner; /* NULL: closed */
+  neap_vm *vm;         /* has its loop retained while handles are open */
   int open;            /* handles that libuv has */
   one signals[];
 } block;
@@ -91,8 +92,10 @@ static int take(one *s) {
 
 static void handle_closed(uv_handle_t *handle) {
   block *b = (block *)handle->data;
-  if (--b->open == 0)
-    free(b);
+  if (--b->open > 0)
+    return;
+  neap_loop_release(b->vm);
+  free(b);
 }
 
 /* Stops the handle. What another has set meanwhile stays. */
@@ -195,11 +198,14 @@ static int watch_new(lua_State *L) {
     return luaL_error(L, "not enough memory");
   w->block = b;
   b->owner = w;
+  b->vm = neap_from_lua(L);
   for (i = 0; i < n; i++) {
     one *s = &b->signals[i];
     s->number = check_signal(L, i + 2, function);
     status = uv_signal_init(loop, &s->handle);
     if (status == 0) {
+      if (b->open == 0)
+        neap_loop_retain(b->vm);
       s->handle.data = b;
       w->count = ++b->open;
       status = take(s);

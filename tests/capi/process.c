@@ -1,0 +1,101 @@
+/*
+** process.c - tests what the modules process and signal leave to a host: none
+** of their handles, children, or signal handlers.
+*/
+#include <signal.h>
+
+#include "threads.h"
+
+static neap_vm *vm_with_modules(uv_loop_t *loop) {
+  neap_config config;
+  neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
+  config.module_path = own_modules();
+  config.loop = loop;
+  return new_vm(&config);
+}
+
+static const char holds[] =
+    "local process, signal = require 'process', require 'signal'\n"
+    "child = process.spawn {'sleep', '100', stdin = 'pipe', stdout = 'pipe'}\n"
+    "pid = child.pid\n"
+    "handler = signal.on('USR1', 'USR2', function(name) came = name end)\n"
+    "process.kill(process.pid, 'USR2')\n";
+
+static pid_t pid_of(neap_vm *vm) {
+  neap_value pid;
+  assert_int_equal(neap_get(vm, "pid", &pid), NEAP_OK);
+  return (pid_t)pid.as.integer;
+}
+
+static void do_nothing(int number) { (void)number; }
+
+static void (*handler_of(int number))(int) {
+  struct sigaction action;
+  assert_int_equal(sigaction(number, NULL, &action), 0);
+  return action.sa_handler;
+}
+
+static void nothing_stays_on_a_hosts_loop(void **state) {
+  uv_loop_t loop;
+  neap_vm *vm;
+  pid_t pid;
+  int closed = 0;
+  (void)state;
+  assert_int_equal(uv_loop_init(&loop), 0);
+  assert_true(signal(SIGUSR2, do_nothing) != SIG_ERR);
+  vm = vm_with_modules(&loop);
+  spawn(vm, holds, NULL, NULL);
+  while (!global_is_true(vm, "came"))
+    uv_run(&loop, UV_RUN_ONCE);
+  pid = pid_of(vm);
+  assert_int_equal(kill(pid, 0), 0);
+  assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
+  while (!closed)
+    uv_run(&loop, UV_RUN_ONCE);
+  assert_int_equal(kill(pid, 0), -1); /* nor is there a zombie */
+  assert_true(handler_of(SIGUSR1) == SIG_DFL);
+  assert_true(handler_of(SIGUSR2) == do_nothing);
+  assert_true(signal(SIGUSR2, SIG_DFL) == do_nothing);
+  close_loop(&loop);
+}
+
+static void nothing_stays_of_a_vm_with_its_own(void **state) {
+  neap_vm *vm = vm_with_modules(NULL);
+  pid_t pid;
+  (void)state;
+  spawn(vm, holds, NULL, NULL);
+  while (!global_is_true(vm, "came"))
+    assert_in_range(neap_tick(vm, 0), 0, 1);
+  pid = pid_of(vm);
+  close_vm(vm);
+  assert_int_equal(kill(pid, 0), -1);
+  assert_true(handler_of(SIGUSR1) == SIG_DFL);
+}
+
+static void exit_ends_a_task_of_the_hosts_and_not_the_host(void **state) {
+  neap_vm *vm = vm_with_modules(NULL);
+  int status = NEAP_OK;
+  (void)state;
+  spawn(vm, "await(sleep(0.02)) later = true", NULL, NULL);
+  spawn(vm,
+        "local _ <close> = setmetatable({}, {__close = function() clean = true "
+        "end}) require 'process'.exit(3)",
+        note_status, &status);
+  while (status == NEAP_OK)
+    assert_in_range(neap_tick(vm, 0), 0, 1);
+  assert_int_equal(status, NEAP_ESCRIPT);
+  assert_true(global_is_true(vm, "clean"));
+  assert_int_equal(neap_run(vm), NEAP_OK);
+  assert_true(global_is_true(vm, "later"));
+  close_vm(vm);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(nothing_stays_on_a_hosts_loop),
+      cmocka_unit_test(nothing_stays_of_a_vm_with_its_own),
+      cmocka_unit_test(exit_ends_a_task_of_the_hosts_and_not_the_host),
+  };
+  return cmocka_run_group_tests_name("process", tests, NULL, NULL);
+}

@@ -51,7 +51,8 @@ static void begin_reading(Stream *from) {
     status = from->transport->ops->start(from->transport);
     if (from->piped_to == NULL) /* it has brought the end */
       return;
-    from->reading = status == 0;
+    if (status != 0)
+      from->reading = 0;
   }
   if (from->input_status != 0 || status != 0)
     finish(from, status);
@@ -126,13 +127,27 @@ static void cancel(neap_wait *wait) {
     pipe_end(from);
 }
 
-/* It is its turn to write. */
+/* Why it cannot begin, or NULL. */
+static const char *obstacle(const Stream *from, const Stream *to) {
+  if (from->transport == NULL)
+    return "the stream is closed";
+  if (from->reader.pending)
+    return "another task reads this stream";
+  return to->shut ? "the target is shut down" : NULL;
+}
+
+/* It is its turn to write; what it found in the beginning may have changed. */
 static int go(lua_State *L, Stream *to) {
   static const stream_events events = {pipe_room, pipe_input, stream__written};
   Stream *from = (Stream *)lua_touserdata(L, FROM);
+  const char *why = obstacle(from, to);
   int status = 1;
-  if (to->transport == NULL || from->transport == NULL)
+  if (to->transport == NULL)
     return stream__error(L, to, UV_ECANCELED, "pipe");
+  if (why != NULL) {
+    stream__write_over(to);
+    return module_refuse(L, "pipe: %s", why);
+  }
   from->moved = 0;
   from->pipe_status = 0;
   from->piped_to = to;
@@ -162,9 +177,8 @@ static int go(lua_State *L, Stream *to) {
 int stream__pipe(lua_State *L) {
   Stream *from = stream__check_open(L, "pipe");
   Stream *to = stream__check_target(L, TO, "pipe");
-  if (from->reader.pending)
-    return module_refuse(L, "pipe: another task reads this stream");
-  if (to->shut)
-    return module_refuse(L, "pipe: the target is shut down");
+  const char *why = obstacle(from, to);
+  if (why != NULL)
+    return module_refuse(L, "pipe: %s", why);
   return stream__write_in_order(L, to, go);
 }

@@ -191,6 +191,15 @@ describe("the other side", function()
     end)
   end)
 
+  it("can go without a signal; programs that are started still get it", function()
+    local program = require "program"
+    local result = program.run_script([[
+      require "stream"
+      local pipe = io.popen("kill -PIPE $$; echo still there")
+      print(pipe:read("a"), pipe:close())]])
+    assert.equal("\tnil\tsignal\t13\n", result.stdout)
+  end)
+
   it("that goes while a write waits ends that with an error", function()
     ends(function(s, to)
       local writer = begun(s:write(LARGE))
@@ -311,6 +320,27 @@ describe("stream:pipe", function()
       assert.is_true(LARGE:sub(1, #got - 1) .. "|" == got)
       await(writer)
       await(s:shutdown())
+    end)
+  end)
+
+  it("that finds its source taken, or its target shut, when it is its turn, passes it on", function()
+    ends(function(s, to)
+      local first = begun(s:write(LARGE))
+      local taken, also, last = begun(s:pipe(s)), begun(s:pipe(s)), begun(s:write("last"))
+      local reader = begun(s:read())
+      local shut, late = begun(s:shutdown()), begun(s:pipe(s))
+      assert.is_true(LARGE == await(to:readexactly(#LARGE)))
+      await(first)
+      for _, task in ipairs {taken, also} do
+        assert.matches("pipe: another task reads this stream$", caught(await, task))
+      end
+      await(last)
+      await(shut)
+      assert.equal("last", await(to:read("a")))
+      await(to:write("x"))
+      assert.equal("x", await(reader))
+      assert.matches("pipe: another task reads this stream$", caught(await, late))
+      assert.equal("pipe: the target is shut down", refused(function() await(to:pipe(s)) end))
     end)
   end)
 

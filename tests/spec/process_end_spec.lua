@@ -196,10 +196,10 @@ describe("process.run", function()
         end
         local before = count()
         for _ = 1, 5 do pcall(await, process.run {"no-such-program", input = "x"}) end
-        print(count() - before)
+        print(count() <= before) -- fewer: one that was closing then
       end)())
     ]], "ulimit -n 60;")
-    assert.are.same({code = 0, stdout = "true\n0\n", stderr = ""}, result)
+    assert.are.same({code = 0, stdout = "true\ntrue\n", stderr = ""}, result)
   end)
 end)
 

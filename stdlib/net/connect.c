@@ -59,7 +59,7 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
 static stream_uv *handle_new(lua_State *L, Stream *s, uv_handle_type type) {
   const stream_api *streams = net__streams(L);
   uv_loop_t *loop = net__loop(L);
-  stream_uv *u = streams->uv_new(type);
+  stream_uv *u = streams->uv_new(s->vm, type);
   if (u == NULL)
     luaL_error(L, "not enough memory");
   if (type == UV_TCP)

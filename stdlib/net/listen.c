@@ -26,6 +26,7 @@ typedef struct listener {
     uv_tcp_t tcp;
     uv_pipe_t pipe;
   } *handle; /* NULL: closed */
+  neap_vm *vm;
   const stream_api *streams;
   stream_transport *waiting[MOST_WAITING]; /* a ring */
   int first;
@@ -37,12 +38,18 @@ typedef struct listener {
   neap_wait wait;
 } listener;
 
-static void freed(uv_handle_t *handle) { free(handle); }
+/* Its `data` is the VM then, which waits for it. */
+static void freed(uv_handle_t *handle) {
+  neap_vm *vm = (neap_vm *)handle->data;
+  free(handle);
+  neap_loop_release(vm);
+}
 
 static void listener_close(listener *l) {
   if (l->handle == NULL)
     return;
-  l->handle->any.data = NULL;
+  neap_loop_retain(l->vm);
+  l->handle->any.data = l->vm;
   uv_close(&l->handle->any, freed);
   l->handle = NULL;
   for (; l->count > 0; l->count--) {
@@ -73,7 +80,7 @@ static listener *check(lua_State *L) {
 static void take_in(listener *l) {
   uv_handle_type type = l->handle->any.type;
   uv_loop_t *loop = l->handle->any.loop;
-  stream_uv *u = l->streams->uv_new(type);
+  stream_uv *u = l->streams->uv_new(l->vm, type);
   l->held = u == NULL;
   if (u == NULL)
     return;
@@ -94,7 +101,7 @@ static void take_in(listener *l) {
 
 static void comes(uv_stream_t *handle, int status) {
   listener *l = (listener *)handle->data;
-  if (l == NULL)
+  if (uv_is_closing((uv_handle_t *)handle))
     return;
   if (status != 0)
     l->status = status;
@@ -157,6 +164,7 @@ static listener *listener_new(lua_State *L, uv_handle_type type) {
   memset(l, 0, sizeof *l);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
   lua_setmetatable(L, -2);
+  l->vm = neap_from_lua(L);
   l->streams = net__streams(L);
   l->handle = malloc(uv_handle_size(type));
   if (l->handle == NULL)

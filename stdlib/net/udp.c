@@ -23,8 +23,10 @@ typedef struct datagram {
   char data[];
 } datagram;
 
-/* The handle lives on its own: its `data` is the socket, or NULL. */
+/* The handle lives on its own: its `data` is the socket, or, when it closes,
+   the VM, which waits for that. */
 typedef struct udp {
+  neap_vm *vm;
   uv_udp_t *handle; /* NULL: closed */
   datagram *first;  /* waiting to be received */
   datagram *last;
@@ -34,13 +36,18 @@ typedef struct udp {
   neap_wait reader;
 } udp;
 
-static void freed(uv_handle_t *handle) { free(handle); }
+static void freed(uv_handle_t *handle) {
+  neap_vm *vm = (neap_vm *)handle->data;
+  free(handle);
+  neap_loop_release(vm);
+}
 
 static void udp_close(udp *u) {
   datagram *d;
   if (u->handle == NULL)
     return;
-  u->handle->data = NULL;
+  neap_loop_retain(u->vm);
+  u->handle->data = u->vm;
   uv_close((uv_handle_t *)u->handle, freed);
   u->handle = NULL;
   while ((d = u->first) != NULL) {
@@ -113,7 +120,7 @@ static void keep(udp *u, const char *data, size_t len,
 
 static void came(uv_udp_t *handle, ssize_t n, const uv_buf_t *room,
                  const struct sockaddr *from, unsigned flags) {
-  udp *u = (udp *)handle->data;
+  udp *u = uv_is_closing((uv_handle_t *)handle) ? NULL : (udp *)handle->data;
   (void)flags;
   if (u != NULL && n < 0)
     u->status = (int)n;
@@ -365,6 +372,7 @@ static int udp_new(lua_State *L) {
   memset(u, 0, sizeof *u);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
   lua_setmetatable(L, -2);
+  u->vm = neap_from_lua(L);
   u->handle = (uv_udp_t *)malloc(sizeof *u->handle);
   if (u->handle == NULL)
     return luaL_error(L, "not enough memory");

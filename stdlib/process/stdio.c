@@ -37,7 +37,7 @@ void process__stdio_close(lua_State *L, process_stdio *io, int started) {
 static void open_pipe(lua_State *L, int number, process_stdio *io) {
   const stream_api *streams = stream_api_get(L);
   Stream *s = streams->create(L, names[number], NEAP_CAN_PROCESS);
-  stream_uv *u = streams->uv_new(UV_NAMED_PIPE);
+  stream_uv *u = streams->uv_new(s->vm, UV_NAMED_PIPE);
   uv_loop_t *loop = loop_of(L);
   uv_file fds[2];
   int own = number == 0, status;
@@ -72,7 +72,7 @@ static void open_path(lua_State *L, const char *path, int number,
 /* A stream of another child, or a socket: it is the child's now. */
 static int take_stream(lua_State *L, int arg, process_stdio *io) {
   const stream_api *streams = stream_api_get(L);
-  stream_uv *model = streams->uv_new(UV_NAMED_PIPE);
+  stream_uv *model = streams->uv_new(neap_from_lua(L), UV_NAMED_PIPE);
   const stream_ops *ops = model != NULL ? model->transport.ops : NULL;
   Stream *s = streams->check(L, arg, "process");
   uv_os_fd_t fd;
@@ -193,7 +193,7 @@ int process__standard(lua_State *L) {
   if (fd < 0)
     return module_os_error(L, fd, "dup", "path", names[number]);
   if (type == UV_TTY || type == UV_TCP || type == UV_NAMED_PIPE) {
-    if ((u = streams->uv_new(type)) != NULL) {
+    if ((u = streams->uv_new(s->vm, type)) != NULL) {
       status = open_handle(loop, u, type, fd, number);
       if (status == 0 || type != UV_TTY) /* the handle is on the loop */
         streams->attach(s, &u->transport);

@@ -58,6 +58,6 @@ int stream__pipe_written(Stream *to, int status);
 void stream__pipe_closed(Stream *s);
 
 /* uv.c */
-stream_uv *stream__uv_new(uv_handle_type type);
+stream_uv *stream__uv_new(neap_vm *vm, uv_handle_type type);
 
 #endif

@@ -11,8 +11,8 @@
 ** stream.so exports no symbols but luaopen_. Other modules reach it through
 ** a table of functions in Lua's registry: they `require "stream"`, and then
 **     const stream_api *streams = stream_api_get(L);
-**     Stream *s = streams->create(L, "stdin", 0);        what can fail
-**     stream_uv *u = streams->uv_new(UV_NAMED_PIPE);     NULL: no memory
+**     Stream *s = streams->create(L, "stdin", 0);          what can fail
+**     stream_uv *u = streams->uv_new(vm, UV_NAMED_PIPE);    NULL: no memory
 **     uv_pipe_init(loop, &u->handle.pipe, 0), uv_pipe_open(...) ...
 **     streams->attach(s, &u->transport);                 cannot fail
 **
@@ -89,6 +89,7 @@ struct stream_transport {
    closed by transport.ops->close. Its handle.data is the library's. */
 typedef struct stream_uv {
   stream_transport transport;
+  neap_vm *vm; /* which waits for its end: neap_loop_retain */
   union {
     uv_handle_t any;
     uv_stream_t stream;
@@ -170,7 +171,7 @@ typedef struct stream_api {
   /* Raises the OSError of the status; its address is that of the peer. */
   int (*error)(lua_State *L, Stream *s, int status, const char *syscall);
   /* UV_TCP, UV_NAMED_PIPE or UV_TTY; NULL: no memory. */
-  stream_uv *(*uv_new)(uv_handle_type type);
+  stream_uv *(*uv_new)(neap_vm *vm, uv_handle_type type);
 } stream_api;
 
 #define STREAM_API_KEY "neap.stream.api"

@@ -99,10 +99,16 @@ static int shut_down(stream_transport *t) {
 
 /* ====================================================== } */
 
-static void freed(uv_handle_t *handle) { free(handle->data); }
+static void freed(uv_handle_t *handle) {
+  stream_uv *u = (stream_uv *)handle->data;
+  neap_vm *vm = u->vm;
+  free(u);
+  neap_loop_release(vm);
+}
 
 static void close_handle(stream_transport *t) {
   t->owner = NULL;
+  neap_loop_retain(uv_of(t)->vm);
   uv_close(&uv_of(t)->handle.any, freed);
 }
 
@@ -159,13 +165,14 @@ static int set(stream_transport *t, int option, unsigned value) {
   return uv_tcp_keepalive(tcp, value > 0, value);
 }
 
-stream_uv *stream__uv_new(uv_handle_type type) {
+stream_uv *stream__uv_new(neap_vm *vm, uv_handle_type type) {
   static const stream_ops ops = {start,        stop, write_some, shut_down,
                                  close_handle, ref,  address,    set};
   stream_uv *u = (stream_uv *)calloc(1, offsetof(stream_uv, handle) +
                                             uv_handle_size(type));
   if (u != NULL) {
     u->transport.ops = &ops;
+    u->vm = vm;
     u->handle.any.data = u;
   }
   return u;

@@ -162,6 +162,32 @@ static inline void close_loop(uv_loop_t *loop) {
   assert_int_equal(uv_loop_close(loop), 0);
 }
 
+static inline void count_handle(uv_handle_t *handle, void *ud) {
+  int *count = ud;
+  (void)handle;
+  ++*count;
+}
+
+/* For neap_close of the only VM on a loop: nothing of it is left there. */
+static inline void alone_on_loop(void *ud) {
+  uv_loop_t *loop = *(uv_loop_t **)ud;
+  int handles = 0;
+  uv_walk(loop, count_handle, &handles);
+  assert_int_equal(handles, 0);
+  assert_false(uv_loop_alive(loop));
+  *(uv_loop_t **)ud = NULL;
+}
+
+/* Closes the only VM on a loop, and then that: whatever was under way, nothing
+   of it comes after the close. */
+static inline void close_vm_and_loop(neap_vm *vm, uv_loop_t *loop) {
+  uv_loop_t *left = loop;
+  assert_int_equal(neap_close(vm, alone_on_loop, &left), NEAP_OK);
+  while (left != NULL)
+    uv_run(loop, UV_RUN_ONCE);
+  assert_int_equal(uv_loop_close(loop), 0);
+}
+
 /* Runs a chunk that has to succeed. */
 static inline void run_lua(neap_vm *vm, const char *code) {
   lua_State *L = neap_lua(vm);

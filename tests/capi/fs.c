@@ -138,7 +138,6 @@ static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
     const char *folder = folder_new();
     uv_loop_t loop;
     neap_vm *vm;
-    int closed = 0;
     assert_int_equal(uv_loop_init(&loop), 0);
     vm = new_vm_with(NEAP_CAN_FS, &loop);
     begin(vm, folder);
@@ -146,11 +145,7 @@ static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
       uv_run(&loop, UV_RUN_NOWAIT);
     for (int i = 0; i < turns; i++)
       uv_run(&loop, UV_RUN_NOWAIT);
-    assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
-    while (!closed)
-      uv_run(&loop, UV_RUN_ONCE);
-    assert_int_equal(uv_loop_alive(&loop), 0);
-    assert_int_equal(uv_loop_close(&loop), 0); /* no handle is left either */
+    close_vm_and_loop(vm, &loop);
     folder_free(folder);
   }
 }

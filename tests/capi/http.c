@@ -23,24 +23,16 @@ static int is_state(neap_vm *vm, const char *state) {
 }
 
 static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
-  neap_config config;
   uv_loop_t loop;
   neap_vm *vm;
-  int closed = 0, missing;
+  int missing;
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
-  neap_config_init(&config);
-  config.capabilities = NEAP_CAN_NET;
-  config.loop = &loop;
-  vm = new_vm(&config);
+  vm = vm_on(&loop, NEAP_CAN_NET);
   spawn(vm, request, NULL, NULL);
   while (!(missing = is_state(vm, "missing")) && !is_state(vm, "asked"))
     uv_run(&loop, UV_RUN_ONCE);
-  assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
-  while (!closed)
-    uv_run(&loop, UV_RUN_ONCE);
-  assert_int_equal(uv_loop_alive(&loop), 0);
-  assert_int_equal(uv_loop_close(&loop), 0); /* no handle is left either */
+  close_vm_and_loop(vm, &loop);
   if (missing)
     skip(); /* built without libcurl */
 }

@@ -40,7 +40,6 @@ static void nothing_stays_on_a_hosts_loop(void **state) {
   uv_loop_t loop;
   neap_vm *vm;
   pid_t pid;
-  int closed = 0;
   (void)state;
   assert_int_equal(uv_loop_init(&loop), 0);
   assert_true(signal(SIGUSR2, do_nothing) != SIG_ERR);
@@ -50,14 +49,11 @@ static void nothing_stays_on_a_hosts_loop(void **state) {
     uv_run(&loop, UV_RUN_ONCE);
   pid = pid_of(vm);
   assert_int_equal(kill(pid, 0), 0);
-  assert_int_equal(neap_close(vm, set_flag, &closed), NEAP_OK);
-  while (!closed)
-    uv_run(&loop, UV_RUN_ONCE);
+  close_vm_and_loop(vm, &loop);
   assert_int_equal(kill(pid, 0), -1); /* nor is there a zombie */
   assert_true(handler_of(SIGUSR1) == SIG_DFL);
   assert_true(handler_of(SIGUSR2) == do_nothing);
   assert_true(signal(SIGUSR2, SIG_DFL) == do_nothing);
-  close_loop(&loop);
 }
 
 static void nothing_stays_of_a_vm_with_its_own(void **state) {

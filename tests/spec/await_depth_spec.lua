@@ -118,6 +118,26 @@ describe("a chain of awaits", function()
     end)
   end)
 
+  it("LX-01 of 3000 levels in an xpcall each can be cancelled", function()
+    local handled = 0
+    local down
+    down = async(function(n)
+      if n == 0 then
+        await(asyncio.Future())
+      end
+      xpcall(function() await(down(n - 1)) end, function() handled = handled + 1 end)
+      error("not reached")
+    end)
+    main(function()
+      local task = create_task(down(3000))
+      await(sleep(0))
+      task:cancel()
+      asyncio.catch(await, task)
+      assert.is_true(task:cancelled())
+      assert.are.equal(0, handled)
+    end)
+  end)
+
   it("LX-01 of 150 levels goes through a generator at each", function()
     local down
     down = async(function(n)

@@ -8,8 +8,9 @@
 **
 ** Lua calls the handler of an xpcall where the error is raised, before
 ** anybody can look at the error. So whoever raises an error that passes
-** does it by neap__throw, which first takes the handlers out of the
-** xpcalls that the error will pass: they are values on the stack.
+** does it by neap__throw, which first takes the handler out of the xpcall
+** that the error comes to next: it is a value on the stack. That one throws
+** it on.
 */
 #include "vm.h"
 
@@ -39,25 +40,25 @@ static void mark_xpcall(neap_vm *vm, lua_State *L) {
     *neap__extra(L) |= NEAP__XPCALL;
 }
 
-/* Takes the handlers out of the running xpcalls, up to a catch. */
+/* Takes the handler out of the protected call that the running function
+   stands in, if that is an xpcall; there may be thousands around it. */
 static void disarm(lua_State *L) {
+  lua_CFunction f = NULL;
   lua_Debug ar;
   int level;
   if (!has_xpcall(neap__vm(L), L) || !lua_checkstack(L, 4))
     return;
-  for (level = 0; level < DEEPEST && lua_getstack(L, level, &ar); level++) {
-    lua_CFunction f;
+  for (level = 1; f != neap__xpcall; level++) {
+    if (level > DEEPEST || f == neap__pcall || f == neap__catch ||
+        !lua_getstack(L, level, &ar))
+      return;
     lua_getinfo(L, "f", &ar);
     f = lua_tocfunction(L, -1);
     lua_pop(L, 1);
-    if (f == neap__catch)
-      break;
-    if (f != neap__xpcall)
-      continue;
-    lua_pushcfunction(L, keep_error);
-    if (lua_setlocal(L, &ar, HANDLER) == NULL)
-      lua_pop(L, 1);
   }
+  lua_pushcfunction(L, keep_error);
+  if (lua_setlocal(L, &ar, HANDLER) == NULL)
+    lua_pop(L, 1);
 }
 
 int neap__throw(lua_State *L) {

@@ -340,6 +340,34 @@ static void it_ends_where_it_cannot_be_suspended(void **state) {
                 "xpcall(kill, function() ran = true end) ran = true end)");
 }
 
+/* A task kills itself in 50,000 protected calls. In each one that an error
+   passes Lua looks at all of the stack: all of them would take minutes. */
+static void check_deep_suicide(const char *code) {
+  trial t;
+  ending e;
+  killer k = {0};
+  char text[500];
+  snprintf(text, sizeof text,
+           "local down down = async(function(n) if n == 0 then %s end "
+           "pcall(await, down(n - 1)) ran = true end) await(down(50000))",
+           code);
+  trial_open(&t, &(neap_limits){.deadline = 60});
+  assert_int_equal(neap_register(t.vm, "kill", kill_now, &k), NEAP_OK);
+  k.task = start(&t, 0, text, &e);
+  assert_int_equal(neap_run(t.vm), NEAP_OK);
+  assert_int_equal(e.status, NEAP_EKILLED);
+  assert_int_equal(k.calls, 1);
+  assert_false(global_is_true(t.vm, "ran"));
+  trial_close(&t);
+}
+
+static void it_ends_in_the_first_of_many_protected_calls(void **state) {
+  (void)state;
+  check_deep_suicide("string.gsub('x', 'x', function() kill() ran = true end)");
+  check_deep_suicide("local x <close> = setmetatable({}, {__close = kill}) "
+                     "asyncio.current_task():cancel() await(sleep(0))");
+}
+
 static void it_ends_in_generators(void **state) {
   (void)state;
   check_suicide(kill_now, "pcall(coroutine.wrap(kill)) ran = true");
@@ -527,6 +555,7 @@ int main(void) {
       cmocka_unit_test(it_ends_when_the_function_returns),
       cmocka_unit_test(the_vm_serves_the_function_until_then),
       cmocka_unit_test(it_ends_where_it_cannot_be_suspended),
+      cmocka_unit_test(it_ends_in_the_first_of_many_protected_calls),
       cmocka_unit_test(it_ends_in_generators),
       cmocka_unit_test(it_ends_very_deep),
       cmocka_unit_test(it_ends_though_the_function_suspends),

@@ -42,8 +42,8 @@ static inline int neap__output_count(neap_vm *vm, size_t len) {
 /* The code by which the code that runs is to die, its deadline being looked
    at; or 0. */
 int neap__limits_reached(neap_vm *vm);
-/* For functions in C that take long: raises the kill when the call that
-   runs, or the VM, has reached a limit. */
+/* For functions in C that take long: does not return when the call that runs,
+   or the VM, has reached a limit. */
 void neap__checkpoint(lua_State *L);
 
 /* A budget with one user, a part of `outer`, or of none; `seconds` as of

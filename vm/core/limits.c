@@ -233,8 +233,8 @@ int neap__limits_reached(neap_vm *vm) {
   return neap__killed(vm, b);
 }
 
-/* The task that runs, in a hook of L, which can yield, has its next step in
-   the next turn. */
+/* The task that runs, in a hook or a C function of L, which can yield, has its
+   next step in the next turn. */
 static int give_up_turn(neap_vm *vm, lua_State *L) {
   neap__queue_push(&vm->ready, &vm->current->timer.job);
   vm->suspending = 1;
@@ -242,9 +242,10 @@ static int give_up_turn(neap_vm *vm, lua_State *L) {
   return 1;
 }
 
-/* Ends the code that runs in L: see the head of this file. */
-static int die(neap_vm *vm, lua_State *L, int counted) {
-  if (counted && neap__can_suspend(vm, L))
+/* Ends the code that runs in L: see the head of this file. `may_yield`: it is
+   not in a hook for another event than a count. */
+static int die(neap_vm *vm, lua_State *L, int may_yield) {
+  if (may_yield && neap__can_suspend(vm, L))
     return give_up_turn(vm, L); /* its next step is its last */
   neap__kill_push(L);
   return neap__throw(L);
@@ -253,7 +254,7 @@ static int die(neap_vm *vm, lua_State *L, int counted) {
 void neap__checkpoint(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   if (neap__limits_reached(vm))
-    (void)die(vm, L, 0);
+    (void)die(vm, L, 1);
 }
 
 /* ====================================================== } */

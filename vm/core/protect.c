@@ -93,13 +93,20 @@ int neap__assert(lua_State *L) {
   return neap__error(L);
 }
 
+/* An error goes on through a protected call. A kill need not: in each Lua
+   looks at the whole stack, and a script may stand in a hundred thousand. */
+static int pass(lua_State *L) {
+  neap__checkpoint(L);
+  return neap__throw(L);
+}
+
 /* The results of a protected call, all but the `extra` values below them;
    or false and the error at the top. */
 static int catch_finish(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD)
     return lua_gettop(L) - (int)extra;
   if (neap__error_flags(L, -1) & NEAP__IS_KILL)
-    return neap__throw(L);
+    return pass(L);
   neap__raising_clear(L); /* this error has come to its end */
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
@@ -109,7 +116,7 @@ static int catch_finish(lua_State *L, int status, lua_KContext extra) {
 static int finish(lua_State *L, int status, lua_KContext extra) {
   if (status != LUA_OK && status != LUA_YIELD &&
       (neap__error_flags(L, -1) & NEAP__IS_PASSING))
-    return neap__throw(L);
+    return pass(L);
   return catch_finish(L, status, extra);
 }
 

@@ -188,8 +188,8 @@ static int fs_touch(lua_State *L) {
   struct timespec atime, mtime;
   touch_op *t;
   module_options(L, 2, function, known);
-  atime = check_time(L, lua_isnil(L, 3) ? 4 : 3, function, "atime");
   mtime = check_time(L, 4, function, "mtime");
+  atime = lua_isnil(L, 3) ? mtime : check_time(L, 3, function, "atime");
   t = (touch_op *)fs__op_new(L, sizeof *t, function, 1, 0);
   t->times[0] = atime;
   t->times[1] = mtime;

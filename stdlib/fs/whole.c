@@ -156,6 +156,12 @@ static int become(fs__op *op, const struct stat *st) {
   return 0;
 }
 
+/* Leaves errno alone if it is one. */
+static int is_link(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 /* Writes a file beside it, which then takes its place. */
 static void run_write_atomic(module_work *work) {
   write_op *w = (write_op *)work;
@@ -163,6 +169,10 @@ static void run_write_atomic(module_work *work) {
   struct stat st;
   char *target = realpath(op->path, NULL); /* links stay */
   int exists = target != NULL && stat(target, &st) == 0;
+  if (target == NULL && (errno != ENOENT || is_link(op->path))) {
+    (void)fs__failed(op, "open", op->path); /* the link would not stay */
+    return;
+  }
   if (exists && !S_ISREG(st.st_mode)) {
     errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
     (void)fs__failed(op, "open", op->path);

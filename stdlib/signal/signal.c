@@ -176,6 +176,13 @@ static void open_loop(lua_State *L, uv_loop_t **loop) {
     luaL_error(L, "%s", neap_strerror(status));
 }
 
+static int is_watched(const watch *w, int number) {
+  int i;
+  for (i = 0; i < w->count && w->block->signals[i].number != number; i++)
+    ;
+  return i < w->count;
+}
+
 /* Lua: watch(function, name, ...) -> watch */
 static int watch_new(lua_State *L) {
   const char *function = lua_tostring(L, 1);
@@ -200,8 +207,10 @@ static int watch_new(lua_State *L) {
   b->owner = w;
   b->vm = neap_from_lua(L);
   for (i = 0; i < n; i++) {
-    one *s = &b->signals[i];
+    one *s = &b->signals[w->count];
     s->number = check_signal(L, i + 2, function);
+    if (is_watched(w, s->number)) /* named twice: it comes once */
+      continue;
     status = uv_signal_init(loop, &s->handle);
     if (status == 0) {
       if (b->open == 0)

@@ -8,7 +8,7 @@ local usage = require "neap.module.usage" "signal"
 
 local async, await, create_task = asyncio.async, asyncio.await, asyncio.create_task
 local iscoroutine = asyncio.iscoroutine
-local setmetatable, table, type = setmetatable, table, type
+local error, pcall, setmetatable, table, type = error, pcall, setmetatable, table, type
 
 local M = {}
 
@@ -60,11 +60,12 @@ function M.on(...)
   end
   local watch <const> = c.watch("signal.on", table.unpack(names))
   local text = table.concat(names, " ")
-  return setmetatable({
-    names = text,
-    watch = watch,
-    task = create_task(dispatch(watch, f), {name = "signal.on " .. text}),
-  }, Handler)
+  local ok, task = pcall(create_task, dispatch(watch, f), {name = "signal.on " .. text})
+  if not ok then
+    c.close(watch)
+    error(task, 0)
+  end
+  return setmetatable({names = text, watch = watch, task = task}, Handler)
 end
 
 return M

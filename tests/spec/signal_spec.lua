@@ -181,6 +181,25 @@ describe("signal.on", function()
     ]])
   end)
 
+  it("gets a signal that is named twice once", function()
+    prints_in_main("HUP\nUSR1\n", [[
+      local handler <close> = signal.on("HUP", "SIGHUP", "USR1", print)
+      send "HUP" turns(3)
+      send "USR1" turns(3)
+    ]])
+  end)
+
+  it("outside of a run takes nothing", function()
+    local result = run [[
+      collectgarbage "stop" -- which would give it back, too
+      print(pcall(signal.on, "TERM", print))
+      send "TERM"
+      print "still there"
+    ]]
+    assert.matches("^false\tcreate_task: no running event loop[^\n]*\n$", result.stdout)
+    assert.are.equal(15, result.signal or result.code - 128) -- TERM; the shell may tell it
+  end)
+
   it("calls a plain function, too", function()
     prints_in_main("TERM\n", [[
       local stop = asyncio.Event()

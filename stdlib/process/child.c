@@ -213,10 +213,11 @@ static int child_wait(lua_State *L) {
 static int child_finish(lua_State *L) {
   child *c = child_check(L);
   int at_once = lua_isnoneornil(L, 2);
+  lua_Number grace = module_seconds(L, 2, "stop", "grace");
   if (c->block == NULL)
     return push_end(L, c);
   (void)uv_process_kill(&c->block->handle, at_once ? SIGKILL : SIGTERM);
-  return at_once ? 0 : suspend(L, c, module_seconds(L, 2, "stop", "grace"), 1);
+  return at_once ? 0 : suspend(L, c, grace, 1);
 }
 
 /* Lua: poll(child) -> nil while it runs; as wait. */

@@ -111,23 +111,30 @@ end
 -- The words of the command, which stand in the list part of the options;
 -- for a shell the first one is its command, the others its $1 ...
 local function words(options, name)
-  local list = table.move(options, 1, #options, 1, {})
-  if list[1] == nil then refuse("%s: a program expected at [1]", name) end
-  if options.shell then
-    if type(list[1]) ~= "string" then
-      refuse("%s: a string expected as the command, got %s", name, usage.describe(list[1]))
+  local list, shell = {}, options.shell
+  if options[1] == nil then refuse("%s: a program expected at [1]", name) end
+  for i = 1, #options do -- a nil does not end the list
+    local word = options[i]
+    if math.type(word) and not (shell and i == 1) then
+      word = tostring(word)
+    elseif type(word) ~= "string" then
+      refuse("%s: a string expected as %s, got %s", name,
+        i == 1 and (shell and "the command" or "the program") or "argument " .. i - 1, usage.describe(word))
     end
+    list[i] = word
+  end
+  if shell then
     table.move(list, 2, #list, 5)
     list[1], list[2], list[3], list[4] = "/bin/sh", "-c", list[1], "sh"
   end
-  for i, word in ipairs(list) do
-    if math.type(word) then
-      list[i] = tostring(word)
-    elseif type(word) ~= "string" then
-      refuse("%s: a string expected as argument %d, got %s", name, i - 1, usage.describe(word))
-    end
-  end
   return list
+end
+
+-- An option that is a number, but not NaN, nor less than `least`.
+local function number(options, name, least)
+  local value = check(options[name], "number", name)
+  if value and not (value >= (least or value)) then refuse("%s cannot be %s", name, tostring(value)) end
+  return value
 end
 
 -- Refuses names that are not known, and what is no list.
@@ -144,7 +151,7 @@ local function check_options(options, known, name)
 end
 
 local function start(options, name, stdin, stdout, stderr)
-  local argv = words(options, name)
+  local argv, grace = words(options, name), number(options, "grace", 0) or GRACE
   local child, pid, input, output, errors = c.spawn(argv, environment(options.env), options.cwd,
     options.stdin or stdin, options.stdout or stdout, options.stderr or stderr, options.detached)
   return setmetatable({
@@ -154,7 +161,7 @@ local function start(options, name, stdin, stdout, stderr)
     stdout = output,
     stderr = errors,
     command = options.shell and argv[3] or argv[1],
-    grace = check(options.grace, "number", "grace") or GRACE,
+    grace = grace,
   }, Process)
 end
 
@@ -194,8 +201,9 @@ local run_options = usage.set "cwd env stdin stdout stderr shell grace input tim
 -- await(run{program, argument, ..., options}) -> {code=, signal=, stdout=, stderr=}
 M.run = async(function(options)
   check_options(options, run_options, "run")
-  local input, timeout = check(options.input, "string", "input"), check(options.timeout, "number", "timeout")
-  local limit = check(options.limit, "number", "limit") or LIMIT
+  local input, timeout = check(options.input, "string", "input"), number(options, "timeout")
+  local limit = number(options, "limit", 1) or LIMIT
+  if not math.tointeger(limit) then refuse("limit: an integer expected, got %s", tostring(limit)) end
   if input and options.stdin then refuse("run: input and stdin exclude each other") end
   if options.stdin == "pipe" then refuse("run: nobody would write to the pipe; give input") end
   local child <close> = start(options, "run", input and "pipe" or "null", "pipe", "pipe")

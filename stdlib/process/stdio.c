@@ -116,7 +116,7 @@ void process__stdio_open(lua_State *L, int arg, int number, process_stdio *io,
                                                      : NULL;
   int top = lua_gettop(L);
   if (text == NULL) {
-    if (!lua_isuserdata(L, arg) || !open_object(L, arg, io))
+    if (!open_object(L, arg, io))
       module_refuse(L, "process: %s: \"pipe\", \"inherit\", \"null\", a path or "
                        "a file expected, got %s",
                     names[number], luaL_typename(L, arg));

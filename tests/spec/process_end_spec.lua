@@ -75,6 +75,19 @@ describe("a child", function()
     end)
   end)
 
+  it("goes on when the grace is none", function()
+    task(function()
+      local child <close> = process.spawn {"sleep", 100}
+      for _, grace in ipairs {-1, 0 / 0, "1"} do
+        local ok, err = pcall(function() await(child:stop(grace)) end)
+        assert.is_false(ok)
+        assert.matches("grace", err)
+      end
+      assert.is_true(child:terminate())
+      assert.are.same({nil, "TERM"}, {await(child:wait())})
+    end)
+  end)
+
   it("is killed at once when the task is cancelled once more", function()
     task(function()
       local child = spawn(STUBBORN, {grace = 1000})

@@ -144,7 +144,14 @@ describe("process.run", function()
       {"run: input and stdin exclude each other$", {"ls", input = "x", stdin = "null"}},
       {"run: nobody would write to the pipe; give input$", {"ls", stdin = "pipe"}},
       {"stdout: \"pipe\", \"inherit\", \"null\", a path or a file expected, got number$", {"ls", stdout = 1}},
+      {"run: a string expected as argument 1, got nil$", {"ls", nil, "x"}},
+      {"run: a string expected as the program, got a boolean$", {true}},
       {"timeout: a number expected, got a string$", {"ls", timeout = "1"}},
+      {"timeout cannot be %-?nan$", {"ls", timeout = 0 / 0}},
+      {"limit cannot be 0$", {"ls", limit = 0}},
+      {"limit: an integer expected, got 1.5$", {"ls", limit = 1.5}},
+      {"grace: a number expected, got a string$", {"ls", grace = "1"}},
+      {"grace cannot be %-1$", {"ls", grace = -1}},
     } do
       local text = message(case[2])
       assert.matches(case[1], text)

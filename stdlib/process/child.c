@@ -281,8 +281,12 @@ static int start(neap_vm *vm, uv_loop_t *loop, block **started,
                  const uv_process_options_t *options) {
   process_marks marks;
   block *b = (block *)calloc(1, sizeof *b);
-  int status = b != NULL ? process__mark(&marks) : UV_ENOMEM;
+  int status;
+  if (b == NULL)
+    return UV_ENOMEM;
+  status = process__mark(&marks);
   if (status != 0) {
+    process__unmark(&marks);
     free(b);
     return status;
   }

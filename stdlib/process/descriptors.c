@@ -3,15 +3,20 @@
 **
 ** libuv marks those that it opens itself as "close on exec", as do we. Others
 ** do not: Lua's io, the host, a library. So while a child is started, all are
-** marked, and afterwards those that were not are as before.
+** marked, and afterwards those that were not are as before. One thread at a
+** time: to another one they would look as if they had been so all along, and
+** lose the mark before its own child has begun.
 */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "process.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* mark to unmark */
 
 static int remember(process_marks *marks, int fd) {
   if (marks->count == marks->capacity) {
@@ -27,10 +32,12 @@ static int remember(process_marks *marks, int fd) {
 }
 
 int process__mark(process_marks *marks) {
-  DIR *folder = opendir("/dev/fd"); /* has a descriptor, too, which is marked */
+  DIR *folder;
   struct dirent *entry;
   int status = 0;
+  pthread_mutex_lock(&mutex);
   memset(marks, 0, sizeof *marks);
+  folder = opendir("/dev/fd"); /* has a descriptor, too, which is marked */
   if (folder == NULL)
     return uv_translate_sys_error(errno);
   while (status == 0 && (entry = readdir(folder)) != NULL) {
@@ -54,4 +61,5 @@ void process__unmark(process_marks *marks) {
       (void)fcntl(marks->fds[i], F_SETFD, flags & ~FD_CLOEXEC);
   }
   free(marks->fds);
+  pthread_mutex_unlock(&mutex);
 }

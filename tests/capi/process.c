@@ -2,6 +2,8 @@
 ** process.c - tests what the modules process and signal leave to a host: none
 ** of their handles, children, or signal handlers.
 */
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 
 #include "threads.h"
@@ -87,11 +89,44 @@ static void exit_ends_a_task_of_the_hosts_and_not_the_host(void **state) {
   close_vm(vm);
 }
 
+static void *run_programs(void *ud) {
+  neap_vm *vm = vm_with_modules(NULL);
+  int *count = ud;
+  spawn(vm,
+        "local process = require 'process'\n"
+        "for i = 1, 30 do\n"
+        "  local all = await(process.run{'ls', '/proc/self/fd'}).stdout\n"
+        "  assert(select(2, all:gsub('\\n', '')) == 4, all)\n"
+        "end",
+        succeeded, count);
+  assert_int_equal(neap_run(vm), NEAP_OK);
+  close_vm(vm);
+  return NULL;
+}
+
+/* 0, 1, 2, and what ls reads */
+static void programs_of_several_threads_inherit_nothing(void **state) {
+  pthread_t threads[3];
+  int i, count[3] = {0}, fd = dup(0);
+  (void)state;
+  assert_true(fd >= 0);
+  for (i = 0; i < 3; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, run_programs, &count[i]),
+                     0);
+  for (i = 0; i < 3; i++) {
+    assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(count[i], 1);
+  }
+  assert_int_equal(fcntl(fd, F_GETFD), 0); /* as it was */
+  assert_int_equal(close(fd), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nothing_stays_on_a_hosts_loop),
       cmocka_unit_test(nothing_stays_of_a_vm_with_its_own),
       cmocka_unit_test(exit_ends_a_task_of_the_hosts_and_not_the_host),
+      cmocka_unit_test(programs_of_several_threads_inherit_nothing),
   };
   return cmocka_run_group_tests_name("process", tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ void stream__data_free(Stream *s) {
   else
     free(s->data);
   s->data = NULL;
-  s->start = s->len = s->capacity = 0;
+  s->start = s->len = s->capacity = s->scanned = 0;
 }
 
 /* Makes room for so many bytes behind those that are there. */

@@ -69,10 +69,17 @@ static int outcome(lua_State *L, Stream *s, int status) {
   return 0;
 }
 
+/* Cancelled: it goes on to its end; those who came after that have waited for
+   the task. */
+static void cancel(neap_wait *wait) {
+  pass_turn((Stream *)((char *)wait - offsetof(Stream, writer)));
+}
+
 /* The write under way has ended. */
 static int ended(lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)ctx;
   (void)status;
+  pass_turn(s);
   if (!s->writing) { /* nor has the next one begun */
     lua_pushnil(L);
     lua_setiuservalue(L, STREAM, STREAM__SENT);
@@ -108,7 +115,7 @@ static int go(lua_State *L, Stream *s) {
   s->writing = 1;
   lua_pushvalue(L, DATA); /* stays, whatever becomes of the task */
   lua_setiuservalue(L, STREAM, STREAM__SENT);
-  s->writer.cancel = NULL;
+  s->writer.cancel = cancel;
   s->writer.what = "a stream to take bytes";
   return neap_suspend(L, &s->writer, HUGE_VAL, (lua_KContext)s, ended);
 }
@@ -139,7 +146,8 @@ static int line_up(lua_State *L, Stream *s, stream_begin begin) {
 }
 
 int stream__write_in_order(lua_State *L, Stream *s, stream_begin begin) {
-  return s->writing || s->first != NULL ? line_up(L, s, begin) : begin(L, s);
+  int busy = s->writing || s->writer.pending || s->first != NULL;
+  return busy ? line_up(L, s, begin) : begin(L, s);
 }
 
 /* Lua: stream:write(string, ...) */

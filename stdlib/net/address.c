@@ -34,6 +34,13 @@ void net__check_address(lua_State *L, int arg, const char *function,
     module_refuse(L, "%s: '%s' is no numeric address", function, host);
 }
 
+const char *net__check_path(lua_State *L, int arg, const char *function) {
+  const char *path = module_path(L, arg, function, "path");
+  if (*path == '\0')
+    module_refuse(L, "%s: the path is empty", function);
+  return path;
+}
+
 const char *net__address_text(const net__sockaddr *address, char *text,
                               size_t size) {
   char host[INET6_ADDRSTRLEN + 1] = "?";
@@ -143,7 +150,9 @@ static int resolve(lua_State *L) {
   struct addrinfo hints;
   lookup_request *request;
   uv_loop_t *loop = net__loop(L);
-  lookup *l = (lookup *)lua_newuserdatauv(L, sizeof *l, 0);
+  lookup *l;
+  module_check(L, NEAP_CAN_NET, "resolve");
+  l = (lookup *)lua_newuserdatauv(L, sizeof *l, 0);
   memset(l, 0, sizeof *l);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);

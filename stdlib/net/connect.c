@@ -110,7 +110,7 @@ static int connect_tcp(lua_State *L) {
 
 /* Lua: connect_unix(path) */
 static int connect_unix(lua_State *L) {
-  const char *path = module_path(L, 1, "connect_unix", "path");
+  const char *path = net__check_path(L, 1, "connect_unix");
   Stream *s;
   stream_uv *u;
   uv_connect_t *request;

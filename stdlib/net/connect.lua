@@ -24,7 +24,7 @@ end
 
 -- The addresses of a host, which may be numeric: a list.
 function M.addresses(host, family)
-  if c.is_numeric(host) then return {host} end
+  if c.is_numeric(host) and not family then return {host} end
   return await(look_up(host, family))
 end
 
@@ -88,8 +88,15 @@ end
 
 -- What local_addr says: a host, or {host, port}.
 local function check_local(address)
-  if type(address) == "table" then return address[1], address[2] or 0 end
+  if type(address) == "table" then return address[1] or "", address[2] or 0 end
   return usage.check(address, "string", "local_addr"), address and 0
+end
+
+-- A scope with the option's seconds.
+local function time_limit(seconds)
+  usage.check(seconds, "number", "timeout")
+  if seconds ~= seconds then usage.refuse "timeout: the time is not a number (NaN)" end
+  return seconds and asyncio.timeout(seconds)
 end
 
 local known = usage.set "family local_addr nodelay timeout"
@@ -102,7 +109,7 @@ M.connect = async(function(host, port, options)
   local own, own_port = check_local(options.local_addr)
   local nodelay = options.nodelay ~= false
   local family = M.check_family(options.family)
-  local _ <close> = options.timeout and asyncio.timeout(options.timeout)
+  local _ <close> = time_limit(options.timeout)
   local function attempt(address)
     return connect(address, port, nodelay, own, own_port)
   end
@@ -118,7 +125,7 @@ local connect_unix = async(c.connect_unix, "net.connect_unix")
 M.connect_unix = async(function(path, options)
   options = options or {}
   usage.check_options(options, unix_known, "connect_unix")
-  local _ <close> = options.timeout and asyncio.timeout(options.timeout)
+  local _ <close> = time_limit(options.timeout)
   return await(connect_unix(path))
 end, "net.connect_unix")
 

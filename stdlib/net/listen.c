@@ -217,12 +217,15 @@ static int listen_tcp(lua_State *L) {
                                                            : 0);
   if (status == 0)
     status = begin(L, l, 3);
-  return status != 0 ? net__error(L, status, "listen", &address) : 1;
+  if (status == 0)
+    return 1;
+  listener_close(l);
+  return net__error(L, status, "listen", &address);
 }
 
 /* Lua: listen_unix(path, backlog, most) -> listener */
 static int listen_unix(lua_State *L) {
-  const char *path = module_path(L, 1, "listen_unix", "path");
+  const char *path = net__check_path(L, 1, "listen_unix");
   listener *l;
   int status = 0;
   module_check(L, NEAP_CAN_NET, "listen_unix");
@@ -233,7 +236,10 @@ static int listen_unix(lua_State *L) {
     status = uv_pipe_bind(&l->handle->pipe, path);
   if (status == 0)
     status = begin(L, l, 2);
-  return status != 0 ? module_os_error(L, status, "listen", "address", path) : 1;
+  if (status == 0)
+    return 1;
+  listener_close(l);
+  return module_os_error(L, status, "listen", "address", path);
 }
 
 /* Lua: address(listener) -> host, port, or path */

@@ -21,6 +21,9 @@ typedef union net__sockaddr {
 /* Lua's arguments at `arg`: a numeric host and a port. */
 void net__check_address(lua_State *L, int arg, const char *function,
                         net__sockaddr *address);
+/* Lua's argument at `arg`: the path of a Unix socket. An empty one would be a
+   name that all of the machine shares. */
+const char *net__check_path(lua_State *L, int arg, const char *function);
 /* Writes "host:port" to `text`. Gives it. */
 const char *net__address_text(const net__sockaddr *address, char *text,
                               size_t size);

@@ -80,12 +80,14 @@ end, "net.serve")
 
 -- server:address([i]) -> host, port (or path) of the first or i-th listener
 function Server:address(i)
+  usage.check_self(self, Server, "address", "server")
   local listener = self.listeners[i or 1]
   if listener then return c.listener_address(listener) end
 end
 
 -- server:close(): no more connections; those that there are go on.
 function Server:close()
+  usage.check_self(self, Server, "close", "server")
   self.closed = true
   for _, listener in ipairs(self.listeners) do c.close_listener(listener) end
   if self.changed then self.changed:set() end
@@ -93,11 +95,13 @@ end
 
 -- server:close_clients(): cancels the tasks of all connections.
 function Server:close_clients()
+  usage.check_self(self, Server, "close_clients", "server")
   for task in pairs(self.tasks) do task:cancel() end
 end
 
 -- await(server:wait_closed()): until it is closed, and no connection is left.
 Server.wait_closed = async(function(self)
+  usage.check_self(self, Server, "wait_closed", "server")
   wait_until(self, has_ended)
 end, "Server.wait_closed")
 

@@ -382,7 +382,10 @@ static int udp_new(lua_State *L) {
   if (!bound)
     return 1;
   status = uv_udp_bind(u->handle, &address.any, 0);
-  return status == 0 ? 1 : net__error(L, status, "bind", &address);
+  if (status == 0)
+    return 1;
+  udp_close(u);
+  return net__error(L, status, "bind", &address);
 }
 
 /* Lua: udp_methods(): what of a socket does not wait, and gets the others */

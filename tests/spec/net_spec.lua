@@ -1,6 +1,7 @@
 -- net_spec.lua: the module `net`: connections, servers, names.
 
 local asyncio = require "asyncio"
+local fs = require "fs"
 local net = require "net"
 local program = require "program"
 local streams = require "streams"
@@ -86,6 +87,9 @@ describe("net.connect", function()
       assert.equal('net: family: "inet" or "inet6" expected, got 4', why("127.0.0.1", 1, {family = 4}))
       assert.equal("connect: 'localhost' is no numeric address", why("127.0.0.1", 1, {local_addr = "localhost"}))
       assert.equal("net: local_addr: a string expected, got a number", why("127.0.0.1", 1, {local_addr = 1}))
+      assert.equal("connect: '' is no numeric address", why("127.0.0.1", 1, {local_addr = {}}))
+      assert.equal("net: timeout: a number expected, got a string", why("127.0.0.1", 1, {timeout = "x"}))
+      assert.equal("net: timeout: the time is not a number (NaN)", why("127.0.0.1", 1, {timeout = 0/0}))
     end)
   end)
 
@@ -226,6 +230,16 @@ describe("net.resolve", function()
       assert.same({"127.0.0.1"}, await(net.resolve("localhost", {family = "inet"})))
       assert.same({"::1"}, await(net.resolve("::1")))
       assert.same({"10.1.2.3"}, await(net.resolve("10.1.2.3")))
+    end)
+  end)
+
+  it("gives no address of another family than that asked for", function()
+    main(function()
+      for host, family in pairs {["127.0.0.1"] = "inet6", ["::1"] = "inet"} do
+        assert.equal("getaddrinfo", select(2, os_error(await, net.resolve(host, {family = family}))))
+        assert.equal("getaddrinfo", select(2, os_error(await, net.connect(host, 1, {family = family}))))
+        assert.equal("getaddrinfo", select(2, os_error(await, net.listen(host, 0, echo, {family = family}))))
+      end
     end)
   end)
 
@@ -410,6 +424,39 @@ describe("a server", function()
     end)
   end)
 
+  it("that cannot be made leaves no descriptor behind", function()
+    main(function()
+      local server <close> = await(net.listen("127.0.0.1", 0, echo))
+      local host, port = server:address()
+      local socket <close> = await(net.udp(host, 0))
+      collectgarbage "stop"
+      local _ <close> = tasks.at_end(function() collectgarbage "restart" end)
+      local function descriptors()
+        tasks.turns(3) -- what is closed has been given back
+        return #await(fs.list("/proc/self/fd"))
+      end
+      local before = descriptors()
+      for _ = 1, 5 do
+        assert.equal("EADDRINUSE", (os_error(await, net.listen(host, port, echo))))
+        assert.equal("EADDRINUSE", (os_error(await, net.udp(socket:address()))))
+        assert.equal("EACCES", (os_error(await, net.listen_unix("/no/such/folder", echo))))
+      end
+      assert.equal(before, descriptors())
+    end)
+  end)
+
+  it("has methods that are for it alone", function()
+    main(function()
+      local server <close> = await(net.listen("127.0.0.1", 0, echo))
+      for _, name in ipairs {"address", "close", "close_clients"} do
+        assert.equal(("net: Server.%s: a server expected, got nil; write server:%s()"):format(name, name),
+          refused(function() server[name]() end))
+      end
+      assert.equal("net: Server.wait_closed: a server expected, got nil; write server:wait_closed()",
+        refused(function() await(server.wait_closed()) end))
+    end)
+  end)
+
   it("refuses arguments that are none", function()
     main(function()
       local function why(...)
@@ -499,8 +546,10 @@ describe("Unix sockets", function()
     end)
   end)
 
-  it("refuse paths that are too long", function()
+  it("refuse paths that are too long, or empty", function()
     main(function()
+      assert.equal("connect_unix: the path is empty", refused(function() await(net.connect_unix("")) end))
+      assert.equal("listen_unix: the path is empty", refused(function() await(net.listen_unix("", echo)) end))
       local path = "/" .. ("x"):rep(200)
       assert.equal("ENAMETOOLONG", (os_error(await, net.connect_unix(path))))
       assert.equal("ENAMETOOLONG", (os_error(await, net.listen_unix(path, echo))))

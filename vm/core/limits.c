@@ -4,8 +4,9 @@
 ** A kill takes effect in the hook (interrupt.c), between two instructions.
 ** Where the Lua thread can yield, it does, and is never resumed: no pcall
 ** can catch that. Where it cannot, a kill is raised: a value that no script
-** can make and all protected calls pass on (protect.c); whatever a script
-** wants to run on its way, the hook stops at its first instruction.
+** can make and all protected calls pass on (protect.c), up to the first one
+** that can yield; whatever a script wants to run on its way, the hook stops
+** at its first instruction.
 **
 ** What asks for the hook:
 **    memory  the allocator, when the heap has grown past its limit; a

@@ -222,6 +222,16 @@ describe("process.spawn", function()
     end)
   end)
 
+  it("takes an object that has a descriptor", function()
+    task(function()
+      local file <close> = assert(io.tmpfile())
+      file:write "text"
+      file:seek "set"
+      local object = setmetatable({}, {__index = {fileno = function() return 2 end}})
+      assert.are.same({code = 0, stdout = "text"}, await(process.run {"cat", stdin = file, stderr = object}))
+    end)
+  end)
+
   it("connects programs: a pipeline", function()
     task(function()
       local first <close> = process.spawn {"printf", "b\\na\\nb\\n", stdout = "pipe"}

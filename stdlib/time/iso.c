@@ -75,7 +75,8 @@ int time__iso(lua_State *L) {
   long part;
   int utc, n, digits = 3;
   check_options(L);
-  utc = option(L, "utc") == LUA_TNIL || lua_toboolean(L, -1);
+  utc = option(L, "utc") == LUA_TNIL ||
+        module_boolean(L, -1, "time.iso", "utc");
   if (option(L, "digits") != LUA_TNIL)
     digits = (int)module_integer(L, -1, "time.iso", "digits", 0, MOST_DIGITS);
   t = split(L, powers[digits], &part);

@@ -114,8 +114,8 @@ end
 
 function Server:__tostring()
   local host, port = self:address()
-  return ("<Server %s, %d connections>"):format(
-    self.closed and "closed" or port and host .. ":" .. port or host, self.count)
+  if port then host = (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port) end
+  return ("<Server %s, %d connections>"):format(self.closed and "closed" or host, self.count)
 end
 -- ======================================================}
 
@@ -161,7 +161,7 @@ end
 -- The addresses to listen on; nil or "*": all of this machine.
 local function own_addresses(host, family)
   if host ~= nil and host ~= "*" then return connections.addresses(host, family) end
-  return {family ~= "inet6" and "0.0.0.0" or nil, family ~= "inet" and "::" or nil}
+  return family == "inet" and {"0.0.0.0"} or family == "inet6" and {"::"} or {"0.0.0.0", "::"}
 end
 
 local known = usage.set "backlog family max_connections nodelay reuseport"

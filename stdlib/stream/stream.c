@@ -177,7 +177,8 @@ static int stream_tostring(lua_State *L) {
   else if (*own == '\0' && *peer == '\0')
     lua_pushfstring(L, "<Stream at %p>", (void *)s);
   else
-    lua_pushfstring(L, "<Stream %s -> %s>", own, peer);
+    lua_pushfstring(L, *peer == '\0' ? "<Stream %s>" : "<Stream %s -> %s>",
+                    own, peer);
   return 1;
 }
 

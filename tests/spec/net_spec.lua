@@ -281,6 +281,17 @@ describe("a server", function()
     end)
   end)
 
+  it("without a host listens on the addresses of the family that is asked for", function()
+    main(function()
+      for family, own in pairs {inet = "0.0.0.0", inet6 = "::"} do
+        local server <close> = await(net.listen("*", 0, echo, {family = family}))
+        assert.equal(own, (server:address()))
+        assert.is_nil(server:address(2))
+        assert.matches(family == "inet" and "^<Server 0.0.0.0:%d+," or "^<Server %[::%]:%d+,", tostring(server))
+      end
+    end)
+  end)
+
   it("takes plain functions as handlers, too", function()
     local got
     served(echo, function(_, first)

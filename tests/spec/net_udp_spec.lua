@@ -29,6 +29,28 @@ describe("UDP", function()
     end)
   end)
 
+  it("sends to an address of its own family, where a name has both", function()
+    local connections = require "neap.net.connect"
+    local saved = connections.addresses
+    local _ <close> = tasks.at_end(function() connections.addresses = saved end)
+    tasks.main(function()
+      for own, other in pairs {["127.0.0.1"] = "::1", ["::1"] = "127.0.0.1"} do
+        local a <close> = await(net.udp(own, 0))
+        local b <close> = await(net.udp(own, 0))
+        local _, port = a:address()
+        function connections.addresses(_, family)
+          return {family == (own == "::1" and "inet6" or "inet") and own or other}
+        end
+        await(b:send("x", "name", port))
+        await(b:connect("name", port))
+        await(b:send("y"))
+        assert.equal("x", (await(a:receive())))
+        assert.equal("y", (await(a:receive())))
+        connections.addresses = saved
+      end
+    end)
+  end)
+
   it("can be connected, to another one later", function()
     sockets(function(a, b)
       local other <close> = await(net.udp("localhost", 0))

@@ -131,9 +131,9 @@ local function words(options, name)
 end
 
 -- An option that is a number, but not NaN, nor less than `least`.
-local function number(options, name, least)
+local function number_option(options, name, least)
   local value = check(options[name], "number", name)
-  if value and not (value >= (least or value)) then refuse("%s cannot be %s", name, tostring(value)) end
+  if value and (value ~= value or value < (least or value)) then refuse("%s cannot be %s", name, tostring(value)) end
   return value
 end
 
@@ -151,7 +151,7 @@ local function check_options(options, known, name)
 end
 
 local function start(options, name, stdin, stdout, stderr)
-  local argv, grace = words(options, name), number(options, "grace", 0) or GRACE
+  local argv, grace = words(options, name), number_option(options, "grace", 0) or GRACE
   local child, pid, input, output, errors = c.spawn(argv, environment(options.env), options.cwd,
     options.stdin or stdin, options.stdout or stdout, options.stderr or stderr, options.detached)
   return setmetatable({
@@ -201,8 +201,8 @@ local run_options = usage.set "cwd env stdin stdout stderr shell grace input tim
 -- await(run{program, argument, ..., options}) -> {code=, signal=, stdout=, stderr=}
 M.run = async(function(options)
   check_options(options, run_options, "run")
-  local input, timeout = check(options.input, "string", "input"), number(options, "timeout")
-  local limit = number(options, "limit", 1) or LIMIT
+  local input, timeout = check(options.input, "string", "input"), number_option(options, "timeout")
+  local limit = number_option(options, "limit", 1) or LIMIT
   if not math.tointeger(limit) then refuse("limit: an integer expected, got %s", tostring(limit)) end
   if input and options.stdin then refuse("run: input and stdin exclude each other") end
   if options.stdin == "pipe" then refuse("run: nobody would write to the pipe; give input") end

@@ -96,8 +96,11 @@ lua_Integer module_integer(lua_State *L, int arg, const char *function,
                            lua_Integer most) {
   int ok;
   lua_Integer n = lua_tointegerx(L, arg, &ok);
-  if (lua_type(L, arg) != LUA_TNUMBER || !ok)
+  if (lua_type(L, arg) != LUA_TNUMBER)
     expected(L, arg, function, what, "an integer");
+  if (!ok)
+    module_refuse(L, "%s: an integer expected as %s, got %s", function, what,
+                  luaL_tolstring(L, arg, NULL));
   if (n < least || n > most)
     module_refuse(L, "%s: %s is %I, but has to be from %I to %I", function,
                   what, (LUAI_UACINT)n, (LUAI_UACINT)least, (LUAI_UACINT)most);

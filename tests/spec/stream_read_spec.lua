@@ -79,7 +79,7 @@ describe("stream:read", function()
       assert.equal(expected .. "true", refused(function() await(s:read(true)) end))
       assert.equal("read: number of bytes is 0, but has to be from 1 to 1099511627776",
         refused(function() await(s:read(0)) end))
-      assert.equal("read: an integer expected as number of bytes, got number",
+      assert.equal("read: an integer expected as number of bytes, got 1.5",
         refused(function() await(s:read(1.5)) end))
       assert.equal("read: an integer expected as limit, got string",
         refused(function() await(s:read("l", "1")) end))

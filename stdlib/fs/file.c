@@ -73,13 +73,11 @@ static fs__file *handle_new(lua_State *L, fs__op *op, int is_regular) {
 }
 
 static handle *handle_check(lua_State *L, const char *function) {
-  int is_one = lua_isuserdata(L, 1) && lua_getmetatable(L, 1) &&
-               lua_rawequal(L, -1, lua_upvalueindex(1));
-  if (!is_one)
+  handle *h = (handle *)module_object(L, 1, lua_upvalueindex(1));
+  if (h == NULL)
     module_refuse(L, "File.%s: a File expected, got %s; write file:%s()",
                   function, luaL_typename(L, 1), function);
-  lua_pop(L, 1);
-  return (handle *)lua_touserdata(L, 1);
+  return h;
 }
 
 fs__file *fs__file_check(lua_State *L, const char *function) {
@@ -365,15 +363,7 @@ void fs__file_class(lua_State *L) {
                                          {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"fileno", file_fileno}, {"lines", fs__file_lines}, {NULL, NULL}};
-  lua_createtable(L, 0, 6);
-  lua_pushliteral(L, "File");
-  lua_setfield(L, -2, "__name");
-  lua_pushvalue(L, -1);
-  luaL_setfuncs(L, metamethods, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -2);
-  luaL_setfuncs(L, methods, 1);
-  lua_setfield(L, -2, "__index");
+  module_class(L, "File", metamethods, methods);
 }
 
 /* ====================================================== } */

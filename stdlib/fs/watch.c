@@ -96,13 +96,11 @@ static void on_event(uv_fs_event_t *handle, const char *name, int events,
 }
 
 static watcher *check(lua_State *L, const char *function) {
-  int is_one = lua_isuserdata(L, 1) && lua_getmetatable(L, 1) &&
-               lua_rawequal(L, -1, lua_upvalueindex(1));
-  if (!is_one)
+  watcher *w = (watcher *)module_object(L, 1, lua_upvalueindex(1));
+  if (w == NULL)
     module_refuse(L, "Watcher.%s: a Watcher expected, got %s; write "
                   "watcher:%s()", function, luaL_typename(L, 1), function);
-  lua_pop(L, 1);
-  return (watcher *)lua_touserdata(L, 1);
+  return w;
 }
 
 static void set_waiting(watcher *w, int waits) {
@@ -240,13 +238,5 @@ void fs__watcher_class(lua_State *L) {
                                          {"__tostring", watcher_tostring},
                                          {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", watcher_close}, {NULL, NULL}};
-  lua_createtable(L, 0, 7);
-  lua_pushliteral(L, "Watcher");
-  lua_setfield(L, -2, "__name");
-  lua_pushvalue(L, -1);
-  luaL_setfuncs(L, metamethods, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -2);
-  luaL_setfuncs(L, methods, 1);
-  lua_setfield(L, -2, "__index");
+  module_class(L, "Watcher", metamethods, methods);
 }

@@ -1,6 +1,7 @@
 /*
-** module.h - what the C of several modules shares: errors, arguments, and
-** work on libuv's threads. It is linked into each module that uses it.
+** module.h - what the C of several modules shares: errors, arguments,
+** classes, and work on libuv's threads. It is linked into each module that
+** uses it.
 */
 #ifndef MODULE_H
 #define MODULE_H
@@ -73,6 +74,23 @@ lua_Number module_seconds(lua_State *L, int arg, const char *function,
    the other way round, "TERM"; NULL: it has no name. */
 int module_signal(lua_State *L, int arg, const char *function);
 const char *module_signal_name(int number);
+
+/* ====================================================== } */
+
+/* {======================================================
+** class.c: userdata with methods, whose metatables no script can name
+** ======================================================= */
+
+/* Pushes a class: a metatable with that __name, the metamethods, and the
+   methods as its __index. It is upvalue 1 of all these functions. */
+void module_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
+                  const luaL_Reg *methods);
+
+/* The userdata at `index` if its metatable is the one at `class`, which may be
+   an upvalue; else NULL. */
+void *module_object(lua_State *L, int index, int class);
+/* The same, where the class is in the registry, at the address `key`. */
+void *module_object_p(lua_State *L, int index, const void *key);
 
 /* ====================================================== } */
 

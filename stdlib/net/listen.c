@@ -38,19 +38,10 @@ typedef struct listener {
   neap_wait wait;
 } listener;
 
-/* Its `data` is the VM then, which waits for it. */
-static void freed(uv_handle_t *handle) {
-  neap_vm *vm = (neap_vm *)handle->data;
-  free(handle);
-  neap_loop_release(vm);
-}
-
 static void listener_close(listener *l) {
   if (l->handle == NULL)
     return;
-  neap_loop_retain(l->vm);
-  l->handle->any.data = l->vm;
-  uv_close(&l->handle->any, freed);
+  net__handle_close(l->vm, &l->handle->any);
   l->handle = NULL;
   for (; l->count > 0; l->count--) {
     stream_transport *t = l->waiting[l->first];
@@ -61,13 +52,7 @@ static void listener_close(listener *l) {
 }
 
 static listener *check(lua_State *L) {
-  listener *l = NULL;
-  if (lua_isuserdata(L, 1) && lua_getmetatable(L, 1)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
-    if (lua_rawequal(L, -1, -2))
-      l = (listener *)lua_touserdata(L, 1);
-    lua_pop(L, 2);
-  }
+  listener *l = (listener *)module_object_p(L, 1, &class_key);
   luaL_argexpected(L, l != NULL, 1, "Listener");
   return l;
 }

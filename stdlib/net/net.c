@@ -1,9 +1,23 @@
 /*
 ** net.c - the C half of the module net: its functions, for net.lua.
 */
+#include <stdlib.h>
+
 #include "net.h"
 
 MODULE_API int luaopen_net_c(lua_State *L);
+
+static void closed(uv_handle_t *handle) {
+  neap_vm *vm = (neap_vm *)handle->data;
+  free(handle);
+  neap_loop_release(vm);
+}
+
+void net__handle_close(neap_vm *vm, uv_handle_t *handle) {
+  neap_loop_retain(vm);
+  handle->data = vm;
+  uv_close(handle, closed);
+}
 
 /* After `require "stream"`. */
 int luaopen_net_c(lua_State *L) {

@@ -31,6 +31,9 @@ const char *net__address_text(const net__sockaddr *address, char *text,
 int net__push_address(lua_State *L, const struct sockaddr *address);
 /* The VM's loop; raises when it cannot be opened. */
 uv_loop_t *net__loop(lua_State *L);
+/* Closes a handle in memory of malloc's, which is freed then. Its `data` is the
+   VM from now on, whose end waits for that. */
+void net__handle_close(neap_vm *vm, uv_handle_t *handle);
 /* Raises an OSError of that address. */
 int net__error(lua_State *L, int status, const char *syscall,
                const net__sockaddr *address);

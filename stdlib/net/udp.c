@@ -36,19 +36,11 @@ typedef struct udp {
   neap_wait reader;
 } udp;
 
-static void freed(uv_handle_t *handle) {
-  neap_vm *vm = (neap_vm *)handle->data;
-  free(handle);
-  neap_loop_release(vm);
-}
-
 static void udp_close(udp *u) {
   datagram *d;
   if (u->handle == NULL)
     return;
-  neap_loop_retain(u->vm);
-  u->handle->data = u->vm;
-  uv_close((uv_handle_t *)u->handle, freed);
+  net__handle_close(u->vm, (uv_handle_t *)u->handle);
   u->handle = NULL;
   while ((d = u->first) != NULL) {
     u->first = d->next;
@@ -58,13 +50,7 @@ static void udp_close(udp *u) {
 }
 
 static udp *check(lua_State *L, const char *function) {
-  udp *u = NULL;
-  if (lua_isuserdata(L, 1) && lua_getmetatable(L, 1)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
-    if (lua_rawequal(L, -1, -2))
-      u = (udp *)lua_touserdata(L, 1);
-    lua_pop(L, 2);
-  }
+  udp *u = (udp *)module_object_p(L, 1, &class_key);
   if (u == NULL)
     module_refuse(L, "UdpSocket.%s: a socket expected, got %s; write "
                   "socket:%s()", function, luaL_typename(L, 1), function);

@@ -65,18 +65,8 @@ static stream_transport *take(Stream *s) {
   return t;
 }
 
-/* The Stream at `index`, or NULL; its metatable is at `class`. */
-static Stream *test(lua_State *L, int index, int class) {
-  int is_one = lua_isuserdata(L, index) && lua_getmetatable(L, index);
-  if (!is_one)
-    return NULL;
-  is_one = lua_rawequal(L, -1, class);
-  lua_pop(L, 1);
-  return is_one ? (Stream *)lua_touserdata(L, index) : NULL;
-}
-
 Stream *stream__check(lua_State *L, const char *function) {
-  Stream *s = test(L, 1, lua_upvalueindex(1));
+  Stream *s = (Stream *)module_object(L, 1, lua_upvalueindex(1));
   if (s == NULL)
     module_refuse(L, "Stream.%s: a Stream expected, got %s; write stream:%s()",
                   function, luaL_typename(L, 1), function);
@@ -98,10 +88,7 @@ Stream *stream__check_open(lua_State *L, const char *function) {
 }
 
 Stream *stream__check_target(lua_State *L, int arg, const char *function) {
-  Stream *s;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
-  s = test(L, arg, lua_gettop(L));
-  lua_pop(L, 1);
+  Stream *s = (Stream *)module_object_p(L, arg, &class_key);
   if (s != NULL)
     check_usable(L, s, function);
   else
@@ -247,7 +234,7 @@ static void shared_new(lua_State *L) {
 
 /* Lua: checks that the argument is a Stream, for Lua halves */
 static int is_stream(lua_State *L) {
-  lua_pushboolean(L, test(L, 1, lua_upvalueindex(1)) != NULL);
+  lua_pushboolean(L, module_object(L, 1, lua_upvalueindex(1)) != NULL);
   return 1;
 }
 

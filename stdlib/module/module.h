@@ -1,6 +1,6 @@
 /*
 ** module.h - what the C of several modules shares: errors, arguments,
-** classes, and work on libuv's threads. It is linked into each module that
+** classes, names of signals, work on libuv's threads. It is linked into each module that
 ** uses it.
 */
 #ifndef MODULE_H

@@ -1,6 +1,7 @@
 -- luv_spec.lua: the system's luv on the VM's loop.
 
 local program = require "program"
+local scripts = require "scripts"
 
 local PRELUDE = [[
   local asyncio = require "asyncio"
@@ -12,20 +13,7 @@ local PRELUDE = [[
   end
 ]]
 
-local function run(code)
-  return program.run_script(PRELUDE .. code, {timeout = 30})
-end
-
-local function prints(stdout, code)
-  local result = run(code)
-  assert.are.equal("", result.stderr)
-  assert.are.equal(stdout, result.stdout)
-  assert.are.equal(0, result.code)
-end
-
-local function prints_in_main(stdout, code)
-  prints(stdout, "run(async(function()\n" .. code .. "\nend)())")
-end
+local run, prints, prints_in_main = scripts.with(PRELUDE)
 
 describe("luv's callbacks", function()
   it("come while tasks wait, and settle futures", function()

@@ -1,7 +1,7 @@
 -- signal_spec.lua: the module `signal`. Each test runs a script that sends
 -- signals to itself.
 
-local program = require "program"
+local scripts = require "scripts"
 
 local PRELUDE = [[
   local asyncio = require "asyncio"
@@ -13,22 +13,7 @@ local PRELUDE = [[
   local function turns(n) for _ = 1, n do await(sleep(0.001)) end end
 ]]
 
-local function run(code)
-  return program.run_script(PRELUDE .. code, {timeout = 30})
-end
-
--- Runs a script that comes to its end; asserts its output.
-local function prints(stdout, code)
-  local result = run(code)
-  assert.are.equal("", result.stderr)
-  assert.are.equal(stdout, result.stdout)
-  assert.are.equal(0, result.code)
-end
-
--- Runs the body of a main task.
-local function prints_in_main(stdout, code)
-  prints(stdout, "run(async(function()\n" .. code .. "\nend)())")
-end
+local run, _, prints_in_main = scripts.with(PRELUDE)
 
 describe("signal.wait", function()
   it("gives the name of the signal that came", function()

@@ -6,15 +6,19 @@
 ** for their size while idle: no header, and a few instructions each, where
 ** malloc takes a hundred. The others are malloc's.
 **
-** A region whose blocks are all idle goes back to malloc: looked for by
-** neap__memory_trim, and whenever the number of regions has doubled, so
-** that the room that one size once took serves other sizes, too.
+** Regions come one by one, and in a large VM as many at once as a huge page
+** holds: most of the time that a block takes at its first use is the page's.
+** Such a span of regions goes back to malloc when all its blocks are idle:
+** looked for by neap__memory_trim, and whenever the number of regions has
+** doubled, so that the room that one size once took serves other sizes, too.
 **
 ** Who looks for bugs, with assertions on, gets all blocks from malloc, for
 ** sanitizers and valgrind to see.
 */
 #include <stdlib.h>
 #include <string.h>
+
+#include <sys/mman.h>
 
 #include "vm.h"
 
@@ -24,6 +28,8 @@
 
 #define REGION ((size_t)32 * 1024) /* aligned as well: see region_of */
 #define FEW_REGIONS 32             /* not worth looking for idle ones */
+#define HUGE_REGIONS 64            /* what a huge page holds, mostly */
+#define MANY_REGIONS 128           /* huge pages from here on */
 
 void *neap__malloc(void *ud, void *block, size_t old, size_t size) {
   (void)ud;
@@ -42,12 +48,14 @@ typedef struct neap__block { /* an idle one */
 } block;
 
 typedef struct neap__region {
-  struct neap__region *next;
-  size_t idle; /* bytes, while they are counted */
+  struct neap__region *span; /* the first region of its span, and of that: */
+  struct neap__region *next; /* another span */
+  size_t usable;             /* bytes for blocks, in all regions */
+  size_t idle;               /* of these, while they are counted */
 } region;
 
-#define HEADER 16 /* malloc's own; so that regions lie side by side */
-#define USABLE (REGION - HEADER - sizeof(region)) /* for blocks */
+#define HEADER 16 /* malloc's own; so that spans lie side by side */
+#define USABLE (REGION - HEADER - sizeof(region)) /* for blocks, of each */
 
 static region *region_of(void *p) {
   return (region *)((uintptr_t)p & ~(uintptr_t)(REGION - 1));
@@ -63,32 +71,41 @@ static void put(neap__memory *m, void *p, size_t class) {
   m->idle[class] = b;
 }
 
-/* Frees the regions in which all is idle. */
+static int is_idle(void *p) {
+  region *span = region_of(p)->span;
+  return span->idle == span->usable;
+}
+
+/* Frees the spans in which all is idle. */
 static void sweep(neap__memory *m) {
-  region *r, **link = &m->regions;
+  region *r, **link = &m->spans;
   size_t class;
   block *b, **next;
+  if (m->spans != NULL) /* the newest: what is not yet cut into regions */
+    m->spans->idle = m->regions_left * USABLE;
   if (m->fresh != m->end)
-    region_of(m->fresh)->idle = (size_t)(m->end - m->fresh);
+    region_of(m->fresh)->span->idle += (size_t)(m->end - m->fresh);
   for (class = 1; class <= class_of(NEAP__LARGEST); class++) {
     for (b = m->idle[class]; b != NULL; b = b->next)
-      region_of(b)->idle += class * NEAP__GRAIN;
+      region_of(b)->span->idle += class * NEAP__GRAIN;
   }
-  if (m->fresh != m->end && region_of(m->fresh)->idle == USABLE)
+  if (m->fresh != m->end && is_idle(m->fresh))
     m->fresh = m->end = NULL;
+  if (m->spans != NULL && is_idle(m->spans))
+    m->regions_left = 0;
   for (class = 1; class <= class_of(NEAP__LARGEST); class++) {
     for (next = &m->idle[class]; (b = *next) != NULL;) {
-      if (region_of(b)->idle == USABLE)
+      if (is_idle(b))
         *next = b->next;
       else
         next = &b->next;
     }
   }
   while ((r = *link) != NULL) {
-    if (r->idle == USABLE) {
+    if (is_idle(r)) {
       *link = r->next;
+      m->count -= r->usable / USABLE;
       free(r);
-      m->count--;
     }
     else {
       r->idle = 0;
@@ -109,16 +126,38 @@ static void *make_large(neap__memory *m, size_t size) {
 }
 
 /* False: no memory. */
-static int add_region(neap__memory *m) {
+static int add_span(neap__memory *m, size_t regions) {
+  size_t size = regions * REGION;
   void *p;
   region *r;
-  if (posix_memalign(&p, REGION, REGION - HEADER) != 0)
+  if (posix_memalign(&p, size, size - HEADER) != 0)
     return 0;
+#ifdef MADV_HUGEPAGE
+  if (regions == HUGE_REGIONS) /* a wish: it may be refused */
+    (void)madvise(p, size - HEADER, MADV_HUGEPAGE);
+#endif
   r = (region *)p;
-  r->next = m->regions;
+  r->next = m->spans;
+  r->usable = regions * USABLE;
   r->idle = 0;
-  m->regions = r;
-  m->count++;
+  m->spans = r;
+  m->regions_left = regions;
+  m->count += regions;
+  return 1;
+}
+
+/* Fresh blocks will come from the next region of the newest span, or of a new
+   one. False: no memory. */
+static int add_region(neap__memory *m) {
+  region *r;
+  if (m->regions_left == 0 &&
+      !(m->count >= MANY_REGIONS && add_span(m, HUGE_REGIONS)) &&
+      !add_span(m, 1))
+    return 0;
+  m->regions_left--;
+  r = (region *)((char *)m->spans +
+                 (m->spans->usable / USABLE - 1 - m->regions_left) * REGION);
+  r->span = m->spans;
   m->fresh = (char *)(r + 1);
   m->end = m->fresh + USABLE;
   return 1;
@@ -212,8 +251,8 @@ void neap__memory_trim(neap__memory *m) {
 
 void neap__memory_free(neap__memory *m) {
   region *r;
-  while ((r = m->regions) != NULL) {
-    m->regions = r->next;
+  while ((r = m->spans) != NULL) {
+    m->spans = r->next;
     free(r);
   }
 }

@@ -24,8 +24,9 @@ typedef struct neap__memory {
   struct neap__block *idle[NEAP__LARGEST / NEAP__GRAIN + 1]; /* by size */
   char *fresh; /* what was never used of the newest region, up to */
   char *end;
-  struct neap__region *regions;
-  size_t count;    /* of regions */
+  struct neap__region *spans; /* of regions, newest first */
+  size_t regions_left;        /* of the newest, which are not yet in use */
+  size_t count;    /* of all regions */
   size_t sweep_at; /* this many */
 } neap__memory;
 

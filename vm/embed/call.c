@@ -66,16 +66,6 @@ NEAP_API int neap_load(neap_vm *vm, const char *name, const char *text,
 ** Calling
 ** ======================================================= */
 
-int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
-                    const neap_value *args, int nargs) {
-  int i, status = NEAP_OK;
-  if (function->type != NEAP_FUNCTION || !neap__reference_push(vm, L, function))
-    return neap__fail(vm, NEAP_EINVAL, "a function expected", NULL);
-  for (i = 0; i < nargs && status == NEAP_OK; i++)
-    status = neap__value_pass(vm, L, &args[i]);
-  return status;
-}
-
 /* Whether a call is to have a budget of its own in this one, which a chain of
    calls does not make longer and longer. */
 static int is_shorter(const neap__budget *outer, double deadline) {
@@ -85,21 +75,23 @@ static int is_shorter(const neap__budget *outer, double deadline) {
          neap__deadline(deadline) < outer->deadline;
 }
 
-/* Calls what is pushed above a message handler, with a budget of its own where
-   there are limits; inside a task or another call only if it is to have less
-   time. */
-static int run_call(neap_vm *vm, lua_State *L, int handler, int nargs,
-                    int nresults, double deadline) {
+/* Calls what is pushed above a message handler, as lua_pcall does, with a
+   budget of its own where there are limits; inside a task or another call only
+   if it is to have less time. An error leaves nothing but the handler. */
+static int run_call(neap_vm *vm, lua_State *L, int nargs, int nresults,
+                    double deadline) {
   neap__budget *own = NULL, *inner = vm->inner;
-  int status;
+  int status, handler = -2 - nargs;
   if (vm->limits == NULL) {
     status = lua_pcall(L, nargs, nresults, handler);
     return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
   }
   if (is_shorter(neap__budget_current(vm), deadline)) {
     own = neap__budget_new(vm, neap__budget_current(vm), deadline);
-    if (own == NULL)
+    if (own == NULL) {
+      lua_pop(L, nargs + 1);
       return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+    }
     vm->inner = own;
   }
   (void)neap__limits_begin(vm);
@@ -140,18 +132,20 @@ NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
   int status = neap__call_check(vm, deadline, nargs, nresults);
   if (status == NEAP_OK) {
     lua_State *L = vm->running;
-    int handler = lua_gettop(L) + 1;
     lua_pushcfunction(L, neap__callback_handler);
     status = neap__call_push(vm, L, function, args, nargs);
     if (status == NEAP_OK) {
       neap__scope_reset(vm);
       neap__enter(vm);
-      status = run_call(vm, L, handler, nargs, nresults, deadline);
+      status = run_call(vm, L, nargs, nresults, deadline);
       neap__leave(vm);
     }
-    if (status == NEAP_OK)
+    if (status == NEAP_OK) {
       status = get_results(vm, L, results, nresults);
-    lua_settop(L, handler - 1);
+      lua_pop(L, nresults + 1);
+    }
+    else
+      lua_pop(L, 1);
   }
   if (status != NEAP_OK)
     clear(results, nresults);

@@ -75,6 +75,11 @@ static inline void neap__leave(neap_vm *vm) {
     neap__loop_kick(vm);
 }
 
+/* As lua_checkstack, which costs more: each frame has LUA_MINSTACK slots. */
+static inline int neap__room(lua_State *L, int n) {
+  return n <= LUA_MINSTACK - lua_gettop(L) || lua_checkstack(L, n);
+}
+
 /* Whether a call, or a task, may begin; then there is room on the stack of
    vm->running for it. An error, remembered. */
 static inline int neap__call_check(neap_vm *vm, double deadline, int nargs,
@@ -88,16 +93,10 @@ static inline int neap__call_check(neap_vm *vm, double deadline, int nargs,
     return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
   if (nargs < 0 || nresults < 0)
     return neap__fail(vm, NEAP_EINVAL, "less than no values", NULL);
-  if (!lua_checkstack(vm->running, (nargs > nresults ? nargs : nresults) +
-                                       LUA_MINSTACK))
+  if (!neap__room(vm->running, (nargs > nresults ? nargs : nresults) + 10))
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   return neap__attach(vm); /* it may create tasks */
 }
-/* call.c: pushes a function and its arguments. Raises nothing. An error,
-   remembered, leaves some of them. */
-int neap__call_push(neap_vm *vm, lua_State *L, const neap_value *function,
-                    const neap_value *args, int nargs);
-
 /* vm.c: one thing fewer that neap_close waits for; when nothing is left, the
    VM is freed, and the host told. */
 void neap__close_step(neap_vm *vm);
@@ -127,6 +126,19 @@ int neap__value_push(neap_vm *vm, lua_State *L, const neap_value *value);
 
 /* Pushes a reference, or a string that Lua has, likewise. Raises nothing. */
 int neap__reference_push(neap_vm *vm, lua_State *L, const neap_value *value);
+/* Of one that is retained: its place alone, which for a string is not all. */
+static inline int neap__retained_push(neap_vm *vm, lua_State *L,
+                                      const neap_value *value) {
+  uint64_t serial;
+  if ((uint32_t)value->ref >= vm->retained_size)
+    return 0;
+  serial = vm->retained[value->ref];
+  if (serial == 0 ||
+      (value->type != NEAP_STRING && serial != value->as.serial))
+    return 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, value->ref);
+  return 1;
+}
 
 /* Pushes a value that is neither. False, with nothing pushed: it is. */
 static inline int neap__plain_push(lua_State *L, const neap_value *value) {
@@ -154,6 +166,23 @@ int neap__kept_pass(neap_vm *vm, lua_State *L, const neap_value *value);
 static inline int neap__value_pass(neap_vm *vm, lua_State *L,
                                    const neap_value *value) {
   return neap__plain_push(L, value) ? NEAP_OK : neap__kept_pass(vm, L, value);
+}
+
+/* Pushes a function and its arguments. Raises nothing. NEAP_OK, or an error,
+   remembered, with nothing pushed. */
+static inline int neap__call_push(neap_vm *vm, lua_State *L,
+                                  const neap_value *function,
+                                  const neap_value *args, int nargs) {
+  int i, status = NEAP_OK;
+  if (function->type != NEAP_FUNCTION ||
+      !(function->ref > 0 ? neap__retained_push(vm, L, function)
+                          : neap__reference_push(vm, L, function)))
+    return neap__fail(vm, NEAP_EINVAL, "a function expected", NULL);
+  for (i = 0; i < nargs && status == NEAP_OK; i++)
+    status = neap__value_pass(vm, L, &args[i]);
+  if (status != NEAP_OK)
+    lua_pop(L, i);
+  return status;
 }
 
 /* Stores the value at the index in `*value`, which is borrowed. Needs a free

@@ -100,13 +100,8 @@ int neap__reference_push(neap_vm *vm, lua_State *L, const neap_value *value) {
   lua_State *shelf = vm->shelf;
   uint64_t serial;
   if (value->ref > 0) {
-    if ((uint32_t)value->ref >= vm->retained_size)
+    if (!neap__retained_push(vm, L, value))
       return 0;
-    serial = vm->retained[value->ref];
-    if (serial == 0 ||
-        (value->type != NEAP_STRING && serial != value->as.serial))
-      return 0;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, value->ref);
   }
   else {
     if (value->ref == 0 || /* forged */

@@ -265,12 +265,15 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* ====================================================== } */
 
 /* {======================================================
-** task.c, await.c, suspend.c, waitlist.c, lock.c, gather.c, group.c, handle.c
+** task.c, task_class.c, await.c, suspend.c, waitlist.c, lock.c, gather.c,
+** group.c, handle.c
 ** ======================================================= */
 
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
    start, and pushes it. `level`: where the creating Lua function stands. */
 neap__task *neap__task_new(lua_State *L, int index, int level);
+/* The same, of a group to which it is still to be added. */
+neap__member *neap__member_new(lua_State *L, int index, int level);
 /* Pushes the task (any unfinished one). */
 void neap__task_push(lua_State *L, const neap__task *task);
 /* Lets go of one that has ended: it may be collected from now on. */

@@ -120,7 +120,10 @@ endef
 lua_place = $(patsubst $(1)/$(1).lua,$(1).lua,$(2))
 $(foreach file,$(filter %.lua,$(SOURCES)),$(eval $(call copy_module,$(file),\
   $(call lua_place,$(word 2,$(subst /, ,$(file))),$(file:stdlib/%=%)))))
-MODULES := $(STDLIB_SO) $(STDLIB_LUA)
+# What the REPL's .help shows, from the modules' pages.
+PAGES := $(filter-out stdlib/module/%,$(wildcard stdlib/*/README.md))
+ENTRIES := $(if $(filter repl,$(SKIPPED)),,$(B)/stdlib/repl/entries.lua)
+MODULES := $(STDLIB_SO) $(STDLIB_LUA) $(ENTRIES)
 
 # Every C file of these folders is a program of its own.
 CAPI := $(call program,tests/capi/*.c)
@@ -230,6 +233,11 @@ $(SKIPPED:%=skipped-%): skipped-%: FORCE
 $(STDLIB_LUA):
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
+
+$(ENTRIES): stdlib/repl/entries.awk $(PAGES)
+	@mkdir -p $(@D)
+	$(call say,AWK,$@)
+	$(Q)awk -f $^ >$@
 
 $(B)/neap.pc: $(B)/obj/prefix Makefile
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' \

@@ -29,8 +29,8 @@ local concat, find, sub = table.concat, string.find, string.sub
 local MAX_LINE <const> = 128 * 1024
 local WHOLE <const> = 1 << 40 -- more than a chunk can have
 
-local Response = {__name = "ClientResponse"}
 local methods = {}
+local Response = {__name = "ClientResponse", __dir = methods} -- for the REPL's completion
 
 -- Fields that are made when they are first asked for.
 local later = {}

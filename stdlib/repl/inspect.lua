@@ -121,9 +121,9 @@ local function give_up() error("it takes too long", 0) end
 
 -- What the object's __tostring gives; or nil and why there is no text.
 local function call_tostring(convert, value)
-  local thread = co_create(function() return convert(value) end)
+  local thread = co_create(pcall)
   sethook(thread, give_up, "", STEPS)
-  local ok, text = co_resume(thread)
+  local _, ok, text = co_resume(thread, convert, value)
   if co_status(thread) ~= "dead" then
     pcall(co_close, thread)
     return nil, "it yields"
@@ -228,9 +228,13 @@ local build
 
 local function key_leaf(state, key)
   if is_name(key) then return {text = key, kind = "plain"} end
+  local meta = getmetatable(key)
+  if type(key) == "table" and not (meta and rawget(meta, "__tostring")) then
+    return {text = "[" .. describe_object(key, meta) .. "]", kind = "mark"}
+  end
   local leaf = build(state, key, 0)
-  local text = leaf.text or describe_object(key) -- a table as such
-  return {text = "[" .. text .. "]", kind = leaf.kind or "mark"}
+  leaf.text = "[" .. leaf.text .. "]"
+  return leaf
 end
 
 local function add_mark(items, text, ...)

@@ -43,8 +43,7 @@ end
 
 -- The name in the list that is meant, or nil when none is near.
 local function nearest(name, list)
-  local best, least = nil, math.max(2, #name // 3) + 1
-  if #name > 100 then return nil end
+  local best, least = nil, math.min(3, (#name + 1) // 2) + 1 -- too far
   for _, each in ipairs(list) do
     local d = math.abs(#each - #name) < least and distance(name, each) or least
     if d < least then best, least = each, d end
@@ -305,8 +304,9 @@ M.run = async(function(line, session)
   if command then
     command.run(session, argument)
   else
-    session.print(("there is no command .%s%s .help lists them all"):format(name,
-      question(name, M.names):gsub("'(.*)'", ".%1")))
+    local meant = nearest(name, M.names)
+    session.print(("there is no command .%s;%s .help lists them all"):format(name,
+      meant and (" is it .%s?"):format(meant) or ""))
   end
   return true
 end, "repl.command")

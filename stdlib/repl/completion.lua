@@ -18,8 +18,8 @@ local keywords = require("neap.repl.names").keywords
 
 local find, gmatch, gsub, match, sub = string.find, string.gmatch, string.gsub, string.match, string.sub
 local getmetatable, getupvalue, open = debug.getmetatable, debug.getupvalue, io.open
-local ipairs, next, package, rawget, require = ipairs, next, package, rawget, require
-local sort, tonumber, type = table.sort, tonumber, type
+local ipairs, next, rawequal, rawget = ipairs, next, rawequal, rawget
+local package, require, sort, tonumber, type = package, require, table.sort, tonumber, type
 
 local LOOKS <const> = 200000 -- keys of tables
 local CANDIDATES <const> = 1000
@@ -73,7 +73,7 @@ end
 -- these are asked for.
 local function add_documented(value, add)
   for name, module in next, package.loaded do
-    if module == value and type(name) == "string" and name ~= "_G" then
+    if rawequal(module, value) and type(name) == "string" and name ~= "_G" then
       for _, entry in ipairs(require("neap.repl.help").names()) do
         if sub(entry, 1, #name + 1) == name .. "." then add(sub(entry, #name + 2)) end
       end

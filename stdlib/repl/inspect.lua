@@ -23,8 +23,8 @@ local co_close, co_create, co_resume = coroutine.close, coroutine.create, corout
 local co_status, sethook = coroutine.status, debug.sethook
 local codepoint, utf8_len = utf8.codepoint, utf8.len
 local math_type, max = math.type, math.max
-local error, next, pcall, rawget, rawlen, select = error, next, pcall, rawget, rawlen, select
-local tostring, type = tostring, type
+local error, ipairs, next, pcall, select = error, ipairs, next, pcall, select
+local rawequal, rawget, rawlen, tostring, type = rawequal, rawget, rawlen, tostring, type
 
 -- What is shown unless the options say otherwise.
 local DEPTH <const>, WIDTH <const>, ITEMS <const> = 3, 80, 50
@@ -99,6 +99,12 @@ local function quote(text, limit)
   return more > 0 and format("%s... %d more bytes", text, more) or text
 end
 
+-- The text of a value that stands alone.
+local function abridge(text)
+  local start, more = cut(text, LONG)
+  return more > 0 and format("%s... %d more bytes", start, more) or text
+end
+
 -- Words of a value's own, in the middle of others.
 local function in_line(text)
   local more
@@ -143,7 +149,7 @@ local function describe_function(f)
   local title = "function"
   if info.what == "C" then
     local name, meta = getupvalue(f, 2)
-    if not name or meta ~= async_meta then return "<built-in function>" end
+    if not name or not rawequal(meta, async_meta) then return "<built-in function>" end
     title, info = "async function", getinfo(select(2, getupvalue(f, 1)), "S")
     if info.what == "C" then return "<built-in async function>" end
   end
@@ -302,6 +308,8 @@ function build(state, value, depth)
       text = format("<%s %p: __tostring: %s>", name_of(meta) or kind, value, in_line(problem))
     elseif depth < state.depth then
       text = in_line(text)
+    else
+      text = abridge(text)
     end
     return {text = text, kind = "object"}
   elseif kind == "table" then

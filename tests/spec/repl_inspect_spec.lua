@@ -185,6 +185,8 @@ describe("a metatable", function()
     local value = setmetatable({}, {__tostring = function() return "two\nlines" end})
     assert.equal("two\nlines", inspect(value))
     assert.equal("{two\\nlines}", inspect {value})
+    value = setmetatable({}, {__tostring = function() return ("x"):rep(10001) end})
+    assert.equal(("x"):rep(10000) .. "... 1 more bytes", inspect(value))
   end)
 end)
 

@@ -19,7 +19,11 @@ local keywords = require("neap.repl.names").keywords
 local find, gmatch, gsub, match, sub = string.find, string.gmatch, string.gsub, string.match, string.sub
 local getmetatable, getupvalue, open = debug.getmetatable, debug.getupvalue, io.open
 local ipairs, next, rawequal, rawget = ipairs, next, rawequal, rawget
-local package, require, sort, tonumber, type = package, require, table.sort, tonumber, type
+local package, require, select, sort = package, require, select, table.sort
+local tonumber, type = tonumber, type
+
+-- Those that `require` has, whatever a script puts in their place.
+local loaded, preload, searchers = package.loaded, package.preload, package.searchers
 
 local LOOKS <const> = 200000 -- keys of tables
 local CANDIDATES <const> = 1000
@@ -72,7 +76,7 @@ end
 -- Adds the names that a module has in its page: some load theirs only when
 -- these are asked for.
 local function add_documented(value, add)
-  for name, module in next, package.loaded do
+  for name, module in next, loaded do
     if rawequal(module, value) and type(name) == "string" and name ~= "_G" then
       for _, entry in ipairs(require("neap.repl.help").names()) do
         if sub(entry, 1, #name + 1) == name .. "." then add(sub(entry, #name + 2)) end
@@ -217,19 +221,23 @@ local function complete_module(text, from)
   local list, add = candidates(prefix)
   local parent, name = match(prefix, "^(.-)([^.]*)$")
   local budget = {folders = FOLDERS}
-  for _, known in ipairs {package.loaded, package.preload} do
+  for _, known in ipairs {loaded, preload} do
     for module in next, known do
       if type(module) == "string" and not find(module, "^neap%.") and module ~= "_G" then add(module) end
     end
   end
-  local templates = {rawget(package, "path"), rawget(package, "cpath")}
-  for _, searcher in ipairs(package.searchers) do
-    local _, folders = getupvalue(searcher, 1)
+  local templates = {}
+  for _, searcher in next, searchers do
+    local folders = type(searcher) == "function" and select(2, getupvalue(searcher, 1))
     if parent == "" and type(folders) == "string" then
       for folder in gmatch(folders, "[^;]+") do
         templates[#templates + 1] = folder .. "/?.lua;" .. folder .. "/?.so"
       end
     end
+  end
+  for _, name_of in ipairs {"path", "cpath"} do
+    local path = rawget(package, name_of)
+    if type(path) == "string" then templates[#templates + 1] = path end
   end
   for _, path in ipairs(templates) do
     for template in gmatch(path, "[^;]+") do add_modules(template, parent, name, budget, add) end

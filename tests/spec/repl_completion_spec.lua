@@ -176,10 +176,11 @@ describe("the name of a module", function()
   end)
 
   it("does not stumble over a package.path that is none", function()
-    local path, cpath = package.path, package.cpath
-    package.path, package.cpath = nil, 5
+    local saved = {}
+    for _, field in ipairs {"path", "cpath", "loaded", "preload", "searchers"} do saved[field] = package[field] end
+    package.path, package.cpath, package.loaded, package.preload, package.searchers = nil, {}, 5, nil, nil
     local names = completed "require 'jso"
-    package.path, package.cpath = path, cpath
+    for field, value in pairs(saved) do package[field] = value end
     assert.equal("json", names)
   end)
 end)

@@ -247,27 +247,29 @@ local function add_mark(items, text, ...)
   items[#items + 1] = {value = {text = format(text, ...), kind = "mark"}}
 end
 
--- The items of a table, down to `depth`.
+-- The items of a table, down to `depth`. Its own keys are looked at before
+-- those of tables inside it.
 local function add_items(state, node, t, depth)
   local items = node.items
   local length, shown = array_part(state, t)
+  local keys, more = first_keys(state, t, length)
+  local unseen = state.looks < 0
   local i = 1
   while i <= shown and state.nodes > 0 do
     items[i] = {value = build(state, rawget(t, i), depth)}
     i = i + 1
   end
   if i <= length then add_mark(items, "... %d more", length - i + 1) end
-  local keys, more = first_keys(state, t, length)
   i = 1
   while keys[i] ~= nil and state.nodes > 0 do
     items[#items + 1] = {key = key_leaf(state, keys[i]), value = build(state, rawget(t, keys[i]), depth)}
     i = i + 1
   end
   more = more + #keys - i + 1
-  if state.looks < 0 then
-    add_mark(items, "... more than %d more", more)
-  elseif more > 0 then
-    add_mark(items, "... %d more", more)
+  if more > 0 then
+    add_mark(items, unseen and "... %d more at least" or "... %d more", more)
+  elseif unseen then
+    add_mark(items, "... maybe more")
   end
 end
 

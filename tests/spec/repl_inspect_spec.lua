@@ -222,10 +222,23 @@ describe("what is huge", function()
   end)
 
   it("is not looked at to its end when there is much of it", function()
-    local big, copies = {}, {}
-    for i = 1, 100000 do big[i] = true end
-    for i = 1, 22 do copies[i] = table.move(big, 1, #big, 1, {}) end
-    assert.matches("more than", inspect(copies))
+    local list, map, lists, maps = {}, {}, {}, {}
+    for i = 1, 100000 do
+      list[i] = true
+      map[-i] = true
+    end
+    for i = 1, 22 do
+      lists[i] = table.move(list, 1, #list, 1, {})
+      maps[i] = table.move(map, -100000, -1, -100000, {})
+    end
+    local options = {items = 22, width = 2000}
+    local text = inspect(lists, options):gsub("true, ", "")
+    assert.matches("\n  {... 99978 more},\n", text, 1, true)
+    assert.matches("\n  {... 99978 more, ... maybe more}\n}$", text)
+    text = inspect(maps, options)
+    assert.matches(" = true, ... 99978 more},\n", text, 1, true)
+    assert.matches("\n  {... maybe more}\n}$", text)
+    assert.matches(", ... %d+ more at least},\n", text)
   end)
 end)
 

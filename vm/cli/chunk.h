@@ -17,6 +17,8 @@ typedef struct neap__runner {
   const char *name; /* stands before error messages; NULL: nothing does */
   int status;       /* the exit status, were the program to end now */
   int exits;        /* a script has asked for the end, with that status */
+  int signal;       /* has asked for it; 0: none */
+  int edits;        /* the REPL has a terminal and the line editor */
   char *line;       /* the REPL's buffer: main frees it, whatever happens */
   size_t line_size; /* its capacity */
 } neap__runner;

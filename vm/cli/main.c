@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,7 @@ static int run_program(lua_State *L) {
 
 /* Makes a VM, runs the program in it, frees it. Returns the exit status. */
 static int run_in_vm(const char *name, neap__options *options) {
-  neap__runner runner = {NULL, name, EXIT_FAILURE, 0, NULL, 0};
+  neap__runner runner = {NULL, name, EXIT_FAILURE, 0, 0, 0, NULL, 0};
   lua_State *L;
   int result = new_vm(&runner.vm, options);
   if (result != NEAP_OK) {
@@ -148,6 +149,8 @@ static int run_in_vm(const char *name, neap__options *options) {
     runner.status = EXIT_FAILURE;
   }
   free(runner.line);
+  if (runner.signal != 0)
+    raise(runner.signal); /* whoever waits for us is to know */
   return runner.status;
 }
 

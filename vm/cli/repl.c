@@ -7,16 +7,26 @@
 */
 #include "repl.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 
+#include "evaluate.h"
+#include "tasks.h"
+#include "terminal.h"
+#include "turn.h"
+
 #define CHUNK_NAME "=stdin"
 
-/* loadline: standard input has ended; no status of Lua is negative */
+/* No line: standard input has ended, or the user has thought better of it.
+   No status of Lua is negative. */
 #define NO_INPUT (-1)
+#define DISCARDED (-3)
 
 /* Pushes the prompt: the global of that name as text, or the default. */
 static const char *push_prompt(lua_State *L, const char *global,
@@ -31,30 +41,99 @@ static const char *push_prompt(lua_State *L, const char *global,
   return prompt;
 }
 
-/*
-** Shows the prompt, reads a line and pushes it, without its newline.
-** Returns 0, with nothing pushed, when there is none.
-*/
-static int push_line(neap__runner *runner, lua_State *L, int first) {
+/* Whether a read of standard input finds bytes that stdio has already: then
+   there is nothing for poll to see. Where that cannot be known, it is taken
+   for granted, and tasks stand still while a line is awaited. */
+static int has_buffered(void) {
+#if defined(__GLIBC__)
+  return stdin->_IO_read_ptr < stdin->_IO_read_end;
+#else
+  return 1;
+#endif
+}
+
+/* Lets tasks run until there is something to read; or returns what a signal
+   asks for. */
+static int wait_for_input(neap__runner *runner) {
+  int event = NEAP__INPUT;
+  do {
+    if (!has_buffered())
+      event = neap__turn(runner, STDIN_FILENO);
+  } while (event == 0 || event == SIGWINCH);
+  if (event == SIGINT && isatty(STDIN_FILENO)) {
+    fputs("\n", stdout); /* the terminal has forgotten the line */
+    neap__tasks_interrupted(runner);
+    return DISCARDED;
+  }
+  if (event != NEAP__INPUT) {
+    runner->signal = event;
+    return NO_INPUT;
+  }
+  return LUA_OK;
+}
+
+/* Shows the prompt at the top, popped, and reads a line, which it pushes,
+   without its newline. */
+static int plain_read(neap__runner *runner, lua_State *L) {
   ssize_t length;
-  const char *prompt = first ? push_prompt(L, "_PROMPT", "> ")
-                             : push_prompt(L, "_PROMPT2", ">> ");
-  fputs(prompt, stdout);
+  int status;
+  fputs(lua_tostring(L, -1), stdout);
   fflush(stdout);
   lua_pop(L, 1);
-  length = getline(&runner->line, &runner->line_size, stdin);
+  do {
+    status = wait_for_input(runner);
+    if (status != LUA_OK)
+      return status;
+    errno = 0;
+    length = getline(&runner->line, &runner->line_size, stdin);
+    if (length < 0)
+      clearerr(stdin); /* a terminal may go on behind an end */
+  } while (length < 0 && errno == EINTR);
   if (length < 0)
-    return 0;
+    return NO_INPUT;
   if (length > 0 && runner->line[length - 1] == '\n')
     length--;
-  if (first && length > 0 && runner->line[0] == '=') { /* "=1+1"? */
-    lua_pushliteral(L, "return ");
-    lua_pushlstring(L, runner->line + 1, (size_t)length - 1);
-    lua_concat(L, 2);
-  } else {
-    lua_pushlstring(L, runner->line, (size_t)length);
+  lua_pushlstring(L, runner->line, (size_t)length);
+  return LUA_OK;
+}
+
+/* The same with the line editor. */
+static int edited_read(neap__runner *runner, lua_State *L, int first) {
+  if (neap__terminal_read(L, first ? 0 : 1))
+    return LUA_OK;
+  if (strcmp(lua_tostring(L, -1), "interrupt") != 0) {
+    lua_pop(L, 1);
+    return NO_INPUT;
   }
-  return 1;
+  lua_pop(L, 1);
+  neap__tasks_interrupted(runner);
+  return DISCARDED;
+}
+
+/*
+** Shows the prompt, reads a line and pushes it. Returns LUA_OK; or NO_INPUT
+** or DISCARDED, with nothing pushed.
+*/
+static int push_line(neap__runner *runner, lua_State *L, int first) {
+  size_t length;
+  const char *line;
+  int status;
+  if (first)
+    push_prompt(L, "_PROMPT", "> ");
+  else
+    push_prompt(L, "_PROMPT2", ">> ");
+  status = runner->edits ? edited_read(runner, L, first)
+                         : plain_read(runner, L);
+  if (status != LUA_OK)
+    return status;
+  line = lua_tolstring(L, -1, &length);
+  if (first && length > 0 && line[0] == '=') { /* "=1+1"? */
+    lua_pushliteral(L, "return ");
+    lua_pushlstring(L, line + 1, length - 1);
+    lua_concat(L, 2);
+    lua_remove(L, -2);
+  }
+  return LUA_OK;
 }
 
 /* Loads the line at index 1 as an expression; when it is none, pushes
@@ -98,8 +177,14 @@ static int load_statement(neap__runner *runner, lua_State *L) {
     size_t length;
     const char *code = lua_tolstring(L, 1, &length);
     int status = luaL_loadbuffer(L, code, length, CHUNK_NAME);
-    if (!is_incomplete(L, status) || !push_line(runner, L, 0))
+    int read;
+    if (!is_incomplete(L, status))
       return status;
+    read = push_line(runner, L, 0);
+    if (read == NO_INPUT)
+      return status;
+    if (read == DISCARDED)
+      return read;
     lua_remove(L, 2); /* the message */
     lua_pushliteral(L, "\n");
     lua_insert(L, 2);
@@ -111,11 +196,16 @@ static int load_statement(neap__runner *runner, lua_State *L) {
 static int load_line(neap__runner *runner, lua_State *L) {
   int status;
   lua_settop(L, 0);
-  if (!push_line(runner, L, 1))
-    return NO_INPUT;
-  status = load_expression(L);
+  status = push_line(runner, L, 1);
   if (status != LUA_OK)
-    status = load_statement(runner, L);
+    return status;
+  if (!runner->edits || !neap__terminal_command(L, 1)) {
+    status = load_expression(L);
+    if (status != LUA_OK)
+      status = load_statement(runner, L);
+  }
+  if (runner->edits && status != DISCARDED)
+    neap__terminal_remember(L, 1);
   lua_remove(L, 1); /* the line */
   return status;
 }
@@ -133,21 +223,35 @@ static void print_results(lua_State *L) {
                                               lua_tostring(L, -1)));
 }
 
+static int is_over(const neap__runner *runner) {
+  return runner->exits || runner->signal != 0;
+}
+
 void neap__repl_run(neap__runner *runner, lua_State *L) {
   const char *name = runner->name;
   int status;
+  if (neap__turn_open(runner) != 0)
+    luaL_error(L, "no file descriptors are left");
   runner->name = NULL; /* no program's name before what the user sees here */
-  while (!runner->exits && (status = load_line(runner, L)) != NO_INPUT) {
+  runner->edits = neap__terminal_open(runner, L);
+  while (!is_over(runner) && (status = load_line(runner, L)) != NO_INPUT) {
     if (status == LUA_OK)
-      status = neap__chunk_call(runner, L, 0, LUA_MULTRET);
-    if (status == LUA_OK)
+      status = neap__evaluate(runner, L);
+    if (status == LUA_OK && runner->edits)
+      neap__terminal_show(runner, L);
+    else if (status == LUA_OK)
       print_results(L);
-    else
+    else if (status > LUA_OK)
       neap__chunk_report(runner, L, status);
+    (void)neap__turn_open(runner); /* cannot fail: it is open */
   }
   lua_settop(L, 0);
-  if (!runner->exits)
+  if (!is_over(runner))
     fputs("\n", stdout); /* the shell's prompt goes to a line of its own */
   fflush(stdout);
+  neap__tasks_end(runner);
+  if (runner->edits)
+    neap__terminal_close(L);
+  neap__turn_close();
   runner->name = name;
 }

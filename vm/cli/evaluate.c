@@ -1,0 +1,157 @@
+/*
+** evaluate.c - runs what was typed, as a task.
+**
+** The chunk is called by a C function in a task of the VM's (neap_spawn),
+** which leaves the outcome in the registry. Each evaluation has a number: the
+** outcome of one that was left behind is only reported, if it is an error.
+*/
+#include "evaluate.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "tasks.h"
+#include "turn.h"
+
+#define MOST_INTERRUPTS 3 /* the last one leaves the task behind */
+
+/* Keys in the registry: their addresses. */
+static const char chunk_key; /* the chunk to run */
+static const char outcome_key; /* a list: what it gave, or its error */
+
+typedef struct evaluation {
+  neap__runner *runner;
+  lua_Integer number; /* of that which runs */
+  int status;         /* how it has ended */
+} evaluation;
+
+static evaluation now;
+static neap_value in_task; /* `evaluate`, for neap_spawn */
+
+enum { NUMBER = 1, HANDLER }; /* stack of `evaluate` */
+
+/* The chunk has ended; what it left stands above the handler. */
+static int finish(lua_State *L, int status, lua_KContext ctx) {
+  int i, n = lua_gettop(L) - HANDLER;
+  (void)ctx;
+  if (status == LUA_YIELD) /* it has awaited something */
+    status = LUA_OK;
+  if (lua_tointeger(L, NUMBER) != now.number) {
+    neap__chunk_report(now.runner, L, status);
+    return 0;
+  }
+  luaL_checkstack(L, 2, "results");
+  lua_createtable(L, n, 1);
+  lua_replace(L, HANDLER);
+  for (i = n; i > 0; i--)
+    lua_rawseti(L, HANDLER, i);
+  lua_pushinteger(L, n);
+  lua_setfield(L, HANDLER, "n");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &outcome_key);
+  now.status = status;
+  return 0;
+}
+
+/* The message handler: without the editor all is as lua shows it, down to the
+   C function that calls the chunk. */
+static int with_traceback(lua_State *L) {
+  const char *text;
+  (void)neap_traceback(L);
+  text = lua_tostring(L, -1);
+  if (!now.runner->edits && text != NULL &&
+      strstr(text, "\nstack traceback:\n") != NULL) {
+    lua_pushliteral(L, "\n\t[C]: in ?");
+    lua_concat(L, 2);
+  }
+  return 1;
+}
+
+/* Lua, in a task: the evaluation's number */
+static int evaluate(lua_State *L) {
+  lua_pushcfunction(L, with_traceback);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_key);
+  return finish(L, lua_pcallk(L, 0, LUA_MULTRET, HANDLER, 0, finish), 0);
+}
+
+/* neap.h takes values of Lua's by the name of a global: for a moment it is
+   one. */
+static int prepare(neap__runner *runner, lua_State *L) {
+  static const char name[] = "neap evaluate";
+  int status;
+  if (now.runner == runner)
+    return NEAP_OK;
+  lua_pushglobaltable(L);
+  lua_pushcfunction(L, evaluate);
+  lua_setfield(L, -2, name);
+  status = neap_get(runner->vm, name, &in_task);
+  if (status == NEAP_OK)
+    status = neap_retain(runner->vm, &in_task);
+  lua_pushnil(L);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+  if (status == NEAP_OK)
+    now.runner = runner;
+  return status;
+}
+
+/* Starts the task of the function at the top, popped. Raises what goes
+   wrong. */
+static neap_task start(neap__runner *runner, lua_State *L) {
+  neap_task task;
+  neap_value number;
+  int status = prepare(runner, L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_key);
+  number = neap_integer(++now.number);
+  now.status = LUA_ERRRUN;
+  if (status == NEAP_OK)
+    status = neap_spawn(runner->vm, &in_task, &number, 1, 0, NULL, NULL, &task);
+  if (status != NEAP_OK)
+    luaL_error(L, "%s", neap_strerror(status));
+  return task;
+}
+
+/* Pushes what the task has left behind. */
+static void push_outcome(lua_State *L) {
+  int i, n, list;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &outcome_key) != LUA_TTABLE) {
+    lua_pop(L, 1); /* it was killed */
+    lua_pushliteral(L, "the task was killed");
+    return;
+  }
+  list = lua_gettop(L);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &outcome_key);
+  lua_getfield(L, list, "n");
+  n = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, n, "too many results");
+  for (i = 1; i <= n; i++)
+    lua_rawgeti(L, list, i);
+  lua_remove(L, list);
+}
+
+int neap__evaluate(neap__runner *runner, lua_State *L) {
+  neap_task task = start(runner, L);
+  int interrupts = 0;
+  while (neap_pending(runner->vm, task)) {
+    int event = neap__turn(runner, -1);
+    if (event == SIGINT) {
+      neap__tasks_interrupted(runner);
+      if (++interrupts == MOST_INTERRUPTS)
+        break;
+      (void)neap_cancel(runner->vm, task, NULL); /* it may have ended */
+    } else if (event == SIGTERM || event == SIGHUP) {
+      runner->signal = event;
+      break;
+    }
+  }
+  neap__turn_forget(); /* it came too late */
+  if (neap_pending(runner->vm, task)) {
+    now.number++;
+    return NEAP__LEFT;
+  }
+  push_outcome(L);
+  return now.status;
+}

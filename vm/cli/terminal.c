@@ -1,0 +1,135 @@
+/*
+** terminal.c - the interactive mode on a terminal: calls the module `repl`,
+** and is called by it when it waits for a key.
+*/
+#include "terminal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "tasks.h"
+#include "turn.h"
+
+static const char session_key; /* in the registry: what repl.open gave */
+
+/*
+** Lua: what the editor calls when it has no key; the runner is its upvalue.
+** Waits for one thing and tells which: "key", "turn" (something may have been
+** printed), "resize", "suspend", "interrupt", "end".
+*/
+static int wait_for_key(lua_State *L) {
+  neap__runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+  const char *what;
+  int event = runner->exits ? SIGTERM : neap__turn(runner, STDIN_FILENO);
+  switch (event) {
+  case NEAP__INPUT:
+    what = "key";
+    break;
+  case 0:
+    what = "turn";
+    break;
+  case SIGINT:
+    what = "interrupt";
+    break;
+  case SIGWINCH:
+    what = "resize";
+    break;
+  case SIGTSTP:
+    what = "suspend";
+    break;
+  default:
+    if (!runner->exits)
+      runner->signal = event;
+    what = "end";
+    break;
+  }
+  lua_pushstring(L, what);
+  return 1;
+}
+
+/* Whether it makes sense to look for the module. */
+static int is_terminal(void) {
+  const char *term = getenv("TERM");
+  return term != NULL && *term != '\0' && strcmp(term, "dumb") != 0 &&
+         isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+int neap__terminal_open(neap__runner *runner, lua_State *L) {
+  if (!is_terminal())
+    return 0;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "repl");
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) { /* it is not installed */
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_getfield(L, -1, "open");
+  lua_remove(L, -2);
+  lua_pushlightuserdata(L, runner);
+  lua_pushcclosure(L, wait_for_key, 1);
+  lua_call(L, 1, 1);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &session_key);
+  return 1;
+}
+
+/* Pushes a function of the session. */
+static void push_function(lua_State *L, const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &session_key);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+void neap__terminal_close(lua_State *L) {
+  push_function(L, "close");
+  lua_call(L, 0, 0);
+}
+
+int neap__terminal_read(lua_State *L, int before) {
+  push_function(L, "read");
+  lua_insert(L, -2);
+  if (before != 0)
+    lua_pushvalue(L, before);
+  else
+    lua_pushliteral(L, "");
+  neap__turn_editing(1);
+  lua_call(L, 2, 2);
+  neap__turn_editing(0);
+  if (lua_isnil(L, -2)) {
+    lua_remove(L, -2);
+    return 0;
+  }
+  lua_pop(L, 1);
+  return 1;
+}
+
+void neap__terminal_remember(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  push_function(L, "remember");
+  lua_insert(L, -2);
+  lua_call(L, 1, 0);
+}
+
+int neap__terminal_command(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  push_function(L, "command");
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  if (!lua_isnil(L, -1))
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+void neap__terminal_show(neap__runner *runner, lua_State *L) {
+  push_function(L, "show");
+  lua_insert(L, 1);
+  neap__chunk_report(runner, L, lua_pcall(L, lua_gettop(L) - 1, 0, 0));
+}

@@ -1,0 +1,196 @@
+/*
+** turn.c - turns of the VM's loop, and between them poll(2) for input and
+** signals.
+**
+** A signal's handler writes its number to a pipe, which poll looks at, too:
+** so none is missed. Ctrl-C is to reach the one who waits (for a line, or a
+** task that was typed), and not whatever task happens to run just then.
+** Therefore the handler lets the VM alone, but starts a timer: if nobody has
+** read the pipe when that rings, a step spins, and is interrupted; and again
+** at each ring after that, as it may catch the error.
+*/
+#define _GNU_SOURCE /* pipe2 */
+
+#include "turn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GRACE 100000000 /* ns that a step may go on after Ctrl-C */
+#define TURN 1000 /* us of turns between two looks at input */
+#define PATIENCE 10000000 /* ns that input may keep the VM waiting */
+
+/* A signal handler has no other way to find these. */
+static struct {
+  neap_vm *volatile vm;
+  pthread_t thread;
+  int pipe[2]; /* the numbers of signals */
+  timer_t timer;
+  volatile sig_atomic_t asked; /* a SIGINT is in the pipe */
+  volatile sig_atomic_t stopped_step; /* the VM was interrupted for it */
+} here = {.pipe = {-1, -1}};
+
+static int backend = -1; /* the VM's, when it has a loop */
+static uint64_t last_turn; /* when it ended */
+
+static const int kept[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
+#define NKEPT ((int)(sizeof kept / sizeof kept[0]))
+
+static void ring(long ns) {
+  struct itimerspec when = {{0, ns}, {0, ns}};
+  (void)timer_settime(here.timer, 0, &when, NULL); /* both are valid */
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context) {
+  int saved_errno = errno; /* of the code that was interrupted */
+  (void)context;
+  if (!pthread_equal(pthread_self(), here.thread)) {
+    if (info->si_code != SI_TIMER)
+      (void)pthread_kill(here.thread, sig);
+  } else if (sig == SIGINT && info->si_code == SI_TIMER) {
+    if (here.asked) {
+      here.stopped_step = 1;
+      (void)neap_interrupt(here.vm);
+    }
+  } else {
+    unsigned char number = (unsigned char)sig;
+    if (sig == SIGINT) {
+      here.asked = 1;
+      ring(GRACE);
+    }
+    /* a full pipe has something to read, which is all that counts */
+    if (write(here.pipe[1], &number, 1) != 1)
+      (void)0;
+  }
+  errno = saved_errno;
+}
+
+/* Puts our handler where there is none. */
+static void keep(int sig) {
+  struct sigaction action;
+  if (sigaction(sig, NULL, &action) != 0 || (action.sa_flags & SA_SIGINFO) ||
+      action.sa_handler != SIG_DFL)
+    return;
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO; /* a read that blocks is to end */
+  if (sig == SIGWINCH)
+    action.sa_flags |= SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  (void)sigaction(sig, &action, NULL); /* a valid signal: cannot fail */
+}
+
+static void let_go(int sig) {
+  struct sigaction action;
+  if (sigaction(sig, NULL, &action) != 0 ||
+      !(action.sa_flags & SA_SIGINFO) || action.sa_sigaction != on_signal)
+    return;
+  action.sa_handler = SIG_DFL;
+  action.sa_flags = 0;
+  (void)sigaction(sig, &action, NULL);
+}
+
+static int open_pipe(void) {
+  struct sigevent event = {0};
+  if (here.pipe[0] >= 0)
+    return 0;
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGINT;
+  if (pipe2(here.pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+    return -1;
+  if (timer_create(CLOCK_MONOTONIC, &event, &here.timer) == 0)
+    return 0;
+  (void)close(here.pipe[0]);
+  (void)close(here.pipe[1]);
+  here.pipe[0] = here.pipe[1] = -1;
+  return -1;
+}
+
+int neap__turn_open(neap__runner *runner) {
+  int i;
+  if (open_pipe() != 0)
+    return -1;
+  here.vm = runner->vm;
+  here.thread = pthread_self();
+  for (i = 0; i < NKEPT; i++)
+    keep(kept[i]);
+  return 0;
+}
+
+void neap__turn_close(void) {
+  int i;
+  if (here.pipe[0] < 0)
+    return;
+  for (i = 0; i < NKEPT; i++)
+    let_go(kept[i]);
+  let_go(SIGTSTP);
+  (void)timer_delete(here.timer);
+  (void)close(here.pipe[0]);
+  (void)close(here.pipe[1]);
+  here.pipe[0] = here.pipe[1] = -1;
+}
+
+void neap__turn_editing(int editing) {
+  if (editing)
+    keep(SIGTSTP);
+  else
+    let_go(SIGTSTP);
+}
+
+/* The next signal in the pipe; 0: none that counts. */
+static int next_signal(void) {
+  unsigned char number;
+  int stopped_step;
+  if (read(here.pipe[0], &number, 1) != 1)
+    return 0;
+  if (number != SIGINT)
+    return number;
+  here.asked = 0;
+  ring(0);
+  stopped_step = here.stopped_step;
+  here.stopped_step = 0;
+  return stopped_step ? 0 : number;
+}
+
+void neap__turn_forget(void) {
+  if (here.asked) {
+    while (next_signal() != 0)
+      ;
+  }
+}
+
+/* The descriptor of the VM's loop, once there is something on it. */
+static int backend_of(neap_vm *vm) {
+  if (backend < 0 && neap_alive(vm))
+    backend = neap_backend_fd(vm);
+  return backend;
+}
+
+/* Out of memory, or the loop cannot be opened: what is ready stays so, and
+   may find the memory the next time. */
+static void tick(neap_vm *vm, uint64_t budget) {
+  if (backend >= 0 && neap_tick(vm, budget) == NEAP_ENOMEM)
+    (void)poll(NULL, 0, 1);
+  last_turn = uv_hrtime();
+}
+
+int neap__turn(neap__runner *runner, int fd) {
+  neap_vm *vm = runner->vm;
+  struct pollfd fds[3] = {
+    {here.pipe[0], POLLIN, 0}, {fd, POLLIN, 0}, {backend_of(vm), POLLIN, 0}
+  };
+  int n = poll(fds, 3, backend < 0 ? -1 : neap_backend_timeout(vm));
+  if (n > 0 && fds[0].revents != 0)
+    return next_signal();
+  if (n > 0 && fds[1].revents != 0) {
+    if (uv_hrtime() - last_turn > PATIENCE)
+      tick(vm, TURN);
+    return NEAP__INPUT;
+  }
+  tick(vm, TURN);
+  return 0;
+}

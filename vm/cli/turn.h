@@ -1,0 +1,40 @@
+/*
+** turn.h - the loop's turns in the interactive mode, and the signals that
+** come meanwhile.
+*/
+#ifndef NEAP_CLI_TURN_H
+#define NEAP_CLI_TURN_H
+
+#include "chunk.h"
+
+/* neap__turn: the descriptor is readable; no signal has this number */
+#define NEAP__INPUT (-1)
+
+/*
+** From now on signals are kept for neap__turn: SIGINT, SIGTERM, SIGHUP; and
+** on a terminal SIGWINCH. Those that are ignored, or have a handler of a
+** script's, are left alone. To be called again when scripts have run: what
+** has lost its handler gets it back. Returns 0, or -1: no descriptors.
+*/
+int neap__turn_open(neap__runner *runner);
+
+/* What neap__turn_open has changed is as before. */
+void neap__turn_close(void);
+
+/* While a line is edited, SIGTSTP is kept, too; else it stops the program. */
+void neap__turn_editing(int editing);
+
+/*
+** Waits until the descriptor is readable (-1: none), the VM has something to
+** do, or a signal has come; lets the VM do what it has to. Returns
+** NEAP__INPUT, the number of a signal, or 0: neither, to be called again.
+**
+** A SIGINT comes to the caller when no step of a task goes on for long;
+** else it ends the step with the error "interrupted!", and that is all.
+*/
+int neap__turn(neap__runner *runner, int fd);
+
+/* Forgets SIGINTs that have come. */
+void neap__turn_forget(void);
+
+#endif

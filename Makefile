@@ -100,6 +100,7 @@ LIBRARIES := $(B)/libneap.a $(B)/$(SO).$(VERSION) $(B)/$(SO).$(ABI) $(B)/$(SO)
 # What a module needs besides Lua and libuv, as pkg-config calls it. A
 # module whose library is not installed is skipped, with a word.
 MODULE_PC_http := libcurl >= 7.87
+MODULE_PC_repl := libedit
 SKIPPED := $(foreach name,$(patsubst stdlib/%/,%,$(wildcard stdlib/*/)),\
   $(if $(MODULE_PC_$(name)),$(shell \
     $(PKG_CONFIG) --exists '$(MODULE_PC_$(name))' || echo $(name))))

@@ -132,6 +132,13 @@ static void push_outcome(lua_State *L) {
   lua_remove(L, list);
 }
 
+/* Whether the error at the top is what a cancellation raises. */
+static int is_cancelled(lua_State *L) {
+  static const char name[] = "CancelledError";
+  const char *text = lua_tostring(L, -1);
+  return text != NULL && strncmp(text, name, sizeof name - 1) == 0;
+}
+
 int neap__evaluate(neap__runner *runner, lua_State *L) {
   neap_task task = start(runner, L);
   int interrupts = 0;
@@ -149,9 +156,16 @@ int neap__evaluate(neap__runner *runner, lua_State *L) {
   }
   neap__turn_forget(); /* it came too late */
   if (neap_pending(runner->vm, task)) {
-    now.number++;
+    now.number++; /* its outcome is nobody's */
+    if (runner->signal == 0)
+      neap__chunk_message(NULL, "it goes on in the background");
     return NEAP__LEFT;
   }
   push_outcome(L);
+  if (interrupts > 0 && now.status != LUA_OK && is_cancelled(L)) {
+    lua_pop(L, 1);
+    neap__chunk_message(NULL, "KeyboardInterrupt"); /* where: the user knows */
+    return NEAP__LEFT;
+  }
   return now.status;
 }

@@ -6,16 +6,16 @@
 
 #include "chunk.h"
 
-/* neap__evaluate: nobody waits for the result any longer; no status of Lua
-   is negative */
+/* neap__evaluate: there is no outcome; no status of Lua is negative */
 #define NEAP__LEFT (-2)
 
 /*
 ** Runs the function at the top of the stack, popped, in a task, which may
 ** await, and takes turns of the loop until it is over. Leaves the results,
 ** or the error with its traceback, and returns the status of Lua; or
-** NEAP__LEFT with nothing: the user did not want to wait, and the task goes
-** on in the background; or the end was asked for: runner->signal.
+** NEAP__LEFT with nothing: the user has cancelled it; or did not want to wait
+** even for that, and it goes on in the background; or the end was asked for:
+** runner->signal.
 */
 int neap__evaluate(neap__runner *runner, lua_State *L);
 

@@ -51,6 +51,14 @@ static int wait_for_key(lua_State *L) {
   return 1;
 }
 
+/* Lua: asks for the end. */
+static int quit(lua_State *L) {
+  neap__runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+  runner->exits = 1;
+  runner->status = EXIT_SUCCESS;
+  return 0;
+}
+
 /* Whether it makes sense to look for the module. */
 static int is_terminal(void) {
   const char *term = getenv("TERM");
@@ -62,7 +70,7 @@ int neap__terminal_open(neap__runner *runner, lua_State *L) {
   if (!is_terminal())
     return 0;
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "repl");
+  lua_pushliteral(L, "neap.repl.session");
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) { /* it is not installed */
     lua_pop(L, 1);
     return 0;
@@ -71,7 +79,9 @@ int neap__terminal_open(neap__runner *runner, lua_State *L) {
   lua_remove(L, -2);
   lua_pushlightuserdata(L, runner);
   lua_pushcclosure(L, wait_for_key, 1);
-  lua_call(L, 1, 1);
+  lua_pushlightuserdata(L, runner);
+  lua_pushcclosure(L, quit, 1);
+  lua_call(L, 2, 1);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return 0;

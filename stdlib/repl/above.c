@@ -1,0 +1,156 @@
+/*
+** above.c - what scripts print goes above the line that is edited.
+**
+** stdout and stderr, for C and for Lua's io, become streams whose write
+** function takes the line off the screen first; editor.c puts it back. What
+** is written to the descriptors themselves is not seen here.
+*/
+#define _GNU_SOURCE /* fopencookie */
+
+#include "editor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct stream {
+  const char *name;  /* in the table io */
+  FILE **global;     /* the variable of C */
+  int fd;
+  FILE *real;        /* what both were before */
+  FILE *ours;        /* NULL: closed */
+} stream;
+
+static stream streams[] = {
+  {"stdout", &stdout, STDOUT_FILENO, NULL, NULL},
+  {"stderr", &stderr, STDERR_FILENO, NULL, NULL}
+};
+#define NSTREAMS ((int)(sizeof streams / sizeof streams[0]))
+
+static int column;   /* where the last line of output ends; 0: it is finished */
+static int ended;    /* a newline was put behind it, for the edited line */
+static int escaping; /* in an escape sequence: nobody knows the column */
+
+/* Follows the cursor through what is written. */
+static void follow(const char *text, size_t size) {
+  while (size > 0) {
+    wchar_t c;
+    int length = neap__text_decode((const unsigned char *)text, size, &c);
+    if (length == 0)
+      length = 1;
+    if (c == L'\n' || c == L'\r') {
+      column = 0;
+      escaping = 0;
+    } else if (c == L'\033') {
+      escaping = 1;
+    } else {
+      int width = neap__text_width(c, column);
+      column += width > 0 ? width : 0;
+    }
+    text += length;
+    size -= (size_t)length;
+  }
+}
+
+static int write_all(int fd, const char *text, size_t size) {
+  while (size > 0) {
+    ssize_t n = write(fd, text, size);
+    if (n > 0) {
+      text += n;
+      size -= (size_t)n;
+    } else if (errno == EAGAIN) { /* somebody has made the terminal so */
+      struct pollfd p = {fd, POLLOUT, 0};
+      (void)poll(&p, 1, -1);
+    } else if (errno != EINTR) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static ssize_t on_write(void *cookie, const char *text, size_t size) {
+  const stream *s = cookie;
+  locale_t before = uselocale(neap__editor_here.locale);
+  int status;
+  neap__editor_hide();
+  status = write_all(s->fd, text, size);
+  follow(text, size);
+  (void)uselocale(before);
+  return status == 0 ? (ssize_t)size : -1;
+}
+
+void neap__above_begin_line(void) {
+  neap__above_end_line();
+  column = 0;
+  ended = 0;
+}
+
+void neap__above_end_line(void) {
+  if (column > 0 && write_all(STDOUT_FILENO, "\n", 1) == 0)
+    ended = 1;
+}
+
+void neap__above_resume_line(void) {
+  int columns = 0;
+  (void)el_wget(neap__editor_here.el, EL_GETTC, "co", &columns);
+  if (ended && !escaping && column < columns)
+    fprintf(neap__editor_here.out, "\033[A\033[%dC", column);
+  else if (ended)
+    column = 0;
+  ended = 0;
+}
+
+/* Makes `file` what scripts write to: in C, and in Lua. */
+static void replace(lua_State *L, stream *s, FILE *from, FILE *to) {
+  luaL_Stream *p;
+  if (*s->global == from)
+    *s->global = to;
+  if (lua_getglobal(L, "io") == LUA_TTABLE) {
+    lua_getfield(L, -1, s->name);
+    p = luaL_testudata(L, -1, LUA_FILEHANDLE);
+    if (p != NULL && p->f == from)
+      p->f = to;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+int neap__above_open(lua_State *L) {
+  static const cookie_io_functions_t functions = {NULL, on_write, NULL, NULL};
+  int i;
+  for (i = 0; i < NSTREAMS; i++) {
+    stream *s = &streams[i];
+    if (!isatty(s->fd))
+      continue;
+    s->ours = fopencookie(s, "w", functions);
+    if (s->ours == NULL)
+      return -1;
+    s->real = *s->global;
+    (void)fflush(s->real);
+    (void)setvbuf(s->ours, NULL, s->fd == STDERR_FILENO ? _IONBF : _IOLBF,
+                  BUFSIZ);
+    replace(L, s, s->real, s->ours);
+  }
+  return 0;
+}
+
+void neap__above_close(lua_State *L) {
+  int i;
+  for (i = 0; i < NSTREAMS; i++) {
+    stream *s = &streams[i];
+    if (s->ours == NULL)
+      continue;
+    replace(L, s, s->ours, s->real);
+    (void)fclose(s->ours);
+    s->ours = NULL;
+  }
+}
+
+void neap__above_flush(void) {
+  int i;
+  for (i = 0; i < NSTREAMS; i++) {
+    if (streams[i].ours != NULL)
+      (void)fflush(streams[i].ours);
+  }
+}

@@ -1,0 +1,584 @@
+/*
+** editor.c - reads lines from the terminal, with libedit.
+**
+** libedit asks `next_char` for each character, in the middle of whatever it
+** does (a search, half a key). That calls back to Lua: `wait`, which lets
+** the program go on until there is a key. So the loop is never blocked.
+**
+** A signal ends a read only between two characters; libedit handles none.
+*/
+#define _GNU_SOURCE /* memrchr */
+
+#include "editor.h"
+
+#include "../module/module.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define HISTORY 5000 /* entries in memory */
+#define PASTE_ON "\033[?2004h"
+#define PASTE_OFF "\033[?2004l"
+#define PASTE_END "\033[201~"
+
+/* Stack of `read`: what the editor calls back needs these. */
+enum { PROMPT = 1, BEFORE, INITIAL, CALLBACKS };
+
+neap__editor neap__editor_here;
+#define here neap__editor_here
+
+/* {======================================================
+** The screen
+** ======================================================= */
+
+typedef struct place {
+  int row;
+  int column;
+} place;
+
+static void screen_size(int *rows, int *columns) {
+  struct winsize size;
+  *rows = 24;
+  *columns = 80;
+  if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
+      size.ws_row > 0) {
+    *rows = size.ws_row;
+    *columns = size.ws_col;
+  }
+}
+
+/* Goes over a text as libedit shows it. */
+static void go_over(place *p, const wchar_t *text, const wchar_t *end,
+                    int columns) {
+  for (; text < end; text++) {
+    int width = neap__text_width(*text, p->column);
+    if (*text == L'\n' || p->column + width > columns) {
+      p->row++;
+      p->column = *text == L'\n' ? 0 : width;
+    } else {
+      p->column += width;
+    }
+    if (p->column >= columns) {
+      p->row++;
+      p->column = 0;
+    }
+  }
+}
+
+/* Where the cursor is, and how many rows of the line are below it. */
+static int find_cursor(place *cursor) {
+  const LineInfoW *line = el_wline(here.el);
+  int rows, columns;
+  place end;
+  screen_size(&rows, &columns);
+  cursor->row = cursor->column = 0;
+  go_over(cursor, here.prompt, here.prompt + wcslen(here.prompt), columns);
+  go_over(cursor, line->buffer, line->cursor, columns);
+  end = *cursor;
+  go_over(&end, line->cursor, line->lastchar, columns);
+  if (end.row >= rows) { /* libedit shows the last ones */
+    int above = end.row - rows + 1;
+    cursor->row = cursor->row > above ? cursor->row - above : 0;
+    end.row = rows - 1;
+  }
+  return end.row - cursor->row;
+}
+
+void neap__editor_hide(void) {
+  place cursor;
+  if (!here.editing || here.hidden)
+    return;
+  here.hidden = 1;
+  (void)find_cursor(&cursor);
+  fputs("\r", here.out);
+  if (cursor.row > 0)
+    fprintf(here.out, "\033[%dA", cursor.row);
+  fputs("\033[J", here.out);
+  neap__above_resume_line();
+  (void)fflush(here.out);
+}
+
+void neap__editor_show(void) {
+  neap__above_flush();
+  if (!here.hidden)
+    return;
+  here.hidden = 0;
+  neap__above_end_line();
+  (void)el_wset(here.el, EL_REFRESH);
+}
+
+/* Leaves the line on the screen, and begins a new one below it. */
+static void leave_line(void) {
+  place cursor;
+  int below = find_cursor(&cursor);
+  while (below-- >= 0)
+    fputs("\n", here.out);
+  (void)fflush(here.out);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Keys
+** ======================================================= */
+
+/* Pushes the line up to the cursor, behind the lines before it. */
+static void push_before_cursor(lua_State *L, int before) {
+  const LineInfoW *line = el_wline(here.el);
+  lua_pushvalue(L, before);
+  neap__text_push(L, line->buffer, (size_t)(line->cursor - line->buffer));
+  lua_concat(L, 2);
+}
+
+/* Lua, protected: callbacks, name of one, the lines before; calls it. */
+static int protected_call(lua_State *L) {
+  const char *name = lua_touserdata(L, 2);
+  int narg = 0;
+  (void)lua_getfield(L, 1, name);
+  if (strcmp(name, "complete") == 0) {
+    push_before_cursor(L, 3);
+    narg = 1;
+  }
+  lua_call(L, narg, LUA_MULTRET);
+  return lua_gettop(L) - 3;
+}
+
+/* Calls a callback, in the program's own locale. libedit stands below: an
+   error is told, and there are no results. */
+static int call_back(const char *name, int nres) {
+  lua_State *L = here.L;
+  locale_t ours = uselocale(LC_GLOBAL_LOCALE);
+  int status;
+  lua_pushcfunction(L, protected_call);
+  lua_pushvalue(L, CALLBACKS);
+  lua_pushlightuserdata(L, (void *)name);
+  lua_pushvalue(L, BEFORE);
+  status = lua_pcall(L, 3, nres, 0);
+  if (status != LUA_OK) {
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                                                      : "an error";
+    fprintf(stderr, "%s: %s\n", name, text);
+    lua_pop(L, 1);
+  }
+  (void)uselocale(ours);
+  return status;
+}
+
+static void prepare_terminal(int raw) {
+  fputs(raw ? PASTE_ON : PASTE_OFF, here.out);
+  (void)fflush(here.out);
+  (void)el_wset(here.el, EL_PREP_TERM, raw);
+}
+
+/* Ctrl-Z: the program stops here, and goes on when the shell lets it. */
+static void suspend(void) {
+  neap__editor_hide();
+  prepare_terminal(0);
+  (void)raise(SIGSTOP);
+  prepare_terminal(1);
+  el_resize(here.el);
+  neap__editor_show();
+}
+
+/* Waits for a key: true; or false, with here.ending. */
+static int wait_for_key(void) {
+  lua_State *L = here.L;
+  while (here.ending == NULL) {
+    const char *what;
+    int is_key;
+    if (call_back("wait", 1) != LUA_OK) {
+      here.ending = "end";
+      return 0;
+    }
+    what = lua_tostring(L, -1);
+    is_key = strcmp(what, "key") == 0;
+    neap__editor_show();
+    if (strcmp(what, "resize") == 0) {
+      neap__editor_hide();
+      el_resize(here.el);
+      neap__editor_show();
+    } else if (strcmp(what, "suspend") == 0) {
+      suspend();
+    } else if (strcmp(what, "interrupt") == 0) {
+      here.ending = "interrupt";
+    } else if (strcmp(what, "end") == 0) {
+      here.ending = "end";
+    }
+    lua_pop(L, 1);
+    if (is_key)
+      return 1;
+  }
+  return 0;
+}
+
+/* The next byte; -1: none, with here.ending. One at a time: what follows may
+   be for a script to read. */
+static int next_byte(void) {
+  unsigned char byte;
+  ssize_t n;
+  do {
+    if (!wait_for_key())
+      return -1;
+    n = read(STDIN_FILENO, &byte, 1);
+  } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+  if (n == 1)
+    return byte;
+  here.ending = "end"; /* the terminal has gone */
+  return -1;
+}
+
+static void insert(const char *text, size_t size) {
+  wchar_t *wide = neap__text_wide(text, size);
+  if (wide != NULL)
+    (void)el_winsertstr(here.el, wide);
+  free(wide);
+}
+
+/* What is to be edited from the start. */
+static void insert_initial(void) {
+  size_t size;
+  const char *text = lua_tolstring(here.L, INITIAL, &size);
+  here.begun = 1;
+  if (text == NULL)
+    return;
+  neap__editor_hide();
+  insert(text, size);
+  neap__editor_show();
+}
+
+/* libedit: the next character. Returns 1, or -1: the read is over. */
+static int next_char(EditLine *el, wchar_t *c) {
+  int length = 0;
+  (void)el;
+  if (!here.begun)
+    insert_initial();
+  if (here.nbytes > 0) /* of a sequence that was broken off */
+    length = neap__text_decode(here.bytes, (size_t)here.nbytes, c);
+  while (length == 0) {
+    int byte = next_byte();
+    if (byte < 0)
+      return -1;
+    if (!here.loaded) { /* only who types needs the history */
+      here.loaded = 1;
+      (void)call_back("load", 0);
+    }
+    here.bytes[here.nbytes++] = (unsigned char)byte;
+    length = neap__text_decode(here.bytes, (size_t)here.nbytes, c);
+  }
+  here.nbytes -= length;
+  memmove(here.bytes, here.bytes + length, (size_t)here.nbytes);
+  return 1;
+}
+
+static int is_blank(const LineInfoW *line) {
+  const wchar_t *c;
+  for (c = line->buffer; c < line->cursor; c++) {
+    if (*c != L' ' && *c != L'\t')
+      return 0;
+  }
+  return 1;
+}
+
+/* The TAB key. */
+static unsigned char complete(EditLine *el, wint_t key) {
+  lua_State *L = here.L;
+  const char *text;
+  size_t size;
+  (void)key;
+  if (is_blank(el_wline(el))) {
+    (void)el_winsertstr(el, L"  ");
+    return CC_REFRESH;
+  }
+  /* how many characters go, what comes for them; what there is to choose */
+  if (call_back("complete", 3) != LUA_OK)
+    return CC_ERROR;
+  text = lua_tolstring(L, -2, &size);
+  if (text != NULL) {
+    if (lua_tointeger(L, -3) > 0)
+      el_wdeletestr(el, (int)lua_tointeger(L, -3));
+    insert(text, size);
+  }
+  if (lua_isstring(L, -1)) {
+    fputs(lua_tostring(L, -1), stdout);
+    neap__editor_show();
+  }
+  lua_pop(L, 3);
+  return text != NULL ? CC_REFRESH : CC_ERROR;
+}
+
+/* Ctrl-D. */
+static unsigned char end_or_delete(EditLine *el, wint_t key) {
+  const LineInfoW *line = el_wline(el);
+  (void)key;
+  if (line->lastchar == line->buffer)
+    return CC_EOF;
+  if (line->cursor == line->lastchar)
+    return CC_ERROR;
+  (void)el_cursor(el, 1);
+  el_wdeletestr(el, 1);
+  return CC_REFRESH;
+}
+
+/* Reads what is pasted, up to its end; NULL: it has none, or no memory. */
+static char *read_paste(size_t *size) {
+  static const size_t end = sizeof PASTE_END - 1;
+  size_t room = 0, n = 0;
+  int byte = 0, before;
+  char *text = NULL;
+  for (;;) {
+    before = byte;
+    byte = next_byte();
+    if (byte == '\n' && before == '\r')
+      continue; /* a line that ends with both */
+    if (n == room) {
+      size_t larger = room == 0 ? 1024 : 2 * room;
+      char *moved = byte >= 0 ? realloc(text, larger) : NULL;
+      if (moved == NULL)
+        break;
+      text = moved;
+      room = larger;
+    }
+    if (byte < 0)
+      break;
+    text[n++] = (char)(byte == '\r' ? '\n' : byte);
+    if (n >= end && memcmp(text + n - end, PASTE_END, end) == 0) {
+      *size = n - end;
+      return text;
+    }
+  }
+  free(text);
+  return NULL;
+}
+
+/* Shows what was pasted, which may be anything. */
+static void show_paste(const char *text, size_t size) {
+  size_t i;
+  for (i = 0; i < size; i++) {
+    unsigned char c = (unsigned char)text[i];
+    fputc(c < ' ' && c != '\n' && c != '\t' ? '?' : c, here.out);
+  }
+  (void)fflush(here.out);
+}
+
+/* The terminal begins to send what the user has pasted. Several lines end the
+   read: they belong together. */
+static unsigned char paste(EditLine *el, wint_t key) {
+  size_t size;
+  char *text = read_paste(&size), *last;
+  (void)el;
+  (void)key;
+  if (text == NULL)
+    return CC_EOF;
+  last = memrchr(text, '\n', size);
+  if (last == NULL) {
+    insert(text, size);
+    free(text);
+    return CC_REFRESH;
+  }
+  here.pasted = text;
+  here.pasted_size = size;
+  show_paste(text, (size_t)(last - text) + 1);
+  return CC_EOF;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Reading
+** ======================================================= */
+
+static wchar_t *give_prompt(EditLine *el) {
+  (void)el;
+  return here.prompt;
+}
+
+/* Pushes the lines that were pasted into one, and the rest of the last one. */
+static void push_pasted(lua_State *L) {
+  const LineInfoW *line = el_wline(here.el);
+  const char *text = here.pasted;
+  size_t first = (size_t)((const char *)memrchr(text, '\n', here.pasted_size) -
+                          text);
+  neap__text_push(L, line->buffer, (size_t)(line->cursor - line->buffer));
+  lua_pushlstring(L, text, first);
+  lua_concat(L, 2);
+  lua_pushlstring(L, text + first + 1, here.pasted_size - first - 1);
+  neap__text_push(L, line->cursor, (size_t)(line->lastchar - line->cursor));
+  lua_concat(L, 2);
+}
+
+/* Lua: after a read; `count` characters, which may be none */
+static int push_line(lua_State *L, const wchar_t *line, int count) {
+  if (here.ending != NULL || (line == NULL && here.pasted == NULL)) {
+    if (here.ending != NULL)
+      leave_line();
+    lua_pushnil(L);
+    lua_pushstring(L, here.ending != NULL ? here.ending : "end");
+  } else if (here.pasted != NULL) {
+    push_pasted(L);
+  } else {
+    if (count > 0 && line[count - 1] == L'\n')
+      count--;
+    neap__text_push(L, line, (size_t)count);
+    lua_pushnil(L);
+  }
+  return 2;
+}
+
+/* Lua: read(prompt, before, initial, callbacks) -> line, nil; or lines that
+   were pasted, and what is to be edited next (a string); or nil, "interrupt"
+   or "end" */
+static int read_line(lua_State *L) {
+  const wchar_t *line;
+  locale_t before;
+  size_t size;
+  const char *prompt = luaL_checklstring(L, PROMPT, &size);
+  int count = 0;
+  luaL_argcheck(L, here.el != NULL && !here.editing, PROMPT, "no terminal");
+  lua_settop(L, CALLBACKS);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  free(here.prompt);
+  free(here.pasted);
+  here.pasted = NULL;
+  here.prompt = neap__text_wide(prompt, size);
+  if (here.prompt == NULL)
+    return luaL_error(L, "not enough memory");
+  here.L = L;
+  here.ending = NULL;
+  here.nbytes = 0;
+  here.begun = 0;
+  neap__above_flush();
+  neap__above_begin_line();
+  before = uselocale(here.locale);
+  prepare_terminal(1);
+  here.hidden = 0;
+  here.editing = 1;
+  line = el_wgets(here.el, &count);
+  here.editing = 0;
+  prepare_terminal(0);
+  (void)push_line(L, line, count);
+  (void)uselocale(before);
+  return 2;
+}
+
+/* Lua: add(entry): to the history that the arrow keys go through */
+static int add(lua_State *L) {
+  size_t size;
+  const char *entry = luaL_checklstring(L, 1, &size);
+  wchar_t *wide = neap__text_wide(entry, size);
+  HistEventW event;
+  if (here.history != NULL && wide != NULL)
+    (void)history_w(here.history, &event, H_ENTER, wide);
+  free(wide);
+  return 0;
+}
+
+/* Lua: columns() -> of the screen */
+static int push_columns(lua_State *L) {
+  int rows, columns;
+  screen_size(&rows, &columns);
+  lua_pushinteger(L, columns);
+  return 1;
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** The terminal, opened and closed
+** ======================================================= */
+
+static void bind_keys(void) {
+  static const wchar_t *const keys[][2] = {
+    {L"^I", L"neap-complete"}, {L"^D", L"neap-end"},
+    {L"\033[200~", L"neap-paste"}, {L"^R", L"em-inc-search-prev"},
+    {L"^W", L"ed-delete-prev-word"}, {L"\033[3~", L"ed-delete-next-char"},
+    {L"\033[1~", L"ed-move-to-beg"}, {L"\033[4~", L"ed-move-to-end"},
+    {L"\033[1;5C", L"em-next-word"}, {L"\033[1;5D", L"ed-prev-word"}
+  };
+  size_t i;
+  EditLine *el = here.el;
+  (void)el_wset(el, EL_ADDFN, L"neap-complete", L"Complete", complete);
+  (void)el_wset(el, EL_ADDFN, L"neap-end", L"End or delete", end_or_delete);
+  (void)el_wset(el, EL_ADDFN, L"neap-paste", L"Paste", paste);
+  for (i = 0; i < sizeof keys / sizeof keys[0]; i++)
+    (void)el_wset(el, EL_BIND, keys[i][0], keys[i][1], NULL);
+}
+
+/* A script has ended the program while a line was edited. */
+static void restore(void) {
+  if (here.el != NULL && here.editing) {
+    here.editing = 0;
+    leave_line();
+    prepare_terminal(0);
+  }
+}
+
+static int open_editor(void) {
+  HistEventW event;
+  here.locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  if (here.locale == (locale_t)0)
+    here.locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+  if (here.locale == (locale_t)0)
+    return -1;
+  (void)uselocale(here.locale);
+  here.out = stdout;
+  here.el = el_init("neap", stdin, stdout, stderr);
+  here.history = history_winit();
+  if (here.el == NULL || here.history == NULL)
+    return -1;
+  (void)history_w(here.history, &event, H_SETSIZE, HISTORY);
+  (void)history_w(here.history, &event, H_SETUNIQUE, 1);
+  (void)el_wset(here.el, EL_HIST, history_w, here.history);
+  (void)el_wset(here.el, EL_PROMPT, give_prompt);
+  (void)el_wset(here.el, EL_EDITOR, L"emacs");
+  (void)el_wset(here.el, EL_GETCFN, next_char);
+  bind_keys();
+  (void)el_source(here.el, NULL); /* ~/.editrc */
+  return atexit(restore);
+}
+
+/* Lua: close() */
+static int close_editor(lua_State *L) {
+  neap__above_close(L);
+  if (here.el != NULL)
+    el_end(here.el);
+  if (here.history != NULL)
+    history_wend(here.history);
+  if (here.locale != (locale_t)0)
+    freelocale(here.locale);
+  free(here.prompt);
+  free(here.pasted);
+  memset(&here, 0, sizeof here);
+  return 0;
+}
+
+/* Lua: open() -> whether there is a terminal that lines can be edited on */
+static int open_terminal(lua_State *L) {
+  locale_t before = uselocale((locale_t)0);
+  int status = here.el == NULL ? open_editor() : -1;
+  (void)uselocale(before);
+  if (status == 0)
+    status = neap__above_open(L);
+  if (status != 0)
+    (void)close_editor(L);
+  lua_pushboolean(L, status == 0);
+  return 1;
+}
+
+/* ====================================================== } */
+
+MODULE_API int luaopen_repl_editor(lua_State *L);
+int luaopen_repl_editor(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"open", open_terminal}, {"close", close_editor},
+    {"read", read_line}, {"add", add}, {"columns", push_columns},
+    {"history_load", neap__history_load},
+    {"history_append", neap__history_append},
+    {NULL, NULL}
+  };
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,90 @@
+/*
+** editor.h - what the parts of the line editor share: the terminal, of
+** which a process has one.
+*/
+#ifndef NEAP_REPL_EDITOR_H
+#define NEAP_REPL_EDITOR_H
+
+#include <histedit.h>
+#include <locale.h>
+#include <stdio.h>
+#include <wchar.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+typedef struct neap__editor {
+  EditLine *el;       /* NULL: closed */
+  HistoryW *history;
+  locale_t locale;    /* UTF-8, in which libedit is called; the program's own
+                         is a script's business */
+  FILE *out;          /* the terminal, as libedit writes to it */
+  lua_State *L;       /* during a read: the caller's, the read's arguments */
+  wchar_t *prompt;
+  int editing;        /* a line is being edited, */
+  int hidden;         /* and is not on the screen, for output */
+  const char *ending; /* why the read ended without a line; NULL: it has one */
+  char *pasted;       /* several lines that were pasted; NULL: none */
+  size_t pasted_size;
+  int begun;          /* the line has what it is to begin with */
+  int loaded;         /* the history was asked for */
+  unsigned char bytes[4]; /* of a character that is not complete */
+  int nbytes;
+} neap__editor;
+
+extern neap__editor neap__editor_here;
+
+/* Takes the line off the screen: where its prompt began, output can go.
+   Puts it back. */
+void neap__editor_hide(void);
+void neap__editor_show(void);
+
+/* {======================================================
+** above.c
+** ======================================================= */
+
+/* From now on what scripts write to stdout and stderr goes above the line
+   that is edited. Returns 0, or -1: no memory. */
+int neap__above_open(lua_State *L);
+void neap__above_close(lua_State *L);
+/* What scripts have written is on the screen. */
+void neap__above_flush(void);
+/* The line to be edited begins a line of the screen. */
+void neap__above_begin_line(void);
+/* Begins a new line where output has left one unfinished; and goes back to
+   it, from the line below. */
+void neap__above_end_line(void);
+void neap__above_resume_line(void);
+
+/* ====================================================== } */
+
+/* {======================================================
+** text.c: UTF-8 and wide characters. A byte that is not UTF-8 stands as
+** U+DC00 + byte, so that nothing of what is typed is lost.
+** ======================================================= */
+
+/* The character that the bytes begin with: returns how many are its own; 0:
+   more are needed. */
+int neap__text_decode(const unsigned char *bytes, size_t size, wchar_t *c);
+/* The whole text, to be freed; NULL: no memory. */
+wchar_t *neap__text_wide(const char *text, size_t size);
+/* Pushes characters as a string. */
+void neap__text_push(lua_State *L, const wchar_t *text, size_t size);
+/* How many columns a character takes at this one, as libedit shows it; a
+   newline none. */
+int neap__text_width(wchar_t c, int column);
+
+/* ====================================================== } */
+
+/* {======================================================
+** history.c
+** ======================================================= */
+
+/* Lua: history_load(path) -> list of entries, oldest first */
+int neap__history_load(lua_State *L);
+/* Lua: history_append(path, entry) */
+int neap__history_append(lua_State *L);
+
+/* ====================================================== } */
+
+#endif

@@ -15,8 +15,7 @@ typedef struct stream_shared {
 
 enum { STREAM__SENT = 1 }; /* user value: the string that is being written */
 
-/* stream.c: the class. Methods and what belongs to them have its metatable as
-   their first upvalue. */
+/* stream.c: the class. */
 Stream *stream__check(lua_State *L, const char *function);
 /* The same; raises as well when it is closed. */
 Stream *stream__check_open(lua_State *L, const char *function);

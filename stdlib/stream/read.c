@@ -23,6 +23,7 @@
 #define ALL_LIMIT ((size_t)1 << 26)  /* of all there is */
 #define MOST ((size_t)1 << 40)     /* for any limit */
 #define FEW (STREAM_READ_AHEAD / 4)  /* bytes that are worth a copy */
+#define SMALL 512                  /* a buffer that stays for the next bytes */
 
 /* {======================================================
 ** The buffer
@@ -167,7 +168,10 @@ static int take(lua_State *L, Stream *s, size_t n, size_t dropped) {
   s->len -= n;
   s->scanned = 0;
   s->refused = 0;
-  if (s->len == 0)
+  if (s->len > 0)
+    return 1;
+  s->start = 0;
+  if (s->capacity > SMALL)
     stream__data_free(s);
   return 1;
 }
@@ -404,17 +408,16 @@ const luaL_Reg stream__readers[] = {{"read", stream_read},
 ** Lines
 ** ======================================================= */
 
-/* Lua: the iterator; its upvalues: metatable, stream, format, limit */
+/* Lua: the iterator; its upvalues: stream, format, limit */
 static int next_line(lua_State *L) {
   int i;
   lua_settop(L, 0);
   for (i = STREAM; i <= LIMIT; i++)
-    lua_pushvalue(L, lua_upvalueindex(1 + i));
+    lua_pushvalue(L, lua_upvalueindex(i));
   return read_by(L, stream__check_open(L, "lines"), "lines");
 }
 
 int stream__lines(lua_State *L) {
-  int i;
   (void)stream__check_open(L, "lines");
   lua_settop(L, LIMIT);
   (void)check_limit(L, "lines", 0);
@@ -422,10 +425,7 @@ int stream__lines(lua_State *L) {
     lua_pushliteral(L, "l");
     lua_replace(L, FORMAT);
   }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  for (i = STREAM; i <= LIMIT; i++)
-    lua_pushvalue(L, i);
-  lua_pushcclosure(L, next_line, 1 + LIMIT);
+  lua_pushcclosure(L, next_line, LIMIT);
   return 1;
 }
 

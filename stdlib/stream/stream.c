@@ -20,6 +20,7 @@ static const char class_key = 0, shared_key = 0; /* in the registry */
 static Stream *create(lua_State *L, const char *name, unsigned needs) {
   Stream *s = (Stream *)lua_newuserdatauv(L, sizeof *s, 1);
   memset(s, 0, sizeof *s);
+  s->tag = &class_key;
   s->vm = neap_from_lua(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_key);
   s->shared = (stream_shared *)lua_touserdata(L, -1);
@@ -65,8 +66,16 @@ static stream_transport *take(Stream *s) {
   return t;
 }
 
+/* By what stands inside, which scripts cannot write: for each message twice,
+   its metatable is too far away. */
+static Stream *stream_at(lua_State *L, int index) {
+  Stream *s = (Stream *)lua_touserdata(L, index);
+  return s != NULL && lua_rawlen(L, index) == sizeof *s &&
+         s->tag == &class_key ? s : NULL;
+}
+
 Stream *stream__check(lua_State *L, const char *function) {
-  Stream *s = (Stream *)module_object(L, 1, lua_upvalueindex(1));
+  Stream *s = stream_at(L, 1);
   if (s == NULL)
     module_refuse(L, "Stream.%s: a Stream expected, got %s; write stream:%s()",
                   function, luaL_typename(L, 1), function);
@@ -88,7 +97,7 @@ Stream *stream__check_open(lua_State *L, const char *function) {
 }
 
 Stream *stream__check_target(lua_State *L, int arg, const char *function) {
-  Stream *s = (Stream *)module_object_p(L, arg, &class_key);
+  Stream *s = stream_at(L, arg);
   if (s != NULL)
     check_usable(L, s, function);
   else
@@ -205,9 +214,17 @@ static int stream_is_closed(lua_State *L) {
   return 1;
 }
 
-/* Lua: stream:close(), __close and __gc */
+/* Lua: stream:close(), and __close */
 static int stream_close(lua_State *L) {
   stream__close(stream__check(L, "close"));
+  return 0;
+}
+
+/* Lua: __gc */
+static int stream_gc(lua_State *L) {
+  Stream *s = stream__check(L, "__gc");
+  stream__close(s);
+  stream__data_free(s); /* of one whose transport was taken */
   return 0;
 }
 
@@ -234,7 +251,7 @@ static void shared_new(lua_State *L) {
 
 /* Lua: checks that the argument is a Stream, for Lua halves */
 static int is_stream(lua_State *L) {
-  lua_pushboolean(L, module_object(L, 1, lua_upvalueindex(1)) != NULL);
+  lua_pushboolean(L, stream_at(L, 1) != NULL);
   return 1;
 }
 
@@ -267,7 +284,7 @@ int luaopen_stream_c(lua_State *L) {
                                      {"peer_address", stream_peer_address},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", stream_close},
-                                         {"__gc", stream_close},
+                                         {"__gc", stream_gc},
                                          {"__tostring", stream_tostring},
                                          {NULL, NULL}};
   static const luaL_Reg functions[] = {{"is_stream", is_stream}, {NULL, NULL}};
@@ -278,31 +295,25 @@ int luaopen_stream_c(lua_State *L) {
   lua_newtable(L);
   lua_pushvalue(L, CLASS);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &class_key);
-  lua_pushvalue(L, CLASS);
-  luaL_setfuncs(L, metamethods, 1);
+  luaL_setfuncs(L, metamethods, 0);
   lua_pushliteral(L, "Stream");
   lua_setfield(L, CLASS, "__name");
   lua_pushboolean(L, 0);
   lua_setfield(L, CLASS, "__metatable");
   lua_newtable(L);
-  lua_pushvalue(L, CLASS);
-  luaL_setfuncs(L, methods, 1);
+  luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, METHODS);
   lua_setfield(L, CLASS, "__index");
   lua_newtable(L);
-  lua_pushvalue(L, CLASS);
-  luaL_setfuncs(L, functions, 1);
+  luaL_setfuncs(L, functions, 0);
   stream__errors_new(L);
   lua_pushvalue(L, METHODS);
   lua_setfield(L, RESULT, "methods");
   lua_newtable(L);
-  lua_pushvalue(L, CLASS);
-  luaL_setfuncs(L, stream__readers, 1);
-  lua_pushvalue(L, CLASS);
-  lua_pushcclosure(L, stream__pipe, 1);
+  luaL_setfuncs(L, stream__readers, 0);
+  lua_pushcfunction(L, stream__pipe);
   lua_setfield(L, -2, "pipe");
-  lua_pushvalue(L, CLASS);
-  luaL_setfuncs(L, stream__writers, 1);
+  luaL_setfuncs(L, stream__writers, 0);
   lua_setfield(L, RESULT, "waiting");
   lua_pushlightuserdata(L, (void *)&api);
   lua_setfield(L, LUA_REGISTRYINDEX, STREAM_API_KEY);

@@ -118,6 +118,7 @@ typedef struct stream_writer {
 
 /* Scripts' object; it is collected, or closed, with its transport. */
 typedef struct Stream {
+  const void *tag;      /* tells it from any other userdata */
   stream_transport *transport; /* NULL: closed, or not yet attached */
   neap_vm *vm;
   struct stream_shared *shared; /* of the VM */

@@ -4,7 +4,8 @@
 ** An await of a coroutine object calls its function, in the same Lua
 ** thread. Such a call takes a C stack level, and Lua has 200 of them: so
 ** where many awaits stand in each other, the next one yields, which frees
-** them all, and the task's step (task.c) resumes it at once.
+** them all, and the task's step (task.c) resumes it at once. A C function
+** without upvalues needs no call: it takes the place of await.
 **
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task
@@ -91,6 +92,18 @@ static int suspend(neap_vm *vm, lua_State *L, neap__future *f) {
 ** Calls
 ** ======================================================= */
 
+/* Whether the C stack has to be emptied before the next one. */
+static inline int is_deep(const neap_vm *vm, lua_State *L) {
+  return vm->nested >= MOST_NESTED && neap__can_suspend(vm, L);
+}
+
+/* Yields, and goes on with k at once. */
+static int come_back(neap_vm *vm, lua_State *L, lua_KContext ctx,
+                     lua_KFunction k) {
+  vm->suspending = NEAP__COMES_BACK;
+  return lua_yieldk(L, 0, ctx, k);
+}
+
 /* The function has suspended, and has ended since. */
 static int called(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -106,14 +119,32 @@ static int call_again(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int neap__await_call(neap_vm *vm, lua_State *L) {
-  if (vm->nested >= MOST_NESTED && neap__can_suspend(vm, L)) {
-    vm->suspending = NEAP__COMES_BACK;
-    return lua_yieldk(L, 0, 0, call_again);
-  }
+  if (is_deep(vm, L))
+    return come_back(vm, L, 0, call_again);
   vm->nested++;
   lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, called);
   vm->nested--;
   return lua_gettop(L);
+}
+
+static int call_native_again(lua_State *L, int status, lua_KContext ctx);
+
+/* Calls a C function without upvalues; its arguments are the stack. It runs,
+   and suspends, in place of await: what it yields with is its own. */
+static int call_native(neap_vm *vm, lua_State *L, lua_CFunction f) {
+  int n;
+  if (is_deep(vm, L))
+    return come_back(vm, L, (lua_KContext)f, call_native_again);
+  vm->nested++;
+  n = f(L);
+  vm->nested--;
+  return n;
+}
+
+/* The loop has resumed the task at once. */
+static int call_native_again(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return call_native(neap__vm(L), L, (lua_CFunction)ctx);
 }
 
 /* ====================================================== } */
@@ -126,6 +157,11 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     lua_settop(L, 1);
     neap__coroutine_open(L, 1, c);
     return neap__await_call(vm, L);
+  }
+  if (c->body == NEAP__NATIVE) {
+    neap__coroutine_take(L, 1, c, NEAP__AWAITED, 1);
+    lua_settop(L, 1);
+    return call_native(vm, L, neap__coroutine_open_native(L, 1, c));
   }
   if (c->body == NEAP__HOLD)
     return neap__hold_await(vm, L, (neap__hold *)c);

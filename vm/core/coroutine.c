@@ -1,8 +1,8 @@
 /*
 ** coroutine.c - async functions and the coroutine objects they return.
 **
-** An async function is a C closure over the Lua function; calling it
-** stores function and arguments in a userdata and runs nothing.
+** An async function is a C closure over the function; calling it stores
+** function and arguments in a userdata and runs nothing.
 **
 ** A coroutine object that dies without having started is reported by its
 ** finalizer. A finalizer costs more than all else about the object, and
@@ -21,9 +21,11 @@
 enum { UP_FUNCTION = 1, UP_METATABLE, UP_NAMED };
 
 static int async_call(lua_State *L);
+static int native_call(lua_State *L);
 
 int neap__is_async_function(lua_State *L, int index) {
-  return lua_tocfunction(L, index) == async_call;
+  lua_CFunction f = lua_tocfunction(L, index);
+  return f == async_call || f == native_call;
 }
 
 /* {======================================================
@@ -89,9 +91,9 @@ const char *neap__coroutine_name(lua_State *L, int index) {
   const char *name;
   if (c->body == NEAP__HOLD)
     return neap__hold_name(L, (neap__hold *)c);
-  if (c->body != NEAP__LUA)
+  if (!neap__coroutine_calls(c))
     return lua_pushliteral(L, "sleep");
-  lua_getiuservalue(L, index, 1);
+  neap__coroutine_function(L, index);
   name = neap__function_name(L, -1);
   if (name == NULL) /* made without async(): by gather for an __await */
     name = lua_pushliteral(L, "await");
@@ -174,7 +176,7 @@ static void pack_arguments(lua_State *L, int n) {
 }
 
 /* What an async function does when called. */
-static int async_call(lua_State *L) {
+static inline int make_call(lua_State *L, neap__coroutine_body body) {
   neap_vm *vm = neap__vm(L);
   int i, n = lua_gettop(L), values = n;
   neap__coroutine *c;
@@ -184,20 +186,30 @@ static int async_call(lua_State *L) {
     pack_arguments(L, n);
     values = 1;
   }
-  c = make(vm, L, NEAP__LUA, sizeof *c, 1 + values);
+  if (body == NEAP__NATIVE) {
+    c = make(vm, L, body, sizeof(neap__native), values);
+    ((neap__native *)c)->function =
+        lua_tocfunction(L, lua_upvalueindex(UP_FUNCTION));
+  }
+  else {
+    c = make(vm, L, body, sizeof *c, values + 1);
+    lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
+    lua_setiuservalue(L, -2, values + 1);
+  }
   c->packed = values != n;
   c->nargs = (uint32_t)n;
-  lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
-  lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, lua_upvalueindex(UP_METATABLE));
   lua_setmetatable(L, -2);
   for (i = values; i > 0; i--) {
     lua_pushvalue(L, i);
-    lua_setiuservalue(L, -2, 1 + i);
+    lua_setiuservalue(L, -2, i);
   }
   announce(vm, L, c);
   return 1;
 }
+
+static int async_call(lua_State *L) { return make_call(L, NEAP__LUA); }
+static int native_call(lua_State *L) { return make_call(L, NEAP__NATIVE); }
 
 neap__coroutine *neap__coroutine_new(lua_State *L, neap__coroutine_body body,
                                      size_t size, int values) {
@@ -213,16 +225,18 @@ void neap__coroutine_of(lua_State *L, int function, int argument) {
   function = lua_absindex(L, function);
   argument = lua_absindex(L, argument);
   neap__coroutine_new(L, NEAP__LUA, sizeof(neap__coroutine), 2)->nargs = 1;
-  lua_pushvalue(L, function);
-  lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, argument);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, function);
   lua_setiuservalue(L, -2, 2);
 }
 
 /* Makes an async function of the function at `index`; pushes it. */
 static void async_push(lua_State *L, int index, int named) {
+  int native;
   neap__vm(L)->async_used = 1;
   index = lua_absindex(L, index);
+  native = lua_iscfunction(L, index) && lua_getupvalue(L, index, 1) == NULL;
   neap__ref_push(L, NEAP__NAMES);
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
@@ -235,7 +249,7 @@ static void async_push(lua_State *L, int index, int named) {
   lua_pushvalue(L, index);
   neap__metatable_push(L, &neap__coroutine_type);
   lua_pushboolean(L, named);
-  lua_pushcclosure(L, async_call, 3);
+  lua_pushcclosure(L, native ? native_call : async_call, 3);
 }
 
 static void check_function(lua_State *L, int index, const char *example) {
@@ -332,36 +346,50 @@ void neap__coroutine_take_again(lua_State *L, int index, int level) {
               name, reason, name);
 }
 
-/* Pushes the arguments, at most c->nargs stack slots; the object, which may
-   live longer, lets go of them. */
+/* How many user values hold the arguments. */
+static int values_of(const neap__coroutine *c) {
+  return c->packed ? 1 : (int)c->nargs;
+}
+
+void neap__coroutine_function(lua_State *L, int index) {
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
+  if (c->body == NEAP__NATIVE)
+    lua_pushcfunction(L, ((neap__native *)c)->function);
+  else
+    lua_getiuservalue(L, index, values_of(c) + 1);
+}
+
+/* Pushes the value of an argument, which leaves the object: that may live
+   longer. */
+static void push_argument(lua_State *L, int index, int i) {
+  lua_getiuservalue(L, index, i);
+  lua_pushnil(L);
+  lua_setiuservalue(L, index, i);
+}
+
 static void push_arguments(lua_State *L, int index, neap__coroutine *c) {
   int i, n = (int)c->nargs;
-  luaL_checkstack(L, n + 4, "too many arguments");
-  index = lua_absindex(L, index);
+  luaL_checkstack(L, n + LUA_MINSTACK, "too many arguments");
+  for (i = 1; i <= values_of(c); i++)
+    push_argument(L, index, i);
   if (c->packed) {
-    lua_getiuservalue(L, index, 2);
     for (i = 1; i <= n; i++)
       lua_rawgeti(L, -i, i);
     lua_remove(L, -n - 1);
   }
-  else {
-    for (i = 1; i <= n; i++)
-      lua_getiuservalue(L, index, 1 + i);
-  }
-  for (i = 1; i <= (c->packed ? 1 : n); i++) {
-    lua_pushnil(L);
-    lua_setiuservalue(L, index, 1 + i);
-  }
+}
+
+lua_CFunction neap__coroutine_open_native(lua_State *L, int index,
+                                          neap__coroutine *c) {
+  push_arguments(L, index, c);
+  lua_remove(L, index);
+  return ((neap__native *)c)->function;
 }
 
 int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c) {
-  lua_getiuservalue(L, index, 1);
-  if (c->nargs == 0)
-    lua_replace(L, index);
-  else {
-    push_arguments(L, index, c);
-    lua_remove(L, index);
-  }
+  push_arguments(L, index, c);
+  neap__coroutine_function(L, index);
+  lua_replace(L, index);
   return (int)c->nargs;
 }
 
@@ -406,15 +434,15 @@ static int coroutine_gc(lua_State *L) {
     return 0;
   c->state = NEAP__CLOSED;
   if (c->located) {
-    int values = c->packed ? 1 : (int)c->nargs; /* and the place: the last */
-    if (c->body != NEAP__SLEEP)
+    int values = values_of(c); /* and the place: the last */
+    if (c->body == NEAP__LUA || c->body == NEAP__HOLD)
       values++;
     if (lua_getiuservalue(L, 1, values + 1) == LUA_TSTRING)
       place = lua_pushfstring(L, "\n  created at %s", lua_tostring(L, -1));
   }
-  else if (c->body == NEAP__LUA) {
+  else if (neap__coroutine_calls(c)) {
     lua_Debug ar;
-    lua_getiuservalue(L, 1, 1);
+    neap__coroutine_function(L, 1);
     lua_getinfo(L, ">S", &ar);
     if (ar.linedefined > 0 && !neap__is_own(&ar))
       place = lua_pushfstring(L, "\n  defined at %s:%d", ar.short_src,

@@ -129,7 +129,8 @@ typedef enum neap__coroutine_state {
 
 /* What runs when a coroutine object is awaited. */
 typedef enum neap__coroutine_body {
-  NEAP__LUA,   /* a function with arguments: the first user value, the others */
+  NEAP__LUA,   /* a function; the user values: its arguments, itself */
+  NEAP__NATIVE, /* a C function without upvalues; its arguments */
   NEAP__SLEEP, /* a timer; its result is the first user value, if any */
   NEAP__HOLD,  /* the wait for a lock, the first user value (lock.c) */
   NEAP__YIELD  /* one turn given up: the shared object of sleep(0). It is
@@ -142,8 +143,14 @@ typedef struct neap__coroutine {
   uint8_t body;          /* neap__coroutine_body */
   uint8_t located;       /* the last user value says where it was created */
   uint8_t packed;        /* the arguments stand in one table (many) */
-  uint32_t nargs;        /* LUA: arguments; SLEEP: 1 when there is a result */
+  uint32_t nargs;        /* arguments; SLEEP: 1 when there is a result */
 } neap__coroutine;
+
+/* One with the body NATIVE. */
+typedef struct neap__native {
+  neap__coroutine coroutine;
+  lua_CFunction function;
+} neap__native;
 
 /* One with the body SLEEP. */
 typedef struct neap__sleeper {

@@ -344,16 +344,15 @@ static int task_main(lua_State *L) {
   lua_pushcfunction(L, neap__task_handler);
   lua_getiuservalue(L, TASK, NEAP__CORO);
   c = (neap__coroutine *)neap__known(L, BODY);
-  if (c->body == NEAP__LUA) {
+  if (neap__coroutine_calls(c))
     n = neap__coroutine_open(L, BODY, c);
-  }
   else if (c->body == NEAP__YIELD)
     lua_pushcfunction(L, neap__await_turn); /* its argument is ignored */
   else { /* await(coroutine) */
     c->state = NEAP__NEW;
     lua_pushcfunction(L, neap__await);
   }
-  if (c->body != NEAP__LUA)
+  if (!neap__coroutine_calls(c))
     lua_insert(L, BODY);
   status = lua_pcallk(L, n, LUA_MULTRET, HANDLER, 0, task_finish);
   return task_finish(L, status, 0);

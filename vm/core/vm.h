@@ -192,9 +192,17 @@ static inline void neap__coroutine_take(lua_State *L, int index,
   else
     neap__coroutine_take_again(L, index, level);
 }
-/* Replaces a LUA one, the last value on the stack, by its function and its
+/* Whether it calls a function: LUA or NATIVE; pushes that. */
+static inline int neap__coroutine_calls(const neap__coroutine *c) {
+  return c->body <= NEAP__NATIVE;
+}
+void neap__coroutine_function(lua_State *L, int index);
+/* Replaces such a one, the last value on the stack, by its function and its
    arguments, which leave the object. Returns the number of arguments. */
 int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c);
+/* The same for a NATIVE one, but without the function, which it returns. */
+lua_CFunction neap__coroutine_open_native(lua_State *L, int index,
+                                          neap__coroutine *c);
 /* Lets go of the newest coroutine object; one nobody took is watched. */
 void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
 void neap__coroutine_init(lua_State *L);

@@ -161,7 +161,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   if (c->body == NEAP__NATIVE) {
     neap__coroutine_take(L, 1, c, NEAP__AWAITED, 1);
     lua_settop(L, 1);
-    return call_native(vm, L, neap__coroutine_open_native(L, 1, c));
+    return call_native(vm, L, neap__coroutine_open_native(L, c));
   }
   if (c->body == NEAP__HOLD)
     return neap__hold_await(vm, L, (neap__hold *)c);

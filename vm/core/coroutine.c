@@ -20,12 +20,20 @@
 /* Upvalues of an async function. */
 enum { UP_FUNCTION = 1, UP_METATABLE, UP_NAMED };
 
-static int async_call(lua_State *L);
-static int native_call(lua_State *L);
+/* User values of an object: the first argument's, and how many hold them. */
+static int first_argument(const neap__coroutine *c) {
+  return c->body == NEAP__LUA ? 2 : 1;
+}
+static int values_of(const neap__coroutine *c) {
+  return c->packed ? 1 : (int)c->nargs;
+}
 
-int neap__is_async_function(lua_State *L, int index) {
-  lua_CFunction f = lua_tocfunction(L, index);
-  return f == async_call || f == native_call;
+void neap__coroutine_function(lua_State *L, int index) {
+  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
+  if (c->body == NEAP__NATIVE)
+    lua_pushcfunction(L, ((neap__native *)c)->function);
+  else
+    lua_getiuservalue(L, index, 1);
 }
 
 /* {======================================================
@@ -117,16 +125,12 @@ static void watch(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L) {
+void neap__coroutine_settle_fresh(neap_vm *vm) {
   if (vm->fresh == NULL)
     return;
-  if (vm->fresh->state == NEAP__NEW) {
-    neap__ref_push(L, NEAP__FRESH);
-    watch(L);
-    lua_pop(L, 1);
-  }
-  lua_pushboolean(L, 0);
-  neap__ref_set(L, NEAP__FRESH);
+  if (vm->fresh->state == NEAP__NEW)
+    watch(vm->fresh_stack);
+  lua_settop(vm->fresh_stack, 0);
   vm->fresh = NULL;
 }
 
@@ -136,18 +140,14 @@ static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     watch(L);
     return;
   }
-  if (vm->fresh != NULL && vm->fresh->state == NEAP__NEW) {
-    neap__ref_push(L, NEAP__FRESH);
-    watch(L);
-    lua_pop(L, 1);
-  }
+  neap__coroutine_settle_fresh(vm);
   lua_pushvalue(L, -1);
-  neap__ref_set(L, NEAP__FRESH);
+  lua_xmove(L, vm->fresh_stack, 1);
   vm->fresh = c;
 }
 
 /* Makes an object without a metatable. */
-static neap__coroutine *make(neap_vm *vm, lua_State *L,
+static inline neap__coroutine *make(neap_vm *vm, lua_State *L,
                              neap__coroutine_body body, size_t size,
                              int values) {
   /* outside tasks there is time to note the place */
@@ -180,11 +180,12 @@ static inline int make_call(lua_State *L, neap__coroutine_body body) {
   neap_vm *vm = neap__vm(L);
   int i, n = lua_gettop(L), values = n;
   neap__coroutine *c;
-  if (!lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
+  if (body == NEAP__LUA && !lua_toboolean(L, lua_upvalueindex(UP_NAMED)))
     name_infer(L);
   if (n > MANY_ARGUMENTS) {
     pack_arguments(L, n);
     values = 1;
+    body = NEAP__LUA;
   }
   if (body == NEAP__NATIVE) {
     c = make(vm, L, body, sizeof(neap__native), values);
@@ -192,9 +193,9 @@ static inline int make_call(lua_State *L, neap__coroutine_body body) {
         lua_tocfunction(L, lua_upvalueindex(UP_FUNCTION));
   }
   else {
-    c = make(vm, L, body, sizeof *c, values + 1);
+    c = make(vm, L, body, sizeof *c, 1 + values);
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
-    lua_setiuservalue(L, -2, values + 1);
+    lua_setiuservalue(L, -2, 1);
   }
   c->packed = values != n;
   c->nargs = (uint32_t)n;
@@ -202,7 +203,7 @@ static inline int make_call(lua_State *L, neap__coroutine_body body) {
   lua_setmetatable(L, -2);
   for (i = values; i > 0; i--) {
     lua_pushvalue(L, i);
-    lua_setiuservalue(L, -2, i);
+    lua_setiuservalue(L, -2, first_argument(c) + i - 1);
   }
   announce(vm, L, c);
   return 1;
@@ -210,6 +211,11 @@ static inline int make_call(lua_State *L, neap__coroutine_body body) {
 
 static int async_call(lua_State *L) { return make_call(L, NEAP__LUA); }
 static int native_call(lua_State *L) { return make_call(L, NEAP__NATIVE); }
+
+int neap__is_async_function(lua_State *L, int index) {
+  lua_CFunction f = lua_tocfunction(L, index);
+  return f == async_call || f == native_call;
+}
 
 neap__coroutine *neap__coroutine_new(lua_State *L, neap__coroutine_body body,
                                      size_t size, int values) {
@@ -225,18 +231,19 @@ void neap__coroutine_of(lua_State *L, int function, int argument) {
   function = lua_absindex(L, function);
   argument = lua_absindex(L, argument);
   neap__coroutine_new(L, NEAP__LUA, sizeof(neap__coroutine), 2)->nargs = 1;
-  lua_pushvalue(L, argument);
-  lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, function);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, argument);
   lua_setiuservalue(L, -2, 2);
 }
 
 /* Makes an async function of the function at `index`; pushes it. */
 static void async_push(lua_State *L, int index, int named) {
-  int native;
+  lua_CFunction call = async_call;
   neap__vm(L)->async_used = 1;
   index = lua_absindex(L, index);
-  native = lua_iscfunction(L, index) && lua_getupvalue(L, index, 1) == NULL;
+  if (named && lua_iscfunction(L, index) && !lua_upvalueid(L, index, 1))
+    call = native_call;
   neap__ref_push(L, NEAP__NAMES);
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
@@ -249,7 +256,7 @@ static void async_push(lua_State *L, int index, int named) {
   lua_pushvalue(L, index);
   neap__metatable_push(L, &neap__coroutine_type);
   lua_pushboolean(L, named);
-  lua_pushcclosure(L, native ? native_call : async_call, 3);
+  lua_pushcclosure(L, call, 3);
 }
 
 static void check_function(lua_State *L, int index, const char *example) {
@@ -346,32 +353,15 @@ void neap__coroutine_take_again(lua_State *L, int index, int level) {
               name, reason, name);
 }
 
-/* How many user values hold the arguments. */
-static int values_of(const neap__coroutine *c) {
-  return c->packed ? 1 : (int)c->nargs;
-}
-
-void neap__coroutine_function(lua_State *L, int index) {
-  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
-  if (c->body == NEAP__NATIVE)
-    lua_pushcfunction(L, ((neap__native *)c)->function);
-  else
-    lua_getiuservalue(L, index, values_of(c) + 1);
-}
-
-/* Pushes the value of an argument, which leaves the object: that may live
-   longer. */
-static void push_argument(lua_State *L, int index, int i) {
-  lua_getiuservalue(L, index, i);
-  lua_pushnil(L);
-  lua_setiuservalue(L, index, i);
-}
-
+/* Pushes the arguments; the object, which may live longer, lets go of them. */
 static void push_arguments(lua_State *L, int index, neap__coroutine *c) {
-  int i, n = (int)c->nargs;
-  luaL_checkstack(L, n + LUA_MINSTACK, "too many arguments");
-  for (i = 1; i <= values_of(c); i++)
-    push_argument(L, index, i);
+  int i, n = (int)c->nargs, first = first_argument(c);
+  luaL_checkstack(L, n + 4, "too many arguments");
+  for (i = first; i < first + values_of(c); i++) {
+    lua_getiuservalue(L, index, i);
+    lua_pushnil(L);
+    lua_setiuservalue(L, index, i);
+  }
   if (c->packed) {
     for (i = 1; i <= n; i++)
       lua_rawgeti(L, -i, i);
@@ -379,10 +369,16 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c) {
   }
 }
 
-lua_CFunction neap__coroutine_open_native(lua_State *L, int index,
-                                          neap__coroutine *c) {
-  push_arguments(L, index, c);
-  lua_remove(L, index);
+lua_CFunction neap__coroutine_open_native(lua_State *L, neap__coroutine *c) {
+  int i, n = (int)c->nargs;
+  if (n > 1) /* one has the object's place */
+    luaL_checkstack(L, n + LUA_MINSTACK, "too many arguments");
+  for (i = 2; i <= n; i++)
+    lua_getiuservalue(L, 1, i);
+  lua_getiuservalue(L, 1, 1); /* nil when there is none */
+  lua_replace(L, 1);
+  if (n == 0)
+    lua_settop(L, 0);
   return ((neap__native *)c)->function;
 }
 
@@ -434,10 +430,8 @@ static int coroutine_gc(lua_State *L) {
     return 0;
   c->state = NEAP__CLOSED;
   if (c->located) {
-    int values = values_of(c); /* and the place: the last */
-    if (c->body == NEAP__LUA || c->body == NEAP__HOLD)
-      values++;
-    if (lua_getiuservalue(L, 1, values + 1) == LUA_TSTRING)
+    int place_at = first_argument(c) + values_of(c) + (c->body == NEAP__HOLD);
+    if (lua_getiuservalue(L, 1, place_at) == LUA_TSTRING)
       place = lua_pushfstring(L, "\n  created at %s", lua_tostring(L, -1));
   }
   else if (neap__coroutine_calls(c)) {
@@ -461,7 +455,7 @@ static int last_gc(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   if (vm->fresh != NULL) {
     lua_pushcfunction(L, coroutine_gc);
-    neap__ref_push(L, NEAP__FRESH);
+    lua_xmove(vm->fresh_stack, L, 1);
     lua_call(L, 1, 0);
   }
   if (vm->bare_yield_out) {
@@ -476,6 +470,8 @@ void neap__coroutine_init(lua_State *L) {
   static const luaL_Reg metamethods[] = {
       {"__tostring", neap__coroutine_tostring}, {NULL, NULL}};
   neap_vm *vm = neap__vm(L);
+  vm->fresh_stack = lua_newthread(L);
+  (void)luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L); /* names: weak keys, as functions come and go */
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");

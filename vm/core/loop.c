@@ -132,7 +132,7 @@ static inline void turn(neap_vm *vm, uint64_t until) {
   }
   neap__ready_run(vm, until);
   if (vm->fresh != NULL)
-    neap__coroutine_settle_fresh(vm, vm->L);
+    neap__coroutine_settle_fresh(vm);
   if (vm->limits != NULL)
     neap__limits_end(vm);
 }

@@ -101,7 +101,7 @@ static void drop_rest(neap_vm *vm, lua_State *L) {
   neap__gathers_abandon(vm, L);
   vm->ending = 0;
   vm->leftovers = 0;
-  neap__coroutine_settle_fresh(vm, L);
+  neap__coroutine_settle_fresh(vm);
   neap__pool_trim(vm, L);
 }
 

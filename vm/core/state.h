@@ -60,7 +60,6 @@ typedef enum neap__ref {
   NEAP__GUARD,                     /* metatable: lock.c */
   NEAP__ANCHORS,                   /* table: anchor.c */
   NEAP__NAMES,                     /* of async functions, coroutine.c */
-  NEAP__FRESH,                     /* vm->fresh, coroutine.c */
   NEAP__WARNED,                    /* set of texts, coroutine.c */
   NEAP__CLASSES,                   /* error classes by name, error.c */
   NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
@@ -91,7 +90,8 @@ struct neap_vm {
   uintptr_t close_base;      /* where the C stack was in the outermost */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
-  neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
+  neap__coroutine *fresh;    /* newest coroutine object (coroutine.c), */
+  lua_State *fresh_stack;    /* where it stands; a Lua thread that runs nothing */
 
   neap__queue ready;         /* jobs of the next turn */
   neap__heap timers;

@@ -200,11 +200,11 @@ void neap__coroutine_function(lua_State *L, int index);
 /* Replaces such a one, the last value on the stack, by its function and its
    arguments, which leave the object. Returns the number of arguments. */
 int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c);
-/* The same for a NATIVE one, but without the function, which it returns. */
-lua_CFunction neap__coroutine_open_native(lua_State *L, int index,
-                                          neap__coroutine *c);
+/* Replaces a NATIVE one, which is all of the stack, by its arguments: the
+   function's stack. They stay in the object as well. Returns the function. */
+lua_CFunction neap__coroutine_open_native(lua_State *L, neap__coroutine *c);
 /* Lets go of the newest coroutine object; one nobody took is watched. */
-void neap__coroutine_settle_fresh(neap_vm *vm, lua_State *L);
+void neap__coroutine_settle_fresh(neap_vm *vm);
 void neap__coroutine_init(lua_State *L);
 
 /* generator.c: replaces functions of the coroutine table at the top */

@@ -5,7 +5,7 @@
 ** thread. Such a call takes a C stack level, and Lua has 200 of them: so
 ** where many awaits stand in each other, the next one yields, which frees
 ** them all, and the task's step (task.c) resumes it at once. A C function
-** without upvalues needs no call: it takes the place of await.
+** without upvalues needs no call of Lua's: it runs in the frame of await.
 **
 ** Whatever is not done suspends the task here. A task that awaits a plain
 ** future keeps it in its own NEAP__RESULT slot, empty until the task
@@ -130,7 +130,7 @@ int neap__await_call(neap_vm *vm, lua_State *L) {
 static int call_native_again(lua_State *L, int status, lua_KContext ctx);
 
 /* Calls a C function without upvalues; its arguments are the stack. It runs,
-   and suspends, in place of await: what it yields with is its own. */
+   and suspends, in the frame of await, as if that were its name. */
 static int call_native(neap_vm *vm, lua_State *L, lua_CFunction f) {
   int n;
   if (is_deep(vm, L))

@@ -148,8 +148,8 @@ static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
 
 /* Makes an object without a metatable. */
 static inline neap__coroutine *make(neap_vm *vm, lua_State *L,
-                             neap__coroutine_body body, size_t size,
-                             int values) {
+                                    neap__coroutine_body body, size_t size,
+                                    int values) {
   /* outside tasks there is time to note the place */
   int located = vm->debug || vm->current == NULL;
   neap__coroutine *c =
@@ -383,7 +383,8 @@ lua_CFunction neap__coroutine_open_native(lua_State *L, neap__coroutine *c) {
 }
 
 int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c) {
-  push_arguments(L, index, c);
+  if (c->nargs > 0)
+    push_arguments(L, index, c);
   neap__coroutine_function(L, index);
   lua_replace(L, index);
   return (int)c->nargs;

@@ -130,7 +130,8 @@ typedef enum neap__coroutine_state {
 /* What runs when a coroutine object is awaited. */
 typedef enum neap__coroutine_body {
   NEAP__LUA,   /* a function with arguments: the first user value, the others */
-  NEAP__NATIVE, /* a C function without upvalues; its arguments alone */
+  NEAP__NATIVE, /* a C function that has its name, and no upvalues; they are
+                   its arguments. One that is called with very many is LUA */
   NEAP__SLEEP, /* a timer; its result is the first user value, if any */
   NEAP__HOLD,  /* the wait for a lock, the first user value (lock.c) */
   NEAP__YIELD  /* one turn given up: the shared object of sleep(0). It is

@@ -192,10 +192,11 @@ static inline void neap__coroutine_take(lua_State *L, int index,
   else
     neap__coroutine_take_again(L, index, level);
 }
-/* Whether it calls a function: LUA or NATIVE; pushes that. */
+/* Whether it calls a function. */
 static inline int neap__coroutine_calls(const neap__coroutine *c) {
   return c->body <= NEAP__NATIVE;
 }
+/* Pushes that function. */
 void neap__coroutine_function(lua_State *L, int index);
 /* Replaces such a one, the last value on the stack, by its function and its
    arguments, which leave the object. Returns the number of arguments. */

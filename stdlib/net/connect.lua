@@ -107,7 +107,7 @@ M.connect = async(function(host, port, options)
   options = options or {}
   usage.check_options(options, known, "connect")
   local own, own_port = check_local(options.local_addr)
-  local nodelay = options.nodelay ~= false
+  local nodelay = usage.check(options.nodelay, "boolean", "nodelay") ~= false
   local family = M.check_family(options.family)
   local _ <close> = time_limit(options.timeout)
   local function attempt(address)

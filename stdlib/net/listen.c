@@ -116,6 +116,7 @@ static int accept_next(lua_State *L, listener *l) {
   int status = l->status;
   if (l->handle == NULL)
     return 0;
+  module_check(L, NEAP_CAN_NET, "listen"); /* it may have gone meanwhile */
   if (l->held && l->count < l->most)
     take_in(l);
   if (l->count > 0) {
@@ -137,7 +138,6 @@ static int accept_next(lua_State *L, listener *l) {
 
 /* Lua: accept(listener) -> stream; nothing: the listener is closed */
 static int listener_accept(lua_State *L) {
-  module_check(L, NEAP_CAN_NET, "listen");
   return accept_next(L, check(L));
 }
 
@@ -163,10 +163,11 @@ static listener *listener_new(lua_State *L, uv_handle_type type) {
   return l;
 }
 
-/* The options at `arg`: backlog, most */
-static int begin(lua_State *L, listener *l, int arg) {
-  int backlog = (int)module_integer(L, arg, "listen", "backlog", 1, 65535);
-  lua_Integer most = luaL_optinteger(L, arg + 1, MOST_WAITING);
+static int check_backlog(lua_State *L, int arg) {
+  return (int)module_integer(L, arg, "listen", "backlog", 1, 65535);
+}
+
+static int begin(listener *l, int backlog, lua_Integer most) {
   l->most = most < MOST_WAITING ? (int)most : MOST_WAITING;
   return uv_listen(&l->handle->stream, backlog, comes);
 }
@@ -189,7 +190,8 @@ static int reuse_port(listener *l, int family) {
 static int listen_tcp(lua_State *L) {
   net__sockaddr address;
   listener *l;
-  int status = 0;
+  int status = 0, backlog = check_backlog(L, 3);
+  lua_Integer most = luaL_optinteger(L, 4, MOST_WAITING);
   module_check(L, NEAP_CAN_NET, "listen");
   net__check_address(L, 1, "listen", &address);
   l = listener_new(L, UV_TCP);
@@ -201,26 +203,38 @@ static int listen_tcp(lua_State *L) {
                          address.any.sa_family == AF_INET6 ? UV_TCP_IPV6ONLY
                                                            : 0);
   if (status == 0)
-    status = begin(L, l, 3);
+    status = begin(l, backlog, most);
   if (status == 0)
     return 1;
   listener_close(l);
   return net__error(L, status, "listen", &address);
 }
 
+/* Libuv says EACCES also where the folder is missing. */
+static int bind_path(uv_pipe_t *pipe, const char *path) {
+  int status = uv_pipe_bind(pipe, path);
+  const char *end = strrchr(path, '/');
+  char folder[sizeof((struct sockaddr_un *)NULL)->sun_path];
+  if (status != UV_EACCES || end == NULL)
+    return status;
+  (void)snprintf(folder, sizeof folder, "%.*s", (int)(end - path) + 1, path);
+  return access(folder, F_OK) != 0 ? uv_translate_sys_error(errno) : status;
+}
+
 /* Lua: listen_unix(path, backlog, most) -> listener */
 static int listen_unix(lua_State *L) {
   const char *path = net__check_path(L, 1, "listen_unix");
   listener *l;
-  int status = 0;
+  int status = 0, backlog = check_backlog(L, 2);
+  lua_Integer most = luaL_optinteger(L, 3, MOST_WAITING);
   module_check(L, NEAP_CAN_NET, "listen_unix");
   l = listener_new(L, UV_NAMED_PIPE);
   if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
     status = UV_ENAMETOOLONG;
   if (status == 0)
-    status = uv_pipe_bind(&l->handle->pipe, path);
+    status = bind_path(&l->handle->pipe, path);
   if (status == 0)
-    status = begin(L, l, 2);
+    status = begin(l, backlog, most);
   if (status == 0)
     return 1;
   listener_close(l);

@@ -63,7 +63,10 @@ local serve = async(function(server, listener)
     if server.max then wait_until(server, has_room) end
     local ok, stream = pcall(await, accept(listener))
     if not ok then
-      if not is_passing(stream) then error(stream, 0) end
+      if not is_passing(stream) then
+        server:close() -- nobody would accept on it any more
+        error(stream, 0)
+      end
       await(asyncio.sleep(PAUSE))
     elseif not stream then
       return
@@ -102,6 +105,9 @@ end
 -- await(server:wait_closed()): until it is closed, and no connection is left.
 Server.wait_closed = async(function(self)
   usage.check_self(self, Server, "wait_closed", "server")
+  if self.tasks[asyncio.current_task()] then
+    usage.refuse("wait_closed: this task serves a connection, for whose end it would wait")
+  end
   wait_until(self, has_ended)
 end, "Server.wait_closed")
 
@@ -155,6 +161,8 @@ local function check_options(options, known, of)
   if max ~= nil and not (math.type(max) == "integer" and max > 0) then
     usage.refuse("max_connections: a positive integer expected, got %s", tostring(max))
   end
+  usage.check(options.nodelay, "boolean", "nodelay")
+  usage.check(options.reuseport, "boolean", "reuseport")
   return options.backlog or BACKLOG, max
 end
 

@@ -301,8 +301,8 @@ static int udp_peer_address(lua_State *L) {
 /* Lua: socket:broadcast(on) */
 static int udp_broadcast(lua_State *L) {
   udp *u = check_open(L, "broadcast");
-  return outcome(L, uv_udp_set_broadcast(u->handle, lua_toboolean(L, 2)),
-                 "setsockopt");
+  int on = module_boolean(L, 2, "broadcast", "on");
+  return outcome(L, uv_udp_set_broadcast(u->handle, on), "setsockopt");
 }
 
 static int membership(lua_State *L, const char *function, uv_membership what) {

@@ -54,8 +54,10 @@ static void begin_reading(Stream *from) {
     if (status != 0)
       from->reading = 0;
   }
-  if (from->input_status != 0 || status != 0)
-    finish(from, status);
+  if (status != 0)
+    from->input_status = status;
+  if (from->input_status != 0)
+    finish(from, 0);
 }
 
 int stream__pipe_written(Stream *to, int status) {
@@ -109,12 +111,14 @@ static void pipe_input(void *owner, ssize_t n, const uv_buf_t *room) {
   }
 }
 
-/* The pipe has ended. */
+/* The pipe has ended. What has failed is the target, or the source is closed. */
 static int ended(lua_State *L, int status, lua_KContext ctx) {
   Stream *from = (Stream *)ctx;
+  Stream *to = (Stream *)lua_touserdata(L, TO);
   (void)status;
   if (from->pipe_status != 0)
-    return stream__error(L, from, from->pipe_status, "pipe");
+    return stream__error(L, from->transport == NULL ? from : to,
+                         from->pipe_status, "pipe");
   if (from->input_status != UV_EOF)
     return stream__error(L, from, from->input_status, "read");
   lua_pushinteger(L, from->moved);

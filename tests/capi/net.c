@@ -46,6 +46,27 @@ static void what_a_script_has_kept_ends_with_the_capability(void **state) {
   close_vm(vm);
 }
 
+static void a_server_ends_with_the_capability(void **state) {
+  reports said;
+  neap_vm *vm = reporting_vm(&said, NEAP_CAN_NET);
+  (void)state;
+  assert_int_equal(neap_register(vm, "drop", drop_net, NULL), NEAP_OK);
+  run_script(
+      vm, "net = require 'net'\n"
+          "server = await(net.listen('127.0.0.1', 0, print))\n"
+          "s = await(net.connect(server:address()))\n"
+          "s:close()\n"
+          "s = create_task(net.connect(server:address()))\n"
+          "await(sleep(0))\n"
+          "drop()\n"
+          "asyncio.catch(await, s)\n"
+          "while server:address() do await(sleep(0.001)) end");
+  run_lua(vm, "s, server = nil collectgarbage()");
+  assert_int_equal(said.count, 1);
+  assert_contains(said.last, "listen: the capability net was taken away");
+  close_vm(vm);
+}
+
 /* One of these, each time: `begun` tells that it is under way. */
 static const char *const begin[] = {
     "await(net.connect(server:address()))",
@@ -93,6 +114,7 @@ static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_a_script_has_kept_ends_with_the_capability),
+      cmocka_unit_test(a_server_ends_with_the_capability),
       cmocka_unit_test(on_a_hosts_loop_nothing_comes_after_the_close),
   };
   return cmocka_run_group_tests_name("net", tests, NULL, NULL);

@@ -90,6 +90,7 @@ describe("net.connect", function()
       assert.equal("connect: '' is no numeric address", why("127.0.0.1", 1, {local_addr = {}}))
       assert.equal("net: timeout: a number expected, got a string", why("127.0.0.1", 1, {timeout = "x"}))
       assert.equal("net: timeout: the time is not a number (NaN)", why("127.0.0.1", 1, {timeout = 0/0}))
+      assert.equal("net: nodelay: a boolean expected, got a number", why("127.0.0.1", 1, {nodelay = 1}))
     end)
   end)
 
@@ -415,6 +416,21 @@ describe("a server", function()
     assert.equal(started, cancelled)
   end)
 
+  it("cannot be waited for by one of its own handlers", function()
+    local said
+    main(function()
+      local server
+      server = await(net.listen("127.0.0.1", 0, async(function()
+        server:close()
+        said = refused(function() await(server:wait_closed()) end)
+      end)))
+      local s <close> = await(net.connect(server:address()))
+      assert.is_nil(await(s:read()))
+      await(server:wait_closed())
+    end)
+    assert.equal("net: wait_closed: this task serves a connection, for whose end it would wait", said)
+  end)
+
   it("whose scope ends by an error ends its connections", function()
     local err = caught(served, echo, function(s)
       await(s:write("x"))
@@ -450,7 +466,7 @@ describe("a server", function()
       for _ = 1, 5 do
         assert.equal("EADDRINUSE", (os_error(await, net.listen(host, port, echo))))
         assert.equal("EADDRINUSE", (os_error(await, net.udp(socket:address()))))
-        assert.equal("EACCES", (os_error(await, net.listen_unix("/no/such/folder", echo))))
+        assert.equal("ENOENT", (os_error(await, net.listen_unix("/no/such/folder", echo))))
       end
       assert.equal(before, descriptors())
     end)
@@ -481,6 +497,8 @@ describe("a server", function()
         why("127.0.0.1", 0, print, {backlog = "many"}))
       assert.equal("net: max_connections: a positive integer expected, got 0",
         why("127.0.0.1", 0, print, {max_connections = 0}))
+      assert.equal("net: nodelay: a boolean expected, got a string", why("127.0.0.1", 0, print, {nodelay = "no"}))
+      assert.equal("net: reuseport: a boolean expected, got a number", why("127.0.0.1", 0, print, {reuseport = 1}))
       assert.equal("net: unknown option 'timeout' of listen "
         .. "(there are backlog, family, max_connections, nodelay, reuseport)",
         why("127.0.0.1", 0, print, {timeout = 1}))
@@ -554,6 +572,21 @@ describe("Unix sockets", function()
         assert.equal("ENOTSUP", (os_error(s.nodelay, s, true)))
       end
       assert.same({"ENOENT", "connect", path}, {os_error(await, net.connect_unix(path))})
+    end)
+  end)
+
+  it("tell a folder that is missing from one that is forbidden, and make nothing of wrong options", function()
+    local folder <close> = program.folder()
+    main(function()
+      local path = folder:file("socket")
+      assert.equal("listen: an integer expected as backlog, got string",
+        refused(function() await(net.listen_unix(path, echo, {backlog = "many"})) end))
+      assert.is_false(await(fs.exists(path)))
+      folder:write("file", "")
+      path = folder:file("none/socket")
+      assert.same({"ENOENT", "listen", path}, {os_error(await, net.listen_unix(path, echo))})
+      assert.equal("ENOTDIR", (os_error(await, net.listen_unix(folder:file("file/socket"), echo))))
+      assert.equal("EACCES", (os_error(await, net.listen_unix("/proc/self/socket", echo))))
     end)
   end)
 

@@ -2,6 +2,8 @@
 -- other side, pipes from one to the other.
 
 local asyncio = require "asyncio"
+local net = require "net"
+local program = require "program"
 local stream = require "stream"
 local streams = require "streams"
 local tasks = require "tasks"
@@ -408,6 +410,19 @@ describe("stream:pipe", function()
       to:close()
       assert.equal("ECANCELED", (os_error(await, pipe)))
       assert.equal("pipe: a Stream expected, got no value", refused(function() await(s:pipe()) end))
+    end)
+  end)
+
+  it("tells the address of the one that has failed", function()
+    local folder <close> = program.folder()
+    local path = folder:file("socket")
+    ends(function(s, to)
+      local server <close> = await(net.listen_unix(path, function() end))
+      local target <close> = await(net.connect_unix(path))
+      assert.is_nil(await(target:read())) -- it has gone
+      local pipe = begun(to:pipe(target))
+      await(s:write("x"))
+      assert.same({"EPIPE", "pipe", path}, {os_error(await, pipe)})
     end)
   end)
 end)

@@ -7,8 +7,8 @@
 ** which the VM has to do, and walk, which would find the VM's handles.
 **
 ** All of luv's callbacks use Lua. So at the end of the VM, before the first
-** of luv's handles is collected, all are closed, and the loop runs until
-** nothing of luv's is under way.
+** of luv's objects is collected, all its handles are closed, and the loop runs
+** until nothing of luv's is under way.
 */
 #include <string.h>
 
@@ -159,8 +159,8 @@ static void end(lua_State *L, shared *s) {
   while (s->loop->active_reqs.count > 0 && uv_run(s->loop, UV_RUN_ONCE));
 }
 
-/* Lua: __gc of luv's handles; upvalues: the shared, luv's own */
-static int handle_gc(lua_State *L) {
+/* Lua: __gc of luv's objects; upvalues: the shared, luv's own */
+static int object_gc(lua_State *L) {
   end(L, shared_of(L));
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
@@ -197,16 +197,27 @@ static any_function load(lua_State *L, const char *name) {
   return (any_function)lua_tocfunction(L, -1);
 }
 
-/* Puts handle_gc in the place of each class's __gc. */
+/* Puts object_gc in the place of the class's __gc. */
+static void wrap_finalizer(lua_State *L, int class) {
+  lua_pushvalue(L, STATE);
+  lua_getfield(L, class, "__gc");
+  lua_pushcclosure(L, object_gc, 2);
+  lua_setfield(L, class, "__gc");
+}
+
+/* The same for all of luv's classes. Threads are left: a request is not. */
 static void wrap_finalizers(lua_State *L) {
+  static const char *const requests[] = {"uv_fs", "uv_dir", "luv_work_ctx"};
+  size_t i;
   lua_getfield(L, LUA_REGISTRYINDEX, "uv_handle");
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    lua_pushvalue(L, STATE);
-    lua_getfield(L, -3, "__gc");
-    lua_pushcclosure(L, handle_gc, 2);
-    lua_setfield(L, -3, "__gc");
+  for (lua_pushnil(L); lua_next(L, LUV + 1); lua_pop(L, 1))
+    wrap_finalizer(L, LUV + 2);
+  for (i = 0; i < sizeof requests / sizeof *requests; i++) {
+    lua_getfield(L, LUA_REGISTRYINDEX, requests[i]);
+    wrap_finalizer(L, LUV + 2);
+    lua_settop(L, LUV + 1);
   }
-  lua_pop(L, 1);
+  lua_settop(L, LUV);
 }
 
 /* Pushes the loader of the system's luv, and its file: it is found by one of

@@ -189,6 +189,24 @@ describe("at the end of the program", function()
     prints("", [[for _ = 1, 20 do uv.fs_stat("/", print) end]])
   end)
 
+  it("work on threads, and what it needs, is ended first", function()
+    prints_in_main("the end\n", [[
+      local function count(n)
+        local sum = 0
+        for i = 1, n do sum = sum + i end
+        return sum
+      end
+      local over = asyncio.Event()
+      for _ = 1, 30 do uv.new_work(count, function() end):queue(100000) end
+      uv.fs_opendir("/", function(_, dir)
+        dir:readdir(function() end)
+        print "the end"
+        over:set()
+      end, 10)
+      await(over:wait())
+    ]])
+  end)
+
   it("without a run nothing runs", function()
     prints("", [[later(0, function() print "never" end)]])
   end)

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +161,17 @@ static inline void close_vm(neap_vm *vm) {
 static inline void close_loop(uv_loop_t *loop) {
   assert_int_equal(uv_run(loop, UV_RUN_DEFAULT), 0);
   assert_int_equal(uv_loop_close(loop), 0);
+}
+
+/* How many descriptors the process has. */
+static inline int descriptors(void) {
+  DIR *folder = opendir("/proc/self/fd");
+  int n = 0;
+  assert_non_null(folder);
+  while (readdir(folder) != NULL)
+    n++;
+  assert_int_equal(closedir(folder), 0);
+  return n;
 }
 
 static inline void count_handle(uv_handle_t *handle, void *ud) {

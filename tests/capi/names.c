@@ -5,7 +5,6 @@
 ** look-ups that do not end.
 */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -125,16 +124,6 @@ static void network_close(network *n) {
   close(n->dead);
   if (n->alive >= 0)
     close(n->alive);
-}
-
-static int descriptors(void) {
-  DIR *folder = opendir("/proc/self/fd");
-  int n = 0;
-  assert_non_null(folder);
-  while (readdir(folder) != NULL)
-    n++;
-  closedir(folder);
-  return n;
 }
 
 /* Runs a script, to which the port is known. No descriptor is left. */

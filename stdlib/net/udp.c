@@ -117,6 +117,16 @@ static void came(uv_udp_t *handle, ssize_t n, const uv_buf_t *room,
     (void)neap_wake(&u->reader);
 }
 
+/* Raises an OSError of where the socket is connected to. */
+static int fail(lua_State *L, udp *u, int status, const char *syscall) {
+  net__sockaddr peer;
+  int len = sizeof peer;
+  if (u->handle != NULL &&
+      uv_udp_getpeername(u->handle, &peer.any, &len) == 0)
+    return net__error(L, status, syscall, &peer);
+  return module_os_error(L, status, syscall, NULL, NULL);
+}
+
 static void leave(neap_wait *wait) {
   udp *u = (udp *)((char *)wait - offsetof(udp, reader));
   if (u->handle != NULL)
@@ -135,7 +145,7 @@ static int take(lua_State *L, udp *u) {
   datagram *d = u->first;
   int status = u->status;
   if (u->handle == NULL)
-    return module_os_error(L, UV_ECANCELED, "receive", NULL, NULL);
+    return fail(L, u, UV_ECANCELED, "receive");
   if (d != NULL) {
     lua_pushlstring(L, d->data, d->len);
     (void)net__push_address(L, &d->from.any);
@@ -150,7 +160,7 @@ static int take(lua_State *L, udp *u) {
     u->receiving = status == 0;
   }
   if (status != 0)
-    return module_os_error(L, status, "receive", NULL, NULL);
+    return fail(L, u, status, "receive");
   uv_ref((uv_handle_t *)u->handle);
   u->reader.cancel = leave;
   u->reader.what = "a datagram";
@@ -202,7 +212,7 @@ static void send_cancel(neap_wait *wait) {
 static int send_error(lua_State *L, int status) {
   net__sockaddr to;
   if (lua_isnoneornil(L, 3))
-    return module_os_error(L, status, "send", NULL, NULL);
+    return fail(L, check(L, "send"), status, "send");
   net__check_address(L, 3, "send", &to);
   return net__error(L, status, "send", &to);
 }

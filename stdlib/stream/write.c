@@ -43,6 +43,7 @@ static void entry_cancel(neap_wait *wait) {
 void stream__writers_wake(Stream *s) {
   stream_writer *entry;
   s->writing = 0;
+  s->output_status = UV_ECANCELED;
   (void)neap_wake(&s->writer);
   for (entry = s->first; entry != NULL; entry = entry->next)
     (void)neap_wake(&entry->wait);
@@ -56,6 +57,11 @@ void stream__write_over(Stream *s) {
 
 void stream__written(void *owner, int status) {
   Stream *s = (Stream *)owner;
+  if (s->shut && status == UV_ENOTSOCK) { /* a pipe: it has one half */
+    stream__close(s);
+    s->output_status = 0;
+    return;
+  }
   s->output_status = status;
   if (s->kept == NULL || !stream__pipe_written(s, status))
     stream__write_over(s);
@@ -84,7 +90,7 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
     lua_pushnil(L);
     lua_setiuservalue(L, STREAM, STREAM__SENT);
   }
-  return outcome(L, s, s->transport == NULL ? UV_ECANCELED : s->output_status);
+  return outcome(L, s, s->output_status);
 }
 
 /* Writes the string, or shuts down: it has the turn. */

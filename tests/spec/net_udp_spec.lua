@@ -67,11 +67,59 @@ describe("UDP", function()
     sockets(function(a, b)
       await(b:connect(a:address()))
       a:close()
-      local code = os_error(function()
+      local address = ("%s:%d"):format(b:peer_address())
+      for _ = 1, 3 do
         await(b:send("x"))
-        await(b:receive())
-      end)
-      assert.equal("ECONNREFUSED", code)
+        assert.same({"ECONNREFUSED", "receive", address}, {os_error(await, b:receive())})
+      end
+      await(b:send("x"))
+      assert.same({"ECONNREFUSED", "send", address}, {os_error(await, b:send("x"))})
+      local host, port = b:peer_address()
+      local again <close> = await(net.udp(host, port)) -- somebody is there now
+      await(b:send("y"))
+      assert.equal("y", (await(again:receive())))
+    end)
+  end)
+
+  it("takes datagrams of any size that there is", function()
+    sockets(function(a, b)
+      local receiving = begun(a:receive())
+      await(b:send("", a:address()))
+      assert.equal("", (await(receiving)))
+      for _, size in ipairs {1, 65506, 65507} do
+        local data = ("x"):rep(size)
+        await(b:send(data, a:address()))
+        assert.is_true(data == await(a:receive()))
+      end
+      local host, port = a:address()
+      assert.same({"EMSGSIZE", "send", ("%s:%d"):format(host, port)},
+        {os_error(await, b:send(("x"):rep(65508), host, port))})
+    end)
+  end)
+
+  it("loses none when its receivers are cancelled, or run out of time", function()
+    local asyncio = require "asyncio"
+    local random = tasks.random(7)
+    sockets(function(a, b)
+      local got = 0
+      for i = 1, 500 do
+        await(b:send(i .. "," .. ("x"):rep(random(1000)), a:address()))
+        while i - got > random(10) - 1 do
+          local receiving = create_task(a:receive())
+          local how = random(3)
+          if how == 1 then
+            tasks.turns(random(3) - 1)
+            receiving:cancel()
+          elseif how == 2 then
+            receiving = asyncio.wait_for(receiving, random(10) / 10000)
+          end
+          local ok, data = asyncio.catch(await, receiving)
+          if ok then
+            got = got + 1
+            assert.equal(tostring(got), data:match "^%d+")
+          end
+        end
+      end
     end)
   end)
 

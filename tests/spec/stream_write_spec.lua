@@ -140,7 +140,6 @@ describe("closing", function()
       assert.is_nil(await(to:read()))
     end)
     tasks.main(function()
-      local net = require "net"
       local server <close> = await(net.listen("127.0.0.1", 0, async(function(to)
         assert.is_nil(await(to:read()))
       end)))
@@ -163,6 +162,20 @@ describe("closing", function()
         calls[i] = call
       end
       assert.same({"read", "write", "write", "shutdown"}, calls)
+    end)
+  end)
+
+  it("is what shutdown does to a pipe, behind all writes", function()
+    tasks.main(function()
+      local child <close> = require "process".spawn {"wc", "-c", stdin = "pipe", stdout = "pipe"}
+      local writer = begun(child.stdin:write(LARGE))
+      local ending = begun(child.stdin:shutdown())
+      local late = begun(child.stdin:write("x"))
+      assert.equal(tostring(#LARGE), await(child.stdout:read("l")))
+      await(writer)
+      await(ending)
+      assert.is_true(child.stdin:is_closed())
+      assert.equal("ECANCELED", (os_error(await, late)))
     end)
   end)
 
@@ -212,7 +225,6 @@ describe("the other side", function()
   end)
 
   it("can go without a signal; programs that are started still get it", function()
-    local program = require "program"
     local result = program.run_script([[
       require "stream"
       local pipe = io.popen("kill -PIPE $$; echo still there")
@@ -417,7 +429,7 @@ describe("stream:pipe", function()
     local folder <close> = program.folder()
     local path = folder:file("socket")
     ends(function(s, to)
-      local server <close> = await(net.listen_unix(path, function() end))
+      local _ <close> = await(net.listen_unix(path, function() end))
       local target <close> = await(net.connect_unix(path))
       assert.is_nil(await(target:read())) -- it has gone
       local pipe = begun(to:pipe(target))

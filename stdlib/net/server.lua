@@ -111,11 +111,18 @@ Server.wait_closed = async(function(self)
   wait_until(self, has_ended)
 end, "Server.wait_closed")
 
--- Leaving the scope waits for all connections, and by an error ends them.
+-- Leaving the scope waits for all connections, and by an error ends them; so
+-- does a cancellation while it waits.
 function Server:__close(err)
   self:close()
   if err ~= nil then self:close_clients() end
-  if asyncio.current_task() then await(self:wait_closed()) end
+  if not asyncio.current_task() then return end
+  local ok, why = asyncio.catch(await, self:wait_closed())
+  if not ok then
+    self:close_clients()
+    await(self:wait_closed())
+    error(why, 0)
+  end
 end
 
 function Server:__tostring()

@@ -84,6 +84,13 @@ static const char *const begin[] = {
     "end",
     "kept = await(net.connect(server:address()))\n"
     "create_task(kept:pipe(kept))",
+    "kept = {require 'fs'.watch('/'), require 'signal'.on('USR2', print),\n"
+    "  require 'process'.spawn{'cat', stdin = 'pipe', stdout = 'pipe'},\n"
+    "  await(net.connect(server:address()))}\n"
+    "create_task(kept[3].stdout:pipe(kept[3].stdin))\n"
+    "create_task(kept[3].stdin:write('x'))\n"
+    "create_task(net.resolve('localhost'))\n"
+    "create_task(require 'fs'.read('/proc/self/status'))",
     "server:close()",
 };
 
@@ -92,9 +99,9 @@ static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
   for (size_t i = 0; i < 4 * sizeof begin / sizeof *begin; i++) {
     uv_loop_t loop;
     neap_vm *vm;
-    char script[512];
+    char script[1000];
     assert_int_equal(uv_loop_init(&loop), 0);
-    vm = vm_on(&loop, NEAP_CAN_NET);
+    vm = vm_on(&loop, NEAP_CAN_NET | NEAP_CAN_FS | NEAP_CAN_PROCESS);
     (void)snprintf(script, sizeof script,
                    "net = require 'net'\n"
                    "server = await(net.listen('127.0.0.1', 0, function(s)\n"

@@ -24,7 +24,9 @@ end, "net.connection")
 
 -- It has ended, however that was; perhaps before it began.
 local function ended(server, task)
-  server.tasks[task]:close()
+  local stream = server.tasks[task]
+  if not stream then return end -- there was no memory to note it
+  stream:close()
   server.tasks[task] = nil
   server.count = server.count - 1
   if server.changed then server.changed:set() end
@@ -32,9 +34,9 @@ end
 
 local function begin(server, stream)
   local task = create_task(connection(server.handler, stream))
+  task:add_done_callback(server.ended)
   server.tasks[task] = stream
   server.count = server.count + 1
-  task:add_done_callback(server.ended)
 end
 
 -- Waits until ready(): a connection has ended, or the server is closed.
@@ -49,7 +51,15 @@ end
 local function has_room(server) return server.closed or server.count < server.max end
 local function has_ended(server) return server.closed and server.count == 0 end
 
+-- The next one, when there is room; nil: the listener is closed.
+local function next_connection(server, listener)
+  if server.max then wait_until(server, has_room) end
+  return await(accept(listener))
+end
+
 local PAUSE <const> = 0.01 -- seconds, for the system to recover
+
+local function pause() await(asyncio.sleep(PAUSE)) end
 
 -- Where the system has no descriptor or no memory for a connection, that one is
 -- lost, and not the server.
@@ -57,17 +67,12 @@ local function is_passing(err)
   return asyncio.isinstance(err, asyncio.OSError) or err == "not enough memory"
 end
 
--- Accepts on one listener until that is closed.
+-- Accepts on one listener until that is closed; the server is, when this ends.
 local serve = async(function(server, listener)
   while true do
-    if server.max then wait_until(server, has_room) end
-    local ok, stream = pcall(await, accept(listener))
+    local ok, stream = pcall(next_connection, server, listener)
     if not ok then
-      if not is_passing(stream) then
-        server:close() -- nobody would accept on it any more
-        error(stream, 0)
-      end
-      await(asyncio.sleep(PAUSE))
+      if not is_passing(stream) or not pcall(pause) then error(stream, 0) end
     elseif not stream then
       return
     elseif not pcall(begin, server, stream) then
@@ -148,7 +153,10 @@ local function new(listeners, handler, max)
     changed = false, -- an Event, once somebody waits
   }, Server)
   server.ended = function(task) ended(server, task) end
-  for _, listener in ipairs(listeners) do create_task(serve(server, listener)) end
+  local function over() server:close() end
+  for _, listener in ipairs(listeners) do
+    create_task(serve(server, listener)):add_done_callback(over)
+  end
   return server
 end
 

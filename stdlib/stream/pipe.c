@@ -111,7 +111,7 @@ static void pipe_input(void *owner, ssize_t n, const uv_buf_t *room) {
   }
 }
 
-/* The pipe has ended. What has failed is the target, or the source is closed. */
+/* The pipe has ended: the target has failed, or the source is closed. */
 static int ended(lua_State *L, int status, lua_KContext ctx) {
   Stream *from = (Stream *)ctx;
   Stream *to = (Stream *)lua_touserdata(L, TO);

@@ -162,7 +162,7 @@ static const char *const waits[] = {
 
 #define WAITS (sizeof waits / sizeof *waits)
 
-/* Goes on until what has ended is collected, one behind the other, and closed. */
+/* Goes on until what has ended is collected, and closed. */
 static void settle(neap_vm *vm) {
   for (int i = 0; i < 5; i++) {
     run_lua(vm, "collectgarbage()");

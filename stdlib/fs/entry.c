@@ -171,8 +171,11 @@ static struct timespec check_time(lua_State *L, int arg, const char *function,
                                   const char *what) {
   struct timespec time = {0, UTIME_NOW};
   if (!lua_isnil(L, arg)) {
-    lua_Number seconds = module_seconds(L, arg, function, what), whole;
-    if (seconds > 1e15)
+    lua_Number seconds = lua_tonumber(L, arg), whole;
+    if (lua_type(L, arg) != LUA_TNUMBER)
+      module_refuse(L, "%s: a number of seconds expected as %s, got %s",
+                    function, what, luaL_typename(L, arg));
+    if (!(fabs(seconds) <= 1e15)) /* nor NaN */
       module_refuse(L, "%s: %s is too far away", function, what);
     whole = floor(seconds);
     time.tv_sec = (time_t)whole;

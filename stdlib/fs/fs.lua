@@ -81,26 +81,28 @@ end, "fs.tempdir")
 local walk_options = usage.set "depth follow"
 
 -- Fields of a walk, which are not for scripts:
---   folders: those we are in: {path=, id=, entries (see scan), at=}
+--   folders: those we are in: {path=, dev=, ino=, entries= (see scan), at=}
 --   down: the path of the folder that came last, to be entered next; or nil
 --   follow, depth: options
 local Walk = {__name = "Walk"}
 Walk.__index = Walk
 
--- Is the folder one of those that we are in?
-local function is_loop(walk, id)
-  for _, folder in ipairs(walk.folders) do
-    if folder.id == id then return true end
+-- Is the folder one of those that we are in? Only links lead there.
+local function is_loop(walk, dev, ino)
+  for _, folder in ipairs(walk.follow and walk.folders or {}) do
+    if folder.dev == dev and folder.ino == ino then return true end
   end
   return false
 end
 
--- Enters a folder. Gives an error, if there is one.
-local function enter(walk, path, nofollow)
-  local ok, entries, id = pcall(functions.scan, path, nofollow)
+-- Enters a folder; unless links are followed it has to be in `above`, when
+-- that is given. Gives an error, if there is one.
+local function enter(walk, path, above)
+  if walk.follow then above = nil end
+  local ok, entries, dev, ino = pcall(functions.scan, path, above and above.dev, above and above.ino)
   if not ok then return entries end
-  if not is_loop(walk, id) then
-    table.insert(walk.folders, {path = path, id = id, entries = entries, at = 1})
+  if not is_loop(walk, dev, ino) then
+    table.insert(walk.folders, {path = path, dev = dev, ino = ino, entries = entries, at = 1})
   end
 end
 
@@ -116,13 +118,13 @@ function Walk.__call(walk)
   if walk.root then
     local root = walk.root
     walk.root = nil
-    local err = enter(walk, root, false)
+    local err = enter(walk, root)
     if err then error(err, 0) end
   end
   local down = walk.down
   if down then
     walk.down = nil
-    local err = enter(walk, down, not walk.follow)
+    local err = enter(walk, down, walk.folders[#walk.folders])
     if err then return down, "error", err end
   end
   local folders = walk.folders

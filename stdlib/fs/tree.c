@@ -15,6 +15,8 @@
 ** The names in a folder
 ** ======================================================= */
 
+#define PIECE 1000 /* bytes of a path that the system takes at once */
+
 typedef struct entry {
   const char *type; /* static */
   char name[];
@@ -26,6 +28,8 @@ typedef struct list_op {
   size_t count, room;
   dev_t dev;       /* the folder */
   ino_t ino;
+  int inside;      /* it has to be in this one, and no link: */
+  lua_Integer above_dev, above_ino;
 } list_op;
 
 static void free_entries(module_work *work) {
@@ -87,12 +91,51 @@ static struct dirent *next_entry(DIR *dir) {
   return d;
 }
 
+/* Opens the folder; its path may be longer than the system takes at once. */
+static int open_path(const list_op *l) {
+  char piece[PIECE + 1];
+  const char *rest = l->op.path;
+  int fd = AT_FDCWD;
+  do {
+    int above = fd, error;
+    size_t len = strlen(rest);
+    if (len > PIECE) {
+      for (len = PIECE; len > 0 && rest[len] != '/';)
+        len--;
+      if (len == 0) /* no name is so long, as the system will say */
+        len = PIECE;
+    }
+    memcpy(piece, rest, len);
+    piece[len] = '\0';
+    rest += len + strspn(rest + len, "/");
+    fd = openat(above, piece,
+                O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK |
+                    (l->inside ? O_NOFOLLOW : 0));
+    error = errno;
+    if (above >= 0)
+      (void)close(above); /* nothing can be lost */
+    errno = error;
+  } while (fd >= 0 && *rest != '\0');
+  return fd;
+}
+
+/* Is it in the folder where it was found? Links above it may have come. */
+static int is_in_place(const list_op *l, int fd) {
+  struct stat st;
+  if (!l->inside)
+    return 1;
+  if (fstatat(fd, "..", &st, 0) != 0)
+    return 0;
+  errno = ENOENT;
+  return (lua_Integer)st.st_dev == l->above_dev &&
+         (lua_Integer)st.st_ino == l->above_ino;
+}
+
 static void run_list(module_work *work) {
   list_op *l = (list_op *)work;
   fs__op *op = &l->op;
-  int fd = fs__open(op->path,
-                    O_RDONLY | O_DIRECTORY | (op->flag ? O_NOFOLLOW : 0), 0);
-  DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+  int fd = open_path(l);
+  DIR *dir = fd >= 0 && is_in_place(l, fd) ? fdopendir(fd) : NULL;
   struct dirent *d;
   struct stat st;
   if (dir == NULL) {
@@ -129,7 +172,7 @@ static int push_names(lua_State *L, module_work *work) {
   return 1;
 }
 
-/* name, type, name, type ...; and which folder it is */
+/* name, type, name, type ...; and which folder it is: two integers */
 static int push_entries(lua_State *L, module_work *work) {
   list_op *l = (list_op *)work;
   size_t i;
@@ -141,8 +184,9 @@ static int push_entries(lua_State *L, module_work *work) {
     lua_pushstring(L, l->entries[i]->type);
     lua_rawseti(L, -2, 2 * (lua_Integer)i + 2);
   }
-  lua_pushfstring(L, "%I:%I", (LUAI_UACINT)l->dev, (LUAI_UACINT)l->ino);
-  return 2;
+  lua_pushinteger(L, (lua_Integer)l->dev);
+  lua_pushinteger(L, (lua_Integer)l->ino);
+  return 3;
 }
 
 static list_op *list_new(lua_State *L, const char *function) {
@@ -157,10 +201,13 @@ static int fs_list(lua_State *L) {
   return fs__op_run(L, &l->op, run_list, push_names);
 }
 
-/* Lua: scan(path, nofollow) -> {name, type, ...}, identity: for walk */
+/* Lua: scan(path [, dev, ino: of the folder that it has to be in]) ->
+   {name, type, ...}, dev, ino: for walk */
 static int fs_scan(lua_State *L) {
   list_op *l = list_new(L, "fs.walk");
-  l->op.flag = lua_toboolean(L, 2);
+  l->inside = !lua_isnoneornil(L, 2);
+  l->above_dev = lua_tointeger(L, 2);
+  l->above_ino = lua_tointeger(L, 3);
   return fs__op_run(L, &l->op, run_list, push_entries);
 }
 
@@ -171,12 +218,19 @@ static int fs_scan(lua_State *L) {
 **
 ** A folder is emptied through its descriptor, and a name in it is opened as
 ** a folder only if it is no link: whoever exchanges names meanwhile cannot
-** lead out of the tree.
+** lead out of the tree. However deep that is, only the innermost folders are
+** open. The way back to one that is not goes by "..", which has to lead to
+** the same folder; then it is read from its beginning again, where what was
+** read before is gone.
 ** ======================================================= */
 
+#define MOST_OPEN 8 /* folders */
+
 typedef struct level {
-  DIR *dir;
+  DIR *dir;        /* NULL: it was closed meanwhile */
   size_t path_len; /* of its path in op->made */
+  dev_t dev;       /* the folder */
+  ino_t ino;
 } level;
 
 typedef struct remove_op {
@@ -205,9 +259,23 @@ static int set_path(remove_op *r, const char *name) {
   return 0;
 }
 
+/* Opens a folder, which `st` then tells of. NULL: failed, with errno. */
+static DIR *open_folder(int parent, const char *name, struct stat *st) {
+  int fd = openat(parent, name,
+                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  DIR *dir = fd >= 0 && fstat(fd, st) == 0 ? fdopendir(fd) : NULL;
+  if (dir == NULL && fd >= 0) {
+    int error = errno;
+    (void)close(fd); /* nothing can be lost */
+    errno = error;
+  }
+  return dir;
+}
+
 /* Goes down into the folder `name` of `parent`. 1: it is none any more. */
 static int enter(remove_op *r, int parent, const char *name) {
-  int fd;
+  struct stat st;
+  level *inner;
   DIR *dir;
   if (r->depth == r->room) {
     size_t room = r->room > 0 ? 2 * r->room : 16;
@@ -217,33 +285,55 @@ static int enter(remove_op *r, int parent, const char *name) {
     r->levels = levels;
     r->room = room;
   }
-  fd = openat(parent, name,
-              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+  dir = open_folder(parent, name, &st);
+  if (dir == NULL && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
     return 1;
-  if (fd < 0)
+  if (dir == NULL)
     return failed_at(r, "openat");
-  if ((dir = fdopendir(fd)) == NULL) {
-    int status = failed_at(r, "openat");
-    (void)close(fd); /* nothing can be lost */
-    return status;
+  inner = &r->levels[r->depth++];
+  inner->dir = dir;
+  inner->path_len = strlen(r->op.made);
+  inner->dev = st.st_dev;
+  inner->ino = st.st_ino;
+  if (r->depth > MOST_OPEN && inner[-MOST_OPEN].dir != NULL) {
+    (void)closedir(inner[-MOST_OPEN].dir); /* it was only read */
+    inner[-MOST_OPEN].dir = NULL;
   }
-  r->levels[r->depth].dir = dir;
-  r->levels[r->depth++].path_len = strlen(r->op.made);
   return 0;
+}
+
+/* Opens the folder above the one at r->depth, if it was closed. */
+static int open_above(remove_op *r) {
+  level *inner = &r->levels[r->depth], *outer = inner - 1;
+  struct stat st;
+  DIR *dir;
+  if (outer->dir != NULL)
+    return 0;
+  dir = open_folder(dirfd(inner->dir), "..", &st);
+  if (dir != NULL && (st.st_dev != outer->dev || st.st_ino != outer->ino)) {
+    (void)closedir(dir);
+    dir = NULL;
+    errno = ENOENT; /* where it was, it is no more */
+  }
+  outer->dir = dir;
+  return dir != NULL ? 0 : failed_at(r, "openat");
 }
 
 /* Leaves the folder where we are, which is empty, and removes it. */
 static int leave(remove_op *r) {
-  size_t len = r->levels[--r->depth].path_len;
+  level *inner = &r->levels[--r->depth];
   const char *name = r->op.path;
-  int parent = AT_FDCWD;
-  (void)closedir(r->levels[r->depth].dir);
-  r->op.made[len] = '\0';
+  int parent = AT_FDCWD, status = 0;
+  r->op.made[inner->path_len] = '\0';
   if (r->depth > 0) {
-    parent = dirfd(r->levels[r->depth - 1].dir);
-    name = r->op.made + r->levels[r->depth - 1].path_len + 1;
+    status = open_above(r);
+    name = r->op.made + inner[-1].path_len + 1;
   }
+  (void)closedir(inner->dir);
+  if (status != 0)
+    return status;
+  if (r->depth > 0)
+    parent = dirfd(inner[-1].dir);
   if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
     return failed_at(r, "rmdir");
   return 0;
@@ -298,7 +388,8 @@ static void run_remove(module_work *work) {
   while (status == 0 && r->depth > 0 && !atomic_load(&work->cancelled))
     status = remove_next(r);
   while (r->depth > 0)
-    (void)closedir(r->levels[--r->depth].dir);
+    if (r->levels[--r->depth].dir != NULL)
+      (void)closedir(r->levels[r->depth].dir);
 }
 
 static void dispose_remove(module_work *work) {

@@ -36,6 +36,8 @@ static int process_setenv(lua_State *L) {
   const char *name = check_name(L, 1, "process.setenv");
   int status;
   module_check(L, NEAP_CAN_ENV, "process.setenv");
+  if (lua_type(L, 2) == LUA_TNUMBER) /* as in the option `env` */
+    (void)lua_tostring(L, 2);
   if (lua_isnoneornil(L, 2))
     status = uv_os_unsetenv(name);
   else
@@ -84,11 +86,13 @@ static int process_chdir(lua_State *L) {
                      : module_os_error(L, status, "chdir", "path", path);
 }
 
-/* Lua: kill(pid, signal) */
+/* Lua: kill(pid, signal); 0 for the signal looks whether there is such a
+   process */
 static int process_kill(lua_State *L) {
   int pid = (int)module_integer(L, 1, "process.kill", "the process", INT_MIN + 1,
                                 INT_MAX);
-  int signal = module_signal(L, 2, "process.kill"), status;
+  int probes = lua_isinteger(L, 2) && lua_tointeger(L, 2) == 0, status;
+  int signal = probes ? 0 : module_signal(L, 2, "process.kill");
   module_check(L, NEAP_CAN_PROCESS, "process.kill");
   status = uv_kill(pid, signal);
   return status == 0 ? 0 : module_os_error(L, status, "kill", NULL, NULL);

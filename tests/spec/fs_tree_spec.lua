@@ -115,6 +115,21 @@ describe("fs.walk", function()
     end)
   end)
 
+  it("does not leave the tree by a link that takes the place of a folder above", function()
+    with_folder(function(file, folder)
+      make(file, "in/a/b/x out/b/precious")
+      local all = {}
+      for path, kind, err in fs.walk(file "in") do
+        all[#all + 1] = path:sub(#folder + 2) .. " " .. (err and err.code or kind)
+        if path == file "in/a/b" and not err then
+          await(fs.rename(file "in/a", file "moved"))
+          await(fs.symlink("../out", file "in/a"))
+        end
+      end
+      assert.same({"in/a directory", "in/a/b directory", "in/a/b ENOENT"}, all)
+    end)
+  end)
+
   it("raises what keeps it from beginning", function()
     with_folder(function(file)
       assert.equal("ENOENT", tasks.caught(walked, file "none").code)
@@ -168,6 +183,52 @@ describe("fs.remove", function()
       for i = 1, 1000 do file("deep/" .. i, "") end
       await(fs.remove(path, {recursive = true}))
       assert.is_false(await(fs.exists(path)))
+    end)
+  end)
+
+  it("needs few descriptors, however deep the tree is, nor does a walk need more", function()
+    local depth = tasks.sanitized and 2500 or 5000
+    local folder <close> = program.folder()
+    folder:write("script.lua", [[
+      local fs, process = require "fs", require "process"
+      local folder, depth = ...
+      run(async(function()
+        for i = 1, depth do -- longer than any path may be; each has something beside the next
+          await(fs.mkdir "d")
+          await(fs.write(i % 2 == 0 and "a" or "z", ""))
+          process.chdir "d"
+        end
+        process.chdir(folder)
+        local count, longest = 0, 0
+        for path, kind in fs.walk(folder .. "/d") do
+          assert(kind ~= "error", path)
+          count, longest = count + 1, math.max(longest, #path - #folder)
+        end
+        print(count, longest)
+        await(fs.remove(folder .. "/d", {recursive = true}))
+        print(await(fs.exists(folder .. "/d")))
+      end)())
+    ]])
+    local result = program.run(("ulimit -n 40; exec %s script.lua %s %d"):format(program.quote(program.neap),
+      folder.path, depth), {cwd = folder.path})
+    assert.same({code = 0, stdout = ("%d\t%d\nfalse\n"):format(2 * depth - 2, 2 * depth), stderr = ""}, result)
+  end)
+
+  it("does not go on in a folder that is moved away meanwhile", function()
+    -- the way back to a folder that was closed has to lead to the same one
+    with_folder(function(file)
+      await(fs.mkdir(file "deep" .. ("/d"):rep(200), {parents = true}))
+      local last = file "deep" .. ("/d"):rep(200)
+      for i = 1, 5000 do file("deep" .. ("/d"):rep(200) .. "/" .. i, "") end
+      await(fs.mkdir(file "other"))
+      file("other/precious", "")
+      local removal = create_task(fs.remove(file "deep", {recursive = true}))
+      tasks.wait_until(function() return #await(fs.list(last)) < 5000 end)
+      await(fs.rename(file "deep" .. ("/d"):rep(100), file "other/moved"))
+      local err = tasks.caught(await, removal)
+      assert.equal("ENOENT", err.code)
+      assert.same({"moved", "precious"}, await(fs.list(file "other")))
+      assert.same({}, await(fs.list(file "other/moved")))
     end)
   end)
 

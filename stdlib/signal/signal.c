@@ -149,8 +149,8 @@ static int lua_watch_close(lua_State *L) {
   return 0;
 }
 
-/* Those that nobody can catch, and those after which the program cannot go
-   on where it was. */
+/* Refuses those that nobody can catch, those after which the program cannot
+   go on where it was, and that of limits of time. */
 static int check_signal(lua_State *L, int arg, const char *function) {
   int number = module_signal(L, arg, function);
   switch (number) {
@@ -165,6 +165,9 @@ static int check_signal(lua_State *L, int arg, const char *function) {
     return module_refuse(L, "%s: %s tells of an error in the program itself, "
                             "which cannot go on then",
                          function, module_signal_name(number));
+  case SIGURG: /* as neap_config's `signal` says */
+    return module_refuse(L, "%s: URG stops scripts whose time is over",
+                         function);
   default:
     return number;
   }

@@ -134,6 +134,9 @@ describe("the environment", function()
     process.setenv(name, nil)
     assert.is_nil(process.getenv(name))
     assert.is_nil(process.environ()[name])
+    process.setenv(name, 5) -- as `env` takes it
+    assert.are.equal("5", process.getenv(name))
+    assert.matches("a string expected as its value, got boolean$", select(2, pcall(process.setenv, name, true)))
   end)
 
   it("is a table with every variable", function()
@@ -171,6 +174,13 @@ describe("the process", function()
     assert.are.same({"ENOENT", "chdir", "/no/such/folder"}, {err.code, err.syscall, err.path})
   end)
 
+  it("says by signal 0 whether there is such a process", function()
+    process.kill(process.pid, 0)
+    local ok, err = pcall(process.kill, 2 ^ 22 | 0, 0)
+    assert.is_false(ok)
+    assert.are.equal("ESRCH", err.code)
+  end)
+
   it("sends signals", function()
     local ok, err = pcall(process.kill, 2 ^ 22 | 0, "TERM") -- beyond Linux's largest
     assert.is_false(ok)
@@ -178,6 +188,9 @@ describe("the process", function()
     assert.is_true(asyncio.isinstance(err, asyncio.OSError))
     assert.has_error(function() process.kill(process.pid, "NOPE") end)
     assert.has_error(function() process.kill("self", "TERM") end)
+    for _, signal in ipairs {1, "0", 0.5} do -- by name
+      assert.has_error(function() process.kill(process.pid, signal) end)
+    end
     local result = run_main [[
       local waiting = create_task(require "signal".wait "USR1")
       await(sleep(0))

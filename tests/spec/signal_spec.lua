@@ -67,11 +67,12 @@ describe("signal.wait", function()
 script.lua:10: signal.wait: no program can catch KILL
 script.lua:10: signal.wait: no program can catch STOP
 script.lua:10: signal.wait: SEGV tells of an error in the program itself, which cannot go on then
+script.lua:10: signal.wait: URG stops scripts whose time is over
 script.lua:10: signal.wait: no signal is called 'TREM'; write "TERM", say
 script.lua:10: signal.wait: a string expected as the signal, got number
 script.lua:12: signal.wait: no signal is named
 ]], [[
-      for _, name in ipairs {"KILL", "SIGSTOP", "SEGV", "TREM", 15} do
+      for _, name in ipairs {"KILL", "SIGSTOP", "SEGV", "SIGURG", "TREM", 15} do
         print(select(2, pcall(await, signal.wait(name))))
       end
       print(select(2, pcall(await, signal.wait())))

@@ -207,7 +207,7 @@ static int fs_touch(lua_State *L) {
 
 static void run_tempdir(module_work *work) {
   fs__op *op = (fs__op *)work;
-  op->made = fs__temporary(op->path, op->other, 1);
+  op->made = fs__temporary(op->path, strlen(op->path), op->other);
   if (op->made == NULL || mkdir(op->made, 0700) != 0)
     (void)fs__failed(op, "mkdir", op->path);
   else

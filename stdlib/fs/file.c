@@ -453,7 +453,7 @@ static int fs_open(lua_State *L) {
 
 static void run_tempfile(module_work *work) {
   fs__op *op = (fs__op *)work;
-  op->made = fs__temporary(op->path, op->other, 1);
+  op->made = fs__temporary(op->path, strlen(op->path), op->other);
   if (op->made != NULL)
     op->fd = fs__open(op->made, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (op->fd < 0)

@@ -129,6 +129,7 @@ int luaopen_fs_c(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, fs__stat_functions, 0);
   luaL_setfuncs(L, fs__whole_functions, 0);
+  luaL_setfuncs(L, fs__copy_functions, 0);
   luaL_setfuncs(L, fs__entry_functions, 0);
   luaL_setfuncs(L, fs__tree_functions, 0);
   fs__file_class(L);

@@ -79,9 +79,9 @@ ssize_t fs__read(module_work *work, int fd, int is_regular, void *to,
 /* All of it. */
 int fs__write(module_work *work, int fd, int is_regular, const char *data,
               size_t size);
-/* A new path beside `path`, or in the folder of that name: malloc. NULL: no
-   memory, or no chance. */
-char *fs__temporary(const char *path, const char *prefix, int inside);
+/* A new path in the folder, whose own has `len` bytes: malloc. NULL: no memory,
+   or no chance. */
+char *fs__temporary(const char *folder, size_t len, const char *prefix);
 
 /* ====================================================== } */
 
@@ -105,6 +105,7 @@ int fs__watcher_next(lua_State *L);
 /* The functions that wait, by file: for async. */
 extern const luaL_Reg fs__stat_functions[];
 extern const luaL_Reg fs__whole_functions[];
+extern const luaL_Reg fs__copy_functions[];
 extern const luaL_Reg fs__entry_functions[];
 extern const luaL_Reg fs__tree_functions[];
 extern const luaL_Reg fs__file_functions[];

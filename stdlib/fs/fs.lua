@@ -15,7 +15,7 @@ c.on_overrun(function(...) return require "stream".LimitOverrunError(...) end)
 
 local M = {watch = c.watch}
 
-local private = usage.set "discard scan tempdir tempfile"
+local private = usage.set "copy copy_entry copy_mode discard scan tempdir tempfile"
 
 for name, f in pairs(functions) do
   if not private[name] then M[name] = async(f, "fs." .. name) end
@@ -52,12 +52,14 @@ function TempDir.__tostring(dir)
 end
 
 -- Removes it with all in it, unless somebody has done so before. When the task
--- is cancelled meanwhile, that goes on.
+-- is cancelled meanwhile, that goes on. Where no task can wait, outside of one
+-- or in coroutine.close, the thread does.
 local function discard(dir)
   usage.check_self(dir, TempDir, "remove", "dir")
   if dir.removed then return end
   dir.removed = true
-  local ok, err = catch(functions.discard, dir.path)
+  local waits = asyncio.current_task() and coroutine.isyieldable()
+  local ok, err = catch(functions.discard, dir.path, waits)
   if not ok and not (asyncio.isinstance(err, asyncio.OSError) and err.code == "ENOENT") then
     error(err, 0)
   end
@@ -163,6 +165,30 @@ function M.walk(path, options)
     depth = usage.check(options.depth, "number", "walk: depth") or math.huge,
   }, Walk)
 end
+
+-- }}}
+
+-- {{{ copy
+
+-- Copies what is in a folder to another, which is there; then both get the
+-- permissions of theirs, as do those below.
+local function copy_content(from, to, overwrite)
+  local folders = {""}
+  for path, kind, err in M.walk(from) do
+    if err then error(err, 0) end
+    local rest = path:sub(#from + 1)
+    functions.copy_entry(path, to .. rest, overwrite)
+    if kind == "directory" then table.insert(folders, rest) end
+  end
+  for i = #folders, 1, -1 do functions.copy_mode(from .. folders[i], to .. folders[i]) end
+end
+
+-- await(fs.copy(from, to [, options])): a file with its permissions, or a tree
+M.copy = async(function(from, to, options)
+  if functions.copy(from, to, options) then
+    copy_content((from:gsub("(.)/+$", "%1")), to, options.overwrite ~= false)
+  end
+end, "fs.copy")
 
 -- }}}
 

@@ -89,10 +89,7 @@ int fs__write(module_work *work, int fd, int is_regular, const char *data,
   return 0;
 }
 
-char *fs__temporary(const char *path, const char *prefix, int inside) {
-  const char *slash = strrchr(path, '/');
-  size_t len = inside ? strlen(path)
-                      : slash != NULL ? (size_t)(slash - path) + 1 : 0;
+char *fs__temporary(const char *folder, size_t len, const char *prefix) {
   size_t size = len + strlen(prefix) + sizeof "/0123456789abcdef";
   uint64_t chance;
   char *made;
@@ -100,8 +97,8 @@ char *fs__temporary(const char *path, const char *prefix, int inside) {
     return NULL;
   made = (char *)malloc(size);
   if (made != NULL)
-    (void)snprintf(made, size, "%.*s%s%s%016llx", (int)len, path,
-                   inside && len > 0 && path[len - 1] != '/' ? "/" : "",
-                   prefix, (unsigned long long)chance);
+    (void)snprintf(made, size, "%.*s%s%s%016llx", (int)len, folder,
+                   len > 0 && folder[len - 1] != '/' ? "/" : "", prefix,
+                   (unsigned long long)chance);
   return made;
 }

@@ -398,12 +398,11 @@ static void dispose_remove(module_work *work) {
   free(r->op.made);
 }
 
-static int start_remove(lua_State *L, const char *function, int recursive,
-                        int to_the_end) {
+static remove_op *remove_new(lua_State *L, const char *function,
+                             int recursive) {
   remove_op *r = (remove_op *)fs__op_new(L, sizeof *r, function, 1, 0);
   char *path = (char *)r->op.path, *end = path + strlen(path);
   r->op.work.dispose = dispose_remove;
-  r->op.work.to_the_end = to_the_end;
   r->op.flag = recursive;
   if (recursive) /* "link/" would be what the link leads to */
     while (end > path + 1 && end[-1] == '/')
@@ -412,24 +411,32 @@ static int start_remove(lua_State *L, const char *function, int recursive,
   end = end != NULL ? end + 1 : path;
   if (is_dots(end) || (recursive && *end == '\0')) {
     free(r);
-    return module_refuse(L, "%s: '%s' has no name that could be removed",
-                         function, lua_tostring(L, 1));
+    (void)module_refuse(L, "%s: '%s' has no name that could be removed",
+                        function, lua_tostring(L, 1));
   }
-  return fs__op_run(L, &r->op, run_remove, fs__nothing);
+  return r;
 }
 
 /* Lua: remove(path [, options]): a file, or an empty folder */
 static int fs_remove(lua_State *L) {
   static const char function[] = "fs.remove";
   static const char *const known[] = {"recursive", NULL};
+  int recursive;
+  remove_op *r;
   module_options(L, 2, function, known);
-  return start_remove(L, function, module_boolean(L, 3, function, "recursive"),
-                      0);
+  recursive = module_boolean(L, 3, function, "recursive");
+  r = remove_new(L, function, recursive);
+  return fs__op_run(L, &r->op, run_remove, fs__nothing);
 }
 
-/* Lua: discard(path): all that is there, also when the task is cancelled */
+/* Lua: discard(path, waits): all that is there, also when the task is
+   cancelled; at once unless `waits` */
 static int fs_discard(lua_State *L) {
-  return start_remove(L, "fs.remove", 1, 1);
+  int waits = lua_toboolean(L, 2);
+  remove_op *r = remove_new(L, "fs.remove", 1);
+  r->op.work.to_the_end = 1;
+  r->op.work.at_once = !waits;
+  return fs__op_run(L, &r->op, run_remove, fs__nothing);
 }
 
 /* ====================================================== } */

@@ -1,22 +1,17 @@
 /*
-** whole.c - whole files: read, write, append, copy. Each is one piece of work.
+** whole.c - whole files: read, write, append. Each is one piece of work.
 */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <linux/fs.h>
-#endif
 
 #include "fs.h"
 
 #define FIRST_SIZE ((size_t)8192) /* room for what tells no size */
-#define PIECE ((size_t)65536)     /* of a copy through memory */
-#define STRETCH ((size_t)1 << 26) /* of a copy in the kernel, at a time */
 
 /* {======================================================
 ** read
@@ -109,10 +104,29 @@ static int fs_read(lua_State *L) {
 typedef struct write_op {
   fs__op op;
   int flags; /* of open */
-  int sync;
+  int sync;  /* of the bytes, */
+  int named; /* and of the name */
   size_t size;
   char bytes[]; /* a copy: the task may go before the thread has ended */
 } write_op;
+
+/* Sees to it that the name is on the disk, as the bytes are; where the folder
+   cannot be read, or knows no such thing, nobody can. */
+static void sync_name(fs__op *op) {
+  char *path = realpath(op->path, NULL), *slash;
+  int fd = -1;
+  if (path != NULL) {
+    slash = strrchr(path, '/');
+    slash[slash == path] = '\0';
+    fd = fs__open(path, O_RDONLY | O_DIRECTORY, 0);
+  }
+  if ((fd < 0 && errno != EACCES) ||
+      (fd >= 0 && fsync(fd) != 0 && errno != EINVAL))
+    (void)fs__failed(op, "fsync", op->path);
+  if (fd >= 0)
+    (void)close(fd); /* nothing can be lost */
+  free(path);
+}
 
 /* Writes the data to op->fd and closes it. */
 static int write_all(write_op *w, int is_regular) {
@@ -137,8 +151,8 @@ static void run_write(module_work *work) {
     (void)fs__failed(op, "open", op->path);
   else if (fstat(op->fd, &st) != 0)
     (void)fs__failed(op, "fstat", op->path);
-  else
-    (void)write_all(w, S_ISREG(st.st_mode));
+  else if (write_all(w, S_ISREG(st.st_mode)) == 0 && w->named)
+    sync_name(op);
 }
 
 /* Gives the new file owner and permissions of the one whose place it takes.
@@ -162,6 +176,16 @@ static int is_link(const char *path) {
   return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
+/* A new path beside it, which tells whose it is if it stays behind: that of
+   "config" is ".neap-config-0123456789abcdef". */
+static char *temporary_beside(const char *path) {
+  char prefix[256];
+  const char *slash = strrchr(path, '/');
+  const char *name = slash != NULL ? slash + 1 : path;
+  (void)snprintf(prefix, sizeof prefix, ".neap-%.200s-", name);
+  return fs__temporary(path, (size_t)(name - path), prefix);
+}
+
 /* Writes a file beside it, which then takes its place. */
 static void run_write_atomic(module_work *work) {
   write_op *w = (write_op *)work;
@@ -179,7 +203,7 @@ static void run_write_atomic(module_work *work) {
     free(target);
     return;
   }
-  op->made = fs__temporary(exists ? target : op->path, ".neap-", 0);
+  op->made = temporary_beside(exists ? target : op->path);
   if (op->made != NULL)
     op->fd = fs__open(op->made, O_WRONLY | O_CREAT | O_EXCL,
                       exists ? 0600 : op->mode);
@@ -195,6 +219,8 @@ static void run_write_atomic(module_work *work) {
       status = fs__failed(op, "rename", op->path);
     if (status != 0)
       (void)unlink(op->made); /* what failed first counts */
+    else if (w->named)
+      sync_name(op);
   }
   free(target);
 }
@@ -210,7 +236,7 @@ static write_op *write_new(lua_State *L, const char *function, mode_t mode,
   w->size = size;
   w->op.mode = mode;
   w->flags = O_WRONLY | O_CREAT | flags;
-  w->sync = sync;
+  w->sync = w->named = sync;
   return w;
 }
 
@@ -225,8 +251,9 @@ static int fs_write(lua_State *L) {
   atomic = module_boolean(L, 4, function, "atomic");
   mode = fs__permissions(L, 5, function, 0666);
   sync = module_boolean(L, 6, function, "sync");
-  /* atomic: the name is not to be there before the bytes */
-  w = write_new(L, function, mode, O_TRUNC, sync || atomic);
+  w = write_new(L, function, mode, O_TRUNC, sync);
+  if (atomic) /* the name is not to be there before the bytes */
+    w->sync = 1;
   return fs__op_run(L, &w->op, atomic ? run_write_atomic : run_write,
                     fs__nothing);
 }
@@ -247,118 +274,7 @@ static int fs_append(lua_State *L) {
 
 /* ====================================================== } */
 
-/* {======================================================
-** copy
-** ======================================================= */
-
-/* Lets the kernel copy. 1: done; 0: it cannot; -1: failed. */
-static int copy_in_kernel(fs__op *op, int out) {
-#if defined(__linux__)
-  int begun = 0;
-  if (ioctl(out, FICLONE, op->fd) == 0)
-    return 1;
-  while (!atomic_load(&op->work.cancelled)) {
-    ssize_t n = copy_file_range(op->fd, NULL, out, NULL, STRETCH, 0);
-    if (n == 0)
-      return begun; /* of files in /proc it copies nothing */
-    if (n > 0)
-      begun = 1;
-    else if (begun && errno != EINTR)
-      return fs__failed(op, "copy_file_range", op->other);
-    else if (errno != EINTR)
-      return 0; /* other kinds of file systems; the next way tells why */
-  }
-  return 1;
-#else
-  (void)op;
-  (void)out;
-  return 0;
-#endif
-}
-
-static int copy_through_memory(fs__op *op, int out) {
-  op->data = (char *)malloc(PIECE);
-  if (op->data == NULL)
-    return fs__failed(op, "read", op->path);
-  while (!atomic_load(&op->work.cancelled)) {
-    ssize_t n = fs__read(&op->work, op->fd, 1, op->data, PIECE);
-    if (n == 0)
-      return 0;
-    if (n < 0)
-      return fs__failed(op, "read", op->path);
-    if (fs__write(&op->work, out, 1, op->data, (size_t)n) != 0)
-      return fs__failed(op, "write", op->other);
-  }
-  return 0;
-}
-
-/* Opens what is copied to. -1: failed. */
-static int open_copy(fs__op *op, const struct stat *from, int *created) {
-  struct stat st;
-  int fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL,
-                    from->st_mode & 0700);
-  *created = fd >= 0;
-  if (fd >= 0)
-    return fd;
-  if (errno == EEXIST && op->flag)
-    fd = fs__open(op->other, O_WRONLY, 0);
-  if (fd < 0)
-    return fs__failed(op, "open", op->other);
-  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-      (st.st_dev != from->st_dev || st.st_ino != from->st_ino) &&
-      ftruncate(fd, 0) == 0)
-    return fd;
-  errno = EINVAL; /* onto itself, or into a device */
-  (void)fs__failed(op, "open", op->other);
-  (void)close(fd); /* nothing was written */
-  return -1;
-}
-
-static void run_copy(module_work *work) {
-  fs__op *op = (fs__op *)work;
-  struct stat st;
-  int out, created, status;
-  op->fd = fs__open(op->path, O_RDONLY, 0);
-  if (op->fd < 0 || fstat(op->fd, &st) != 0) {
-    (void)fs__failed(op, "open", op->path);
-    return;
-  }
-  if (!S_ISREG(st.st_mode)) {
-    errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-    (void)fs__failed(op, "read", op->path);
-    return;
-  }
-  out = open_copy(op, &st, &created);
-  if (out < 0)
-    return;
-  status = copy_in_kernel(op, out);
-  if (status == 0)
-    status = copy_through_memory(op, out);
-  if (status >= 0 && fchmod(out, st.st_mode & 07777) != 0)
-    status = fs__failed(op, "fchmod", op->other);
-  if (fs__close(out) != 0 && status >= 0)
-    status = fs__failed(op, "close", op->other);
-  if (created && (status < 0 || atomic_load(&work->cancelled)))
-    (void)unlink(op->other); /* what failed first counts */
-}
-
-/* Lua: copy(from, to [, options]): a file, with its permissions */
-static int fs_copy(lua_State *L) {
-  static const char function[] = "fs.copy";
-  static const char *const known[] = {"overwrite", NULL};
-  int overwrite;
-  fs__op *op;
-  module_options(L, 3, function, known);
-  overwrite = lua_isnil(L, 4) || module_boolean(L, 4, function, "overwrite");
-  op = (fs__op *)fs__op_new(L, sizeof *op, function, 1, 2);
-  op->flag = overwrite;
-  return fs__op_run(L, op, run_copy, fs__nothing);
-}
-
-/* ====================================================== } */
-
 const luaL_Reg fs__whole_functions[] = {{"read", fs_read},
                                         {"write", fs_write},
                                         {"append", fs_append},
-                                        {"copy", fs_copy},
                                         {NULL, NULL}};

@@ -126,6 +126,8 @@ struct module_work {
   const char *what; /* the task awaits, for dumps: "a file". Static */
   module_line *line;    /* NULL: it waits for no other work */
   int to_the_end;       /* it is done also when the task is cancelled */
+  int at_once;          /* on the VM's thread: no task is there to wait; not
+                           with a line */
   atomic_int cancelled; /* nobody waits any longer; not with to_the_end */
   /* work.c's: */
   uv_work_t request;
@@ -140,7 +142,8 @@ struct module_work {
    fail first: until module_work_run, nobody frees it but the caller. */
 void *module_work_new(lua_State *L, size_t size);
 
-/* As the last act of a C function: suspends the task until the work is done.
+/* As the last act of a C function: suspends the task until the work is done,
+   unless that is done at once.
    Work that has not begun when the task is cancelled is left out; what has
    begun goes on to its end, and is disposed of then. neap_close waits. */
 int module_work_run(lua_State *L, module_work *work);

@@ -153,6 +153,11 @@ int module_work_run(lua_State *L, module_work *work) {
     work_free(work);
     return lua_error(L);
   }
+  if (work->at_once) {
+    work->run(work);
+    work->state = MODULE_WORK_ENDED;
+    return finish(L, NEAP_OK, (lua_KContext)work->box);
+  }
   work->request.data = work;
   work->wait.cancel = cancel;
   work->wait.what = work->what;

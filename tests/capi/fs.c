@@ -2,7 +2,9 @@
 ** fs.c - tests the module fs in a host: its capability, and what of it is
 ** under way when the VM is closed.
 */
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "threads.h"
@@ -150,12 +152,49 @@ static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
   }
 }
 
+static atomic_int synced_files, synced_folders;
+
+/* In place of the C library's. */
+__attribute__((visibility("default"))) int fsync(int fd) {
+  struct stat st;
+  assert_int_equal(fstat(fd, &st), 0);
+  atomic_fetch_add(S_ISDIR(st.st_mode) ? &synced_folders : &synced_files, 1);
+  return (int)syscall(SYS_fsync, fd);
+}
+
+static void expect_synced(const char *call, int files, int folders) {
+  neap_vm *vm = new_vm_with(NEAP_CAN_FS, NULL);
+  char text[256];
+  synced_files = synced_folders = 0;
+  snprintf(text, sizeof text,
+           "local fs = require 'fs'\n"
+           "local dir <close> = await(fs.tempdir())\n"
+           "await(fs.symlink('.', dir.path .. '/link'))\n"
+           "local path = dir.path .. '/link/a'\n"
+           "await(%s)",
+           call);
+  run_script(vm, text);
+  close_vm(vm);
+  assert_int_equal(synced_files, files);
+  assert_int_equal(synced_folders, folders);
+}
+
+static void what_is_synced_has_its_name_on_the_disk_too(void **state) {
+  (void)state;
+  expect_synced("fs.write(path, 'x')", 0, 0);
+  expect_synced("fs.write(path, 'x', {atomic = true})", 1, 0);
+  expect_synced("fs.write(path, 'x', {sync = true})", 1, 1);
+  expect_synced("fs.append(path, 'x', {sync = true})", 1, 1);
+  expect_synced("fs.write(path, 'x', {sync = true, atomic = true})", 1, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_the_capability_there_is_path_alone),
       cmocka_unit_test(what_a_script_has_kept_ends_with_the_capability),
       cmocka_unit_test(a_vm_with_its_own_loop_closes_whatever_is_under_way),
       cmocka_unit_test(on_a_hosts_loop_nothing_comes_after_the_close),
+      cmocka_unit_test(what_is_synced_has_its_name_on_the_disk_too),
   };
   return cmocka_run_group_tests_name("fs", tests, NULL, NULL);
 }

@@ -64,6 +64,25 @@ describe("a full disk", function()
     ]])
   end)
 
+  it("a program that dies in an atomic write leaves the old file, and one whose name tells why", function()
+    local folder <close> = program.folder()
+    folder:write("config", "old")
+    local result = program.run(("ulimit -f 64; exec %s -e %s"):format(program.quote(program.neap), program.quote [[
+      local fs = require "fs"
+      run(fs.write("config", ("x"):rep(1000000), {atomic = true})) -- SIGXFSZ ends it
+    ]]), {cwd = folder.path})
+    assert.not_equal(0, result.code)
+    tasks.main(function()
+      local names = await(fs.list(folder.path))
+      assert.equal(2, #names)
+      assert.matches("^%.neap%-config%-%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x$", names[1])
+      assert.equal("old", program.read(folder:file "config"))
+      local long = ("n"):rep(255) -- as long as a name may be
+      await(fs.write(folder:file(long), "new", {atomic = true}))
+      assert.equal("new", program.read(folder:file(long)))
+    end)
+  end)
+
   it("is noticed on a file system that is full", function()
     local folder <close> = program.folder()
     local mount = ("mount -t tmpfs -o size=64k tmpfs %s 2>/dev/null"):format(folder.path)

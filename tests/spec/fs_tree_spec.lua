@@ -6,25 +6,7 @@ local fs = require "fs"
 local program = require "program"
 local tasks = require "tasks"
 
-local with_folder, fails = files.with_folder, files.fails
-
--- Makes files ("a/b") and folders ("a/") below the folder.
-local function make(file, list)
-  for name in list:gmatch "%S+" do
-    local folder = name:match "^(.*)/"
-    if folder then await(fs.mkdir(file(folder), {parents = true})) end
-    if not name:find "/$" then file(name, name) end
-  end
-end
-
--- What a walk gives, without the folder: "path type" each.
-local function walked(folder, options)
-  local all = {}
-  for path, kind, err in fs.walk(folder, options) do
-    all[#all + 1] = path:sub(#folder + 2) .. " " .. (err and err.code or kind)
-  end
-  return all
-end
+local with_folder, fails, make, walked = files.with_folder, files.fails, files.make, files.walked
 
 describe("fs.list", function()
   it("gives the names in a folder, sorted", function()
@@ -287,6 +269,32 @@ describe("fs.tempdir", function()
       task:cancel() -- while it cleans up
       tasks.caught(await, task)
       tasks.wait_until(function() return #await(fs.list(folder)) == 0 end)
+    end)
+  end)
+
+  it("goes where no task can wait, too", function()
+    local folder <close> = program.folder()
+    local function held()
+      local dir <close> = run(fs.tempdir{dir = folder.path})
+      program.write(dir.path .. "/a", "x")
+      coroutine.yield()
+    end
+    do -- outside of a task
+      local dir <close> = run(fs.tempdir{dir = folder.path})
+      program.write(dir.path .. "/a", "x")
+    end
+    local co = coroutine.create(held)
+    assert(coroutine.resume(co))
+    assert.is_true(coroutine.close(co))
+    tasks.main(function() -- in a coroutine of a task's, which is closed
+      local inner = coroutine.create(function()
+        local _ <close> = await(fs.tempdir{dir = folder.path})
+        coroutine.yield()
+      end)
+      assert(coroutine.resume(inner))
+      assert.equal(1, #await(fs.list(folder.path)))
+      assert.is_true(coroutine.close(inner))
+      assert.same({}, await(fs.list(folder.path)))
     end)
   end)
 

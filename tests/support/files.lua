@@ -2,6 +2,7 @@
 -- and the errors that calls raise.
 
 local asyncio = require "asyncio"
+local fs = require "fs"
 local program = require "program"
 local tasks = require "tasks"
 
@@ -32,6 +33,24 @@ end
 function M.fifo(path)
   assert(os.execute("mkfifo " .. program.quote(path)))
   return path
+end
+
+-- Makes files ("a/b") and folders ("a/") below the folder.
+function M.make(file, list)
+  for name in list:gmatch "%S+" do
+    local folder = name:match "^(.*)/"
+    if folder then await(fs.mkdir(file(folder), {parents = true})) end
+    if not name:find "/$" then file(name, name) end
+  end
+end
+
+-- What a walk gives, without the folder: "path type" each.
+function M.walked(folder, options)
+  local all = {}
+  for path, kind, err in fs.walk(folder, options) do
+    all[#all + 1] = path:sub(#folder + 2) .. " " .. (err and err.code or kind)
+  end
+  return all
 end
 
 -- How many files are open on a path.

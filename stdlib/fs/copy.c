@@ -1,0 +1,267 @@
+/*
+** copy.c - copying: a file, or one entry of a tree, whose folders fs.lua goes
+** through.
+*/
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <linux/fs.h>
+#endif
+
+#include "fs.h"
+
+#define PIECE ((size_t)65536)     /* of a copy through memory */
+#define STRETCH ((size_t)1 << 26) /* of a copy in the kernel, at a time */
+
+typedef struct copy_op {
+  fs__op op;       /* flag: what is there is overwritten */
+  int recursive;   /* folders are made, too */
+  int entry;       /* of a tree: links are copied, and not followed */
+  int is_folder;   /* it was one, and has been made */
+} copy_op;
+
+/* {======================================================
+** Files
+** ======================================================= */
+
+/* Lets the kernel copy. 1: done; 0: it cannot; -1: failed. */
+static int copy_in_kernel(fs__op *op, int out) {
+#if defined(__linux__)
+  int begun = 0;
+  if (ioctl(out, FICLONE, op->fd) == 0)
+    return 1;
+  while (!atomic_load(&op->work.cancelled)) {
+    ssize_t n = copy_file_range(op->fd, NULL, out, NULL, STRETCH, 0);
+    if (n == 0)
+      return begun; /* of files in /proc it copies nothing */
+    if (n > 0)
+      begun = 1;
+    else if (begun && errno != EINTR)
+      return fs__failed(op, "copy_file_range", op->other);
+    else if (errno != EINTR)
+      return 0; /* other kinds of file systems; the next way tells why */
+  }
+  return 1;
+#else
+  (void)op;
+  (void)out;
+  return 0;
+#endif
+}
+
+static int copy_through_memory(fs__op *op, int out) {
+  op->data = (char *)malloc(PIECE);
+  if (op->data == NULL)
+    return fs__failed(op, "read", op->path);
+  while (!atomic_load(&op->work.cancelled)) {
+    ssize_t n = fs__read(&op->work, op->fd, 1, op->data, PIECE);
+    if (n == 0)
+      return 0;
+    if (n < 0)
+      return fs__failed(op, "read", op->path);
+    if (fs__write(&op->work, out, 1, op->data, (size_t)n) != 0)
+      return fs__failed(op, "write", op->other);
+  }
+  return 0;
+}
+
+static int is_same(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Opens what is copied to. -1: failed. */
+static int open_copy(copy_op *c, const struct stat *from, int *created) {
+  fs__op *op = &c->op;
+  mode_t mode = from->st_mode & 0700;
+  struct stat st;
+  int fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL, mode);
+  *created = fd >= 0;
+  if (fd >= 0)
+    return fd;
+  if (errno == EEXIST && op->flag)
+    fd = fs__open(op->other, O_WRONLY | (c->entry ? O_NOFOLLOW : 0), 0);
+  if (fd < 0 && errno == ELOOP && c->entry && unlink(op->other) == 0) {
+    fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL, mode);
+    *created = fd >= 0;
+  }
+  if (fd < 0)
+    return fs__failed(op, "open", op->other);
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_same(&st, from) &&
+      ftruncate(fd, 0) == 0)
+    return fd;
+  errno = EINVAL; /* onto itself, or into a device */
+  (void)fs__failed(op, "open", op->other);
+  (void)close(fd); /* nothing was written */
+  return -1;
+}
+
+static void copy_file(copy_op *c, const struct stat *st) {
+  fs__op *op = &c->op;
+  int created, status, out = open_copy(c, st, &created);
+  if (out < 0)
+    return;
+  status = copy_in_kernel(op, out);
+  if (status == 0)
+    status = copy_through_memory(op, out);
+  if (status >= 0 && fchmod(out, st->st_mode & 07777) != 0)
+    status = fs__failed(op, "fchmod", op->other);
+  if (fs__close(out) != 0 && status >= 0)
+    status = fs__failed(op, "close", op->other);
+  if (created && (status < 0 || atomic_load(&op->work.cancelled)))
+    (void)unlink(op->other); /* what failed first counts */
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Folders and links
+** ======================================================= */
+
+/* Is the folder that one, or somewhere below it? */
+static int is_below(const char *path, const struct stat *st) {
+  char up[PATH_MAX];
+  size_t len = strlen(path);
+  struct stat here, below = {0};
+  if (len >= sizeof up)
+    return 0;
+  memcpy(up, path, len + 1);
+  while (stat(up, &here) == 0 && !is_same(&here, &below)) { /* but "/" */
+    if (is_same(&here, st))
+      return 1;
+    if (len + sizeof "/.." > sizeof up)
+      break;
+    memcpy(up + len, "/..", sizeof "/..");
+    len += sizeof "/.." - 1;
+    below = here;
+  }
+  return 0;
+}
+
+/* Whether a folder is there that may be filled. */
+static int is_folder(const copy_op *c) {
+  struct stat st;
+  return c->op.flag && (c->entry ? lstat : stat)(c->op.other, &st) == 0 &&
+         S_ISDIR(st.st_mode);
+}
+
+/* Makes the folder, for its owner alone until all is in it. */
+static void copy_folder(copy_op *c, const struct stat *st) {
+  fs__op *op = &c->op;
+  int made = mkdir(op->other, 0700) == 0, error = errno;
+  if (!made && (error != EEXIST || !is_folder(c))) {
+    errno = error;
+    (void)fs__failed(op, "mkdir", op->other);
+  }
+  else if (!c->entry && is_below(op->other, st)) {
+    if (made)
+      (void)rmdir(op->other); /* it is empty */
+    errno = EINVAL;
+    (void)fs__failed(op, "copy", op->path);
+  }
+  else
+    c->is_folder = 1;
+}
+
+static void copy_link(copy_op *c) {
+  fs__op *op = &c->op;
+  char text[PATH_MAX];
+  ssize_t n = readlink(op->path, text, sizeof text - 1);
+  int status;
+  if (n < 0) {
+    (void)fs__failed(op, "readlink", op->path);
+    return;
+  }
+  text[n] = '\0';
+  status = symlink(text, op->other);
+  if (status != 0 && errno == EEXIST && op->flag &&
+      (unlink(op->other) == 0 || errno == ENOENT))
+    status = symlink(text, op->other);
+  if (status != 0)
+    (void)fs__failed(op, "symlink", op->other);
+}
+
+/* ====================================================== } */
+
+static void run_copy(module_work *work) {
+  copy_op *c = (copy_op *)work;
+  fs__op *op = &c->op;
+  struct stat st;
+  if (c->entry && lstat(op->path, &st) == 0 && S_ISLNK(st.st_mode)) {
+    copy_link(c);
+    return;
+  }
+  op->fd = fs__open(op->path, O_RDONLY | (c->entry ? O_NOFOLLOW : 0), 0);
+  if (op->fd < 0 || fstat(op->fd, &st) != 0)
+    (void)fs__failed(op, "open", op->path);
+  else if (S_ISREG(st.st_mode))
+    copy_file(c, &st);
+  else if (S_ISDIR(st.st_mode) && c->recursive)
+    copy_folder(c, &st);
+  else {
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    (void)fs__failed(op, "read", op->path);
+  }
+}
+
+static int push_is_folder(lua_State *L, module_work *work) {
+  copy_op *c = (copy_op *)work;
+  fs__raise_failed(L, &c->op);
+  lua_pushboolean(L, c->is_folder);
+  return 1;
+}
+
+static copy_op *copy_new(lua_State *L, int overwrite, int recursive,
+                         int entry) {
+  copy_op *c = (copy_op *)fs__op_new(L, sizeof *c, "fs.copy", 1, 2);
+  c->op.flag = overwrite;
+  c->recursive = recursive;
+  c->entry = entry;
+  return c;
+}
+
+/* Lua: copy(from, to [, options]) -> whether it is a folder, and that has been
+   made: with what is in it fs.lua goes on */
+static int fs_copy(lua_State *L) {
+  static const char function[] = "fs.copy";
+  static const char *const known[] = {"overwrite", "recursive", NULL};
+  int overwrite, recursive;
+  copy_op *c;
+  module_options(L, 3, function, known);
+  overwrite = lua_isnil(L, 4) || module_boolean(L, 4, function, "overwrite");
+  recursive = module_boolean(L, 5, function, "recursive");
+  c = copy_new(L, overwrite, recursive, 0);
+  return fs__op_run(L, &c->op, run_copy, push_is_folder);
+}
+
+/* Lua: copy_entry(from, to, overwrite): of a tree */
+static int fs_copy_entry(lua_State *L) {
+  copy_op *c = copy_new(L, lua_toboolean(L, 3), 1, 1);
+  return fs__op_run(L, &c->op, run_copy, fs__nothing);
+}
+
+/* Gives a folder the permissions of the other. */
+static void run_copy_mode(module_work *work) {
+  fs__op *op = (fs__op *)work;
+  struct stat st;
+  if (stat(op->path, &st) != 0)
+    (void)fs__failed(op, "stat", op->path);
+  else if (chmod(op->other, st.st_mode & 07777) != 0)
+    (void)fs__failed(op, "chmod", op->other);
+}
+
+/* Lua: copy_mode(from, to) */
+static int fs_copy_mode(lua_State *L) {
+  fs__op *op = (fs__op *)fs__op_new(L, sizeof *op, "fs.copy", 1, 2);
+  return fs__op_run(L, op, run_copy_mode, fs__nothing);
+}
+
+const luaL_Reg fs__copy_functions[] = {{"copy", fs_copy},
+                                       {"copy_entry", fs_copy_entry},
+                                       {"copy_mode", fs_copy_mode},
+                                       {NULL, NULL}};

@@ -7,6 +7,9 @@
 ** of the children: no zombies are left, and nobody who was not told to stay.
 **
 ** The handle keeps the loop alive while a task waits for it.
+**
+** A child may lead a group, with what it starts in turn: then signals are for
+** all of it, and it ends when the last one has.
 */
 #include <errno.h>
 #include <math.h>
@@ -22,6 +25,8 @@
 #define CHILD_TYPE "process.child"
 #define LAST_GRACE 1000 /* ms that children have when the VM ends */
 #define POLL_EVERY 5    /* ms */
+#define GROUP_EVERY 0.02 /* s: how often a group that is to end is looked at */
+#define MOST_GRACE 1e9  /* s: more is for ever */
 
 static const char list_key = 0; /* in the registry */
 
@@ -32,6 +37,8 @@ typedef struct block {
   struct block **at; /* what points to it in the list */
   struct block *next;
   int detached; /* it stays when the VM ends */
+  int group;    /* signals are for the group that it leads */
+  int waited_for;
 } block;
 
 typedef struct list {
@@ -44,6 +51,7 @@ typedef struct waiter {
   struct child *child;
   struct waiter *next;
   int ends_it; /* it has asked the child to end, and sees to it */
+  uint64_t until; /* ns, of uv_hrtime: how long a group has for that */
 } waiter;
 
 typedef struct child {
@@ -51,7 +59,32 @@ typedef struct child {
   waiter *waiters;
   int code;
   int signal; /* that has ended it, or 0 */
+  pid_t group; /* that it led, and which has not ended with it; or 0 */
 } child;
+
+/* {======================================================
+** Signals
+** ======================================================= */
+
+static int block_kill(const block *b, int signal) {
+  return uv_kill(b->group ? -b->handle.pid : b->handle.pid, signal);
+}
+
+/* Whether what the child has left behind is still there. */
+static int has_group(child *c) {
+  if (c->group != 0 && !process__group_runs(c->group))
+    c->group = 0;
+  return c->group != 0;
+}
+
+/* UV_ESRCH: it is not there. */
+static int child_send(child *c, int signal) {
+  if (c->block != NULL)
+    return block_kill(c->block, signal);
+  return has_group(c) ? uv_kill(-c->group, signal) : UV_ESRCH;
+}
+
+/* ====================================================== } */
 
 /* {======================================================
 ** The end of a child
@@ -74,6 +107,8 @@ static void block_end(block *b, int code, int signal) {
     box->block = NULL;
     box->code = code;
     box->signal = signal;
+    box->group = b->group ? b->handle.pid : 0;
+    (void)has_group(box); /* mostly not */
     for (w = box->waiters; w != NULL; w = w->next)
       (void)neap_wake(&w->wait);
   }
@@ -91,6 +126,15 @@ static int child_gc(lua_State *L) {
   return 0;
 }
 
+/* Whether the child is still there, or one of its group: for these there is
+   the time alone, since it is not for us to see that they are gone. */
+static int block_is_left(block *b, int in_time) {
+  if (!b->waited_for && waitpid(b->handle.pid, NULL, WNOHANG) != 0)
+    b->waited_for = 1;
+  return !b->waited_for ||
+         (b->group && in_time && process__group_runs(b->handle.pid));
+}
+
 /* Lets them end; those that do not within the time are killed. The loop does
    not run any more, and would not see it. */
 static void end_all(block *first) {
@@ -98,19 +142,16 @@ static void end_all(block *first) {
   block *b;
   for (b = first; b != NULL; b = b->next) {
     if (!b->detached)
-      (void)kill(b->handle.pid, SIGTERM); /* or it has ended */
+      (void)block_kill(b, SIGTERM); /* or it has ended */
   }
   for (ms = 0; left; ms += POLL_EVERY) {
     left = 0;
     for (b = first; b != NULL; b = b->next) {
-      if (b->handle.pid == 0)
+      if (!block_is_left(b, ms <= LAST_GRACE) || b->detached)
         continue;
-      if (ms == LAST_GRACE && !b->detached)
-        (void)kill(b->handle.pid, SIGKILL);
-      if (waitpid(b->handle.pid, NULL, WNOHANG) != 0 || b->detached)
-        b->handle.pid = 0; /* seen, or not for us to see */
-      else
-        left = 1;
+      if (ms == LAST_GRACE)
+        (void)block_kill(b, SIGKILL);
+      left = 1;
     }
     if (left)
       uv_sleep(POLL_EVERY);
@@ -156,8 +197,8 @@ static void leave(waiter *w) {
 
 static void cancelled(neap_wait *wait) {
   waiter *w = (waiter *)wait;
-  if (w->ends_it && w->child->block != NULL) /* now there is no time left */
-    (void)uv_process_kill(&w->child->block->handle, SIGKILL);
+  if (w->ends_it) /* now there is no time left */
+    (void)child_send(w->child, SIGKILL);
   leave(w);
 }
 
@@ -179,32 +220,41 @@ static int push_end(lua_State *L, const child *c) {
 static int woken(lua_State *L, int status, lua_KContext ctx) {
   waiter *w = (waiter *)ctx;
   child *c = w->child;
-  if (c->block != NULL && status == NEAP_ETIMEDOUT)
-    (void)uv_process_kill(&c->block->handle, SIGKILL);
-  if (c->block != NULL)
-    return neap_suspend(L, &w->wait, HUGE_VAL, ctx, woken);
+  double seconds = HUGE_VAL;
+  int late = status == NEAP_ETIMEDOUT;
+  if (c->block == NULL && w->ends_it && has_group(c)) {
+    late = uv_hrtime() >= w->until;
+    seconds = GROUP_EVERY;
+  }
+  if (late)
+    (void)child_send(c, SIGKILL);
+  if (c->block != NULL || (seconds < HUGE_VAL && !late))
+    return neap_suspend(L, &w->wait, seconds, ctx, woken);
   leave(w);
   return push_end(L, c);
 }
 
-static int suspend(lua_State *L, child *c, double grace, int ends_it) {
+static waiter *waiter_new(lua_State *L, child *c) {
   waiter *w = (waiter *)lua_newuserdatauv(L, sizeof *w, 0);
   memset(w, 0, sizeof *w);
   w->child = c;
-  w->ends_it = ends_it;
   w->next = c->waiters;
   c->waiters = w;
   w->wait.what = "the end of a process";
   w->wait.cancel = cancelled;
   set_ref(c);
-  return neap_suspend(L, &w->wait, grace, (lua_KContext)w, woken);
+  return w;
 }
 
 /* Lua: wait(child) -> exit code; or nil, name of the signal. Suspends. */
 static int child_wait(lua_State *L) {
   child *c = child_check(L);
+  waiter *w;
   module_check(L, NEAP_CAN_PROCESS, "wait");
-  return c->block == NULL ? push_end(L, c) : suspend(L, c, HUGE_VAL, 0);
+  if (c->block == NULL)
+    return push_end(L, c);
+  w = waiter_new(L, c);
+  return neap_suspend(L, &w->wait, HUGE_VAL, (lua_KContext)w, woken);
 }
 
 /* Lua: finish(child, grace or nil): asks it to end, and kills it after so many
@@ -214,10 +264,17 @@ static int child_finish(lua_State *L) {
   child *c = child_check(L);
   int at_once = lua_isnoneornil(L, 2);
   lua_Number grace = module_seconds(L, 2, "stop", "grace");
-  if (c->block == NULL)
+  waiter *w;
+  if (child_send(c, at_once ? SIGKILL : SIGTERM) != 0 && c->block == NULL)
     return push_end(L, c);
-  (void)uv_process_kill(&c->block->handle, at_once ? SIGKILL : SIGTERM);
-  return at_once ? 0 : suspend(L, c, grace, 1);
+  if (at_once)
+    return 0;
+  w = waiter_new(L, c);
+  w->ends_it = 1;
+  w->until = grace < MOST_GRACE ? uv_hrtime() + (uint64_t)(grace * 1e9)
+                                : UINT64_MAX;
+  return neap_suspend(L, &w->wait, c->block != NULL ? grace : 0,
+                      (lua_KContext)w, woken);
 }
 
 /* Lua: poll(child) -> nil while it runs; as wait. */
@@ -229,10 +286,9 @@ static int child_poll(lua_State *L) {
 /* Lua: kill(child, signal) -> whether it was still there */
 static int child_kill(lua_State *L) {
   child *c = child_check(L);
-  int status = UV_ESRCH, signal = module_signal(L, 2, "kill");
+  int status, signal = module_signal(L, 2, "kill");
   module_check(L, NEAP_CAN_PROCESS, "kill");
-  if (c->block != NULL)
-    status = uv_process_kill(&c->block->handle, signal);
+  status = child_send(c, signal);
   if (status != 0 && status != UV_ESRCH)
     return module_os_error(L, status, "kill", NULL, NULL);
   lua_pushboolean(L, status == 0);
@@ -331,10 +387,10 @@ static three *push_three(lua_State *L) {
   return t;
 }
 
-/* Lua: spawn(argv, env or nil, cwd or nil, stdin, stdout, stderr, detached)
-   -> child, pid, and its pipes: streams or nil */
+/* Lua: spawn(argv, env or nil, cwd or nil, stdin, stdout, stderr, detached,
+   group) -> child, pid, and its pipes: streams or nil */
 static int child_spawn(lua_State *L) {
-  enum { ARGV = 1, ENV, CWD, STDIN, DETACHED = STDIN + 3 };
+  enum { ARGV = 1, ENV, CWD, STDIN, DETACHED = STDIN + 3, GROUP };
   uv_process_options_t options = {0};
   uv_stdio_container_t stdio[3];
   uv_loop_t *loop;
@@ -343,7 +399,7 @@ static int child_spawn(lua_State *L) {
   list *all;
   int i, results, status;
   module_check(L, NEAP_CAN_PROCESS, "process");
-  lua_settop(L, DETACHED);
+  lua_settop(L, GROUP);
   if ((status = neap_loop(neap_from_lua(L), &loop)) != NEAP_OK)
     return luaL_error(L, "%s", neap_strerror(status));
   lua_rawgetp(L, LUA_REGISTRYINDEX, &list_key);
@@ -355,7 +411,8 @@ static int child_spawn(lua_State *L) {
   if (!lua_isnil(L, CWD))
     options.cwd = module_path(L, CWD, "process", "cwd");
   options.exit_cb = exited;
-  options.flags = lua_toboolean(L, DETACHED) ? UV_PROCESS_DETACHED : 0;
+  if (lua_toboolean(L, DETACHED) || lua_toboolean(L, GROUP))
+    options.flags = UV_PROCESS_DETACHED; /* it leads a session and a group */
   options.stdio = stdio;
   options.stdio_count = 3;
   t = push_three(L);
@@ -375,6 +432,7 @@ static int child_spawn(lua_State *L) {
   t->started = 1;
   c->block->box = c;
   c->block->detached = lua_toboolean(L, DETACHED);
+  c->block->group = lua_toboolean(L, GROUP);
   c->block->next = all->first;
   c->block->at = &all->first;
   if (all->first != NULL)

@@ -49,10 +49,12 @@ typedef struct process_marks {
 int process__mark(process_marks *marks);
 void process__unmark(process_marks *marks);
 
+/* group.c: whether a process of the group runs. Its leader was a child of ours
+   and has been waited for; its number is nobody else's while there are any. */
+int process__group_runs(pid_t group);
+
 /* child.c */
 extern const luaL_Reg process__child_functions[];
 void process__child_init(lua_State *L);
-
-
 
 #endif

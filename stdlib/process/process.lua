@@ -10,6 +10,7 @@ local usage = require "neap.module.usage" "process"
 local async, await, gather, current_task = asyncio.async, asyncio.await, asyncio.gather, asyncio.current_task
 local refuse, check = usage.refuse, usage.check
 local error, ipairs, math, pairs, pcall, rawset = error, ipairs, math, pairs, pcall, rawset
+local isyieldable = coroutine.isyieldable
 local setmetatable, table, tostring, type = setmetatable, table, tostring, type
 
 local GRACE <const> = 5 -- seconds from TERM to KILL
@@ -87,10 +88,11 @@ Process.stop = async(function(self, grace)
   return code, signal
 end, "Process.stop")
 
--- Outside a task there is no time to wait.
+-- Where no task can wait there is no time.
 function Process:__close()
   local _ <close> = setmetatable({}, {__close = function() close_pipes(self) end})
-  c.finish(self.child, current_task() and self.grace)
+  if self.is_over then return end
+  c.finish(self.child, current_task() and isyieldable() and self.grace or nil)
 end
 
 -- The variables as C wants them.
@@ -150,10 +152,10 @@ local function check_options(options, known, name)
   usage.check_options(named, known, name)
 end
 
-local function start(options, name, stdin, stdout, stderr)
+local function start(options, name, group, stdin, stdout, stderr)
   local argv, grace = words(options, name), number_option(options, "grace", 0) or GRACE
   local child, pid, input, output, errors = c.spawn(argv, environment(options.env), options.cwd,
-    options.stdin or stdin, options.stdout or stdout, options.stderr or stderr, options.detached)
+    options.stdin or stdin, options.stdout or stdout, options.stderr or stderr, options.detached, group)
   return setmetatable({
     child = child,
     pid = pid,
@@ -165,12 +167,12 @@ local function start(options, name, stdin, stdout, stderr)
   }, Process)
 end
 
-local spawn_options = usage.set "cwd env stdin stdout stderr shell grace detached"
+local spawn_options = usage.set "cwd env stdin stdout stderr shell grace detached group"
 
 -- spawn{program, argument, ..., options} -> process
 function M.spawn(options)
   check_options(options, spawn_options, "spawn")
-  return start(options, "spawn", "inherit", "inherit", "inherit")
+  return start(options, "spawn", check(options.group, "boolean", "group"), "inherit", "inherit", "inherit")
 end
 
 -- ====================================================== }
@@ -196,7 +198,7 @@ local collect = async(function(pipe, child, name, limit)
   error(text, 0)
 end, "process.run")
 
-local run_options = usage.set "cwd env stdin stdout stderr shell grace input timeout check limit"
+local run_options = usage.set "cwd env stdin stdout stderr shell grace group input timeout check limit"
 
 -- await(run{program, argument, ..., options}) -> {code=, signal=, stdout=, stderr=}
 M.run = async(function(options)
@@ -206,7 +208,9 @@ M.run = async(function(options)
   if not math.tointeger(limit) then refuse("limit: an integer expected, got %s", tostring(limit)) end
   if input and options.stdin then refuse("run: input and stdin exclude each other") end
   if options.stdin == "pipe" then refuse("run: nobody would write to the pipe; give input") end
-  local child <close> = start(options, "run", input and "pipe" or "null", "pipe", "pipe")
+  local group = check(options.group, "boolean", "group")
+  if group == nil then group = options.stdin ~= "inherit" end -- else the terminal may be its
+  local child <close> = start(options, "run", group, input and "pipe" or "null", "pipe", "pipe")
   local result, names, parts = {}, {}, {}
   for _, name in ipairs {"stdout", "stderr"} do
     if child[name] then
@@ -220,6 +224,7 @@ M.run = async(function(options)
     local texts = await(gather(parts))
     for i, name in ipairs(names) do result[name] = texts[i] end
     result.code, result.signal = c.wait(child.child)
+    child.is_over = true -- what it has left behind may stay
   end
   if options.check and result.code ~= 0 then
     local last = result.stderr and result.stderr:match "([^\n]+)\n*$"

@@ -100,7 +100,7 @@ static inline void reports_add(void *ud, const char *text, size_t len) {
 /* Where the library's Lua files are, for config.module_path, wherever the
    program was called: it is BUILD/tests/FOLDER/NAME. */
 static inline const char *own_modules(void) {
-  static char path[PATH_MAX];
+  static _Thread_local char path[PATH_MAX];
   ssize_t len = readlink("/proc/self/exe", path, sizeof path - 16);
   assert_true(len > 0);
   path[len] = '\0';

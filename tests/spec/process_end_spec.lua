@@ -15,6 +15,24 @@ local function exists(pid)
   return ok
 end
 
+-- Whether it runs. (Who collects what a child has started is not for Neap.)
+local function runs(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  local state = file and file:read("a"):match "%) (%a)"
+  if file then file:close() end
+  return state ~= nil and state ~= "Z"
+end
+
+-- Waits for the first line of a file, and gives the number there.
+local function number_in(path)
+  while true do
+    local file <close> = io.open(path)
+    local line = file and file:read "L"
+    if line and line:find "\n" then return tonumber(line) end
+    await(sleep(0.005))
+  end
+end
+
 -- A program that says "ready", and then does not care for TERM.
 local STUBBORN = {"sh", "-c", "trap '' TERM; echo ready; read line", stdin = "pipe", stdout = "pipe"}
 
@@ -216,7 +234,140 @@ describe("process.run", function()
   end)
 end)
 
+describe("what a child has started", function()
+  -- Commands that write the number of a program of theirs to the file $1.
+  local PATIENT <const> = "sleep 100 & echo $! >$1; wait"
+  local function inner(code) return ("sh -c '%s; while :; do sleep 0.02; done' sh $1 & wait"):format(code) end
+  local STUBBORN_ONE <const> = inner [[trap "" TERM; echo $$ >$1]]
+  local TIDY <const> = inner [[trap "sleep 0.05; echo bye >$1; exit" TERM; echo $$ >$1]]
+
+  it("ends with run, after its timeout and when it is cancelled", function()
+    local folder <close> = program.folder()
+    task(function()
+      local path = folder:file "timeout"
+      local ok, err = pcall(await, process.shell(PATIENT, {path, timeout = 0.3}))
+      assert.is_false(ok)
+      assert.is_true(asyncio.isinstance(err, asyncio.TimeoutError))
+      assert.is_false(runs(number_in(path)))
+      for _, command in ipairs {PATIENT, STUBBORN_ONE, "sleep 100 & echo $! >$1; exit"} do
+        path = folder:file "cancelled"
+        local running = create_task(process.shell(command, {path, grace = 0.05}))
+        local pid = number_in(path)
+        running:cancel()
+        asyncio.catch(await, running)
+        assert.is_true(running:cancelled())
+        while runs(pid) do await(sleep(0.001)) end -- KILL takes a moment
+        os.remove(path)
+      end
+    end)
+  end)
+
+  it("has the time that the child has", function()
+    local folder <close> = program.folder()
+    task(function()
+      local path = folder:file "pid"
+      local running = create_task(process.shell(TIDY, {path}))
+      local pid = number_in(path)
+      running:cancel()
+      asyncio.catch(await, running)
+      assert.is_false(runs(pid))
+      assert.are.equal("bye\n", program.read(path))
+    end)
+  end)
+
+  it("is killed when the task is cancelled once more", function()
+    local folder <close> = program.folder()
+    task(function()
+      local path = folder:file "pid"
+      local running = create_task(process.shell(STUBBORN_ONE, {path, grace = 1000}))
+      local pid = number_in(path)
+      running:cancel()
+      await(sleep(0.05))
+      assert.is_true(runs(pid))
+      running:cancel()
+      asyncio.catch(await, running)
+      while runs(pid) do await(sleep(0.001)) end
+    end)
+  end)
+
+  it("may stay when the child has ended by itself", function()
+    task(function()
+      local result = await(process.shell("sleep 100 >/dev/null 2>&1 & echo $!"))
+      local pid = tonumber(result.stdout)
+      assert.is_true(runs(pid))
+      process.kill(pid, "KILL")
+    end)
+  end)
+
+  it("is left alone when it is to be", function()
+    local folder <close> = program.folder()
+    task(function()
+      for name, options in pairs {none = {group = false}, inherited = {stdin = "inherit"}} do
+        options[1], options.timeout = folder:file(name), 0.3
+        pcall(await, process.shell(PATIENT, options))
+        local pid = number_in(folder:file(name))
+        assert.is_true(runs(pid))
+        process.kill(pid, "KILL")
+      end
+    end)
+  end)
+
+  it("belongs to a child that leads a group", function()
+    local folder <close> = program.folder()
+    task(function()
+      local path, child = folder:file "pid", nil
+      do
+        local scope <close> = process.spawn {PATIENT, path, shell = true, group = true}
+        child = scope
+        assert.is_true(runs(number_in(path)))
+      end
+      assert.is_false(runs(number_in(path)))
+      assert.is_false(child:kill())
+      os.remove(path)
+      child = process.spawn {"sleep 100 & echo $! >$1", path, shell = true, group = true}
+      assert.are.equal(0, await(child:wait()))
+      local pid = number_in(path)
+      assert.is_true(runs(pid))
+      assert.is_true(child:terminate())
+      while runs(pid) do await(sleep(0.001)) end
+      assert.matches("group: a boolean expected", select(2, pcall(process.spawn, {"true", group = 1})))
+    end)
+  end)
+
+  it("ends with the VM, stubborn or not", function()
+    for _, command in ipairs {PATIENT, STUBBORN_ONE} do
+      local result, pid = run_script(([[
+        process.spawn {%q, "pid", shell = true, group = true}
+        run(async(function()
+          while not io.open "pid" or io.open("pid"):read "l" == nil do await(sleep(0.01)) end
+        end)())
+      ]]):format(command))
+      assert.are.same({code = 0, stdout = "", stderr = ""}, result)
+      task(function()
+        while runs(pid) do await(sleep(0.001)) end
+      end)
+    end
+  end)
+end)
+
 describe("much output", function()
+  it("is kept as far as the limit goes", function()
+    local result = run_script [[
+      run(async(function()
+        local function head(options)
+          options[1], options[2], options[3], options[4] = "head", "-c", 100000000, "/dev/zero"
+          return process.run(options)
+        end
+        local result = await(head {limit = 100000000})
+        print(#result.stdout, result.code)
+        result = nil
+        local ok, err = pcall(await, head {})
+        print(ok, asyncio.isinstance(err, require "stream".LimitOverrunError), err.limit == 64 << 20)
+      end)())
+    ]]
+    assert.are.same({code = 0, stdout = "100000000\t0\nfalse\ttrue\ttrue\n", stderr = ""}, result)
+  end)
+
   it("streams through a pipe with flat memory", function()
     local result = run_script [[
       run(async(function()

@@ -61,11 +61,12 @@ static int copy_through_memory(fs__op *op, int out) {
     return fs__failed(op, "read", op->path);
   while (!atomic_load(&op->work.cancelled)) {
     ssize_t n = fs__read(&op->work, op->fd, 1, op->data, PIECE);
+    size_t done = 0;
     if (n == 0)
       return 0;
     if (n < 0)
       return fs__failed(op, "read", op->path);
-    if (fs__write(&op->work, out, 1, op->data, (size_t)n) != 0)
+    if (fs__write(&op->work, out, 1, op->data, (size_t)n, &done) != 0)
       return fs__failed(op, "write", op->other);
   }
   return 0;
@@ -146,8 +147,8 @@ static int is_below(const char *path, const struct stat *st) {
 /* Whether a folder is there that may be filled. */
 static int is_folder(const copy_op *c) {
   struct stat st;
-  return c->op.flag && (c->entry ? lstat : stat)(c->op.other, &st) == 0 &&
-         S_ISDIR(st.st_mode);
+  int status = c->entry ? lstat(c->op.other, &st) : stat(c->op.other, &st);
+  return c->op.flag && status == 0 && S_ISDIR(st.st_mode);
 }
 
 /* Makes the folder, for its owner alone until all is in it. */

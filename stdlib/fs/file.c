@@ -151,8 +151,10 @@ int fs__file_op_run(lua_State *L, fs__file_op *o, fs__run run, fs__done done) {
 }
 
 int fs__file_failed(fs__file_op *o, const char *syscall) {
-  o->status = uv_translate_sys_error(errno);
-  o->syscall = syscall;
+  if (o->work.events == 0) {
+    o->status = uv_translate_sys_error(errno);
+    o->syscall = syscall;
+  }
   return -1;
 }
 
@@ -188,7 +190,8 @@ static int drop_read_ahead(fs__file_op *o) {
 static void run_write(module_work *work) {
   fs__file_op *o = (fs__file_op *)work;
   if (drop_read_ahead(o) == 0 &&
-      fs__write(work, o->file->fd, o->file->is_regular, o->bytes, o->size) != 0)
+      fs__write(work, o->file->fd, o->file->is_regular, o->bytes, o->size,
+                &o->done) != 0)
     (void)fs__file_failed(o, "write");
 }
 

@@ -45,7 +45,7 @@ typedef struct fs__file_op {
   int overrun;
   int count;           /* of wants */
   fs__want wants[FS__MOST_FORMATS];
-  size_t size;
+  size_t size, done;
   char bytes[];        /* write: a copy */
 } fs__file_op;
 
@@ -55,7 +55,8 @@ fs__file *fs__file_check(lua_State *L, const char *function);
    act of a C function, or waits for its turn. */
 fs__file_op *fs__file_op_new(lua_State *L, fs__file *file, size_t bytes);
 int fs__file_op_run(lua_State *L, fs__file_op *o, fs__run run, fs__done done);
-/* In the thread: notes what failed by errno, and returns -1. */
+/* In the thread: notes what failed by errno, unless it has only to wait, and
+   returns -1. */
 int fs__file_failed(fs__file_op *o, const char *syscall);
 /* For `done`: raises it, if something has failed. */
 void fs__file_raise(lua_State *L, const fs__file_op *o);

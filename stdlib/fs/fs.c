@@ -53,9 +53,11 @@ int fs__op_run(lua_State *L, fs__op *op, fs__run run, fs__done done) {
 }
 
 int fs__failed(fs__op *op, const char *syscall, const char *where) {
-  op->status = uv_translate_sys_error(errno);
-  op->syscall = syscall;
-  op->where = where;
+  if (op->work.events == 0) {
+    op->status = uv_translate_sys_error(errno);
+    op->syscall = syscall;
+    op->where = where;
+  }
   return -1;
 }
 

@@ -50,7 +50,8 @@ void *fs__op_new(lua_State *L, size_t size, const char *function, int path,
 /* As the last act of a C function. */
 int fs__op_run(lua_State *L, fs__op *op, fs__run run, fs__done done);
 
-/* In the thread: notes what failed by errno, and returns -1. */
+/* In the thread: notes what failed by errno, unless it has only to wait, and
+   returns -1. */
 int fs__failed(fs__op *op, const char *syscall, const char *where);
 /* For `done`: raises it, if something has failed. */
 void fs__raise_failed(lua_State *L, const fs__op *op);
@@ -66,9 +67,10 @@ int fs__raise_overrun(lua_State *L, const char *what, size_t limit);
 /* ====================================================== } */
 
 /* {======================================================
-** plain.c: system calls, in the thread. They go on after a signal, and where
-** a pipe or device has nothing yet; they return -1 with errno, ECANCELED
-** when nobody waits for them any longer.
+** plain.c: system calls, in the thread. They go on after a signal; they return
+** -1 with errno, ECANCELED when nobody waits for them any longer; or, where a
+** pipe or device has nothing yet, with work->events: then `run` returns, is
+** called again, and calls them again.
 ** ======================================================= */
 
 int fs__open(const char *path, int flags, mode_t mode);
@@ -76,9 +78,9 @@ int fs__open(const char *path, int flags, mode_t mode);
 int fs__close(int fd);
 ssize_t fs__read(module_work *work, int fd, int is_regular, void *to,
                  size_t size);
-/* All of it. */
+/* All of it; *done, 0 at first, counts what is written. */
 int fs__write(module_work *work, int fd, int is_regular, const char *data,
-              size_t size);
+              size_t size, size_t *done);
 /* A new path in the folder, whose own has `len` bytes: malloc. NULL: no memory,
    or no chance. */
 char *fs__temporary(const char *folder, size_t len, const char *prefix);

@@ -1,10 +1,10 @@
 /*
 ** plain.c - system calls on files, as the threads make them: a signal does not
-** end them, and pipes and devices are waited for in a way that ends when
-** nobody waits for the work any longer.
+** end them, and no thread waits for pipes and terminals.
 **
 ** Files are opened so that they do not block. That means nothing to files on
-** a disk; of a pipe or a terminal, poll tells when there is something.
+** a disk; of a pipe or a terminal, poll tells whether there is something, and
+** if not, the loop, when there is.
 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,13 +35,19 @@ int fs__close(int fd) {
   return status == 0 || errno == EINTR ? 0 : -1; /* Linux has closed it */
 }
 
-/* Waits until there is something to read, or room. */
-static int wait_for(module_work *work, int fd, short events) {
-  struct pollfd p = {.fd = fd, .events = events};
+/* Whether there is something to read, or room. Else -1: the loop will tell, or
+   nobody waits any longer. */
+static int wait_for(module_work *work, int fd, int is_read) {
+  struct pollfd p = {.fd = fd, .events = is_read ? POLLIN : POLLOUT};
   while (!atomic_load(&work->cancelled)) {
-    int n = poll(&p, 1, LOOK_AROUND);
+    int n = poll(&p, 1, work->unwatched ? LOOK_AROUND : 0);
     if (n > 0 && !atomic_load(&work->cancelled)) /* else it is not for us */
       return 0;
+    if (n == 0 && !work->unwatched) {
+      work->events = is_read ? UV_READABLE : UV_WRITABLE;
+      work->fd = fd;
+      return -1;
+    }
     if (n < 0 && errno != EINTR)
       return -1;
   }
@@ -54,7 +60,7 @@ ssize_t fs__read(module_work *work, int fd, int is_regular, void *to,
   for (;;) {
     ssize_t n;
     /* a named pipe that nobody writes to yet has not ended */
-    if (!is_regular && wait_for(work, fd, POLLIN) != 0)
+    if (!is_regular && wait_for(work, fd, 1) != 0)
       return -1;
     n = read(fd, to, size);
     if (n >= 0 || (errno != EINTR && (is_regular || errno != EAGAIN)))
@@ -71,18 +77,16 @@ static void block_sigpipe(void) {
 }
 
 int fs__write(module_work *work, int fd, int is_regular, const char *data,
-              size_t size) {
+              size_t size, size_t *done) {
   if (!is_regular)
     block_sigpipe(); /* the thread is libuv's; it has no need of it */
-  while (size > 0) {
+  while (*done < size) {
     ssize_t n;
-    if (!is_regular && wait_for(work, fd, POLLOUT) != 0)
+    if (!is_regular && wait_for(work, fd, 0) != 0)
       return -1;
-    n = write(fd, data, size);
-    if (n >= 0) {
-      data += n;
-      size -= (size_t)n;
-    }
+    n = write(fd, data + *done, size - *done);
+    if (n >= 0)
+      *done += (size_t)n;
     else if (errno != EINTR && (is_regular || errno != EAGAIN))
       return -1;
   }

@@ -413,6 +413,7 @@ static remove_op *remove_new(lua_State *L, const char *function,
     free(r);
     (void)module_refuse(L, "%s: '%s' has no name that could be removed",
                         function, lua_tostring(L, 1));
+    return NULL; /* never */
   }
   return r;
 }

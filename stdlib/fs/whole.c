@@ -17,23 +17,33 @@
 ** read
 ** ======================================================= */
 
-/* Reads on until the end. `size`: as the file says. */
-static int read_all(fs__op *op, int is_regular, size_t size) {
-  size_t room = 0;
+typedef struct read_op {
+  fs__op op;
+  size_t size; /* as the file says */
+  size_t room; /* of op->data */
+  int is_regular;
+} read_op;
+
+/* Reads on until the end. */
+static int read_all(read_op *r) {
+  fs__op *op = &r->op;
   for (;;) {
     size_t wanted;
     ssize_t n;
-    if (op->len == room) { /* at first, and when there is more than it said */
+    if (op->len == r->room) { /* at first, and when there is more than it said */
+      size_t room = r->room > 0   ? 2 * r->room
+                    : r->size > 0 ? r->size + 1
+                                  : FIRST_SIZE;
       char *data;
-      room = room > 0 ? 2 * room : size > 0 ? size + 1 : FIRST_SIZE;
       if (room > op->limit)
         room = op->limit + 1;
       if ((data = (char *)realloc(op->data, room)) == NULL)
         return fs__failed(op, "read", op->path);
       op->data = data;
+      r->room = room;
     }
-    wanted = room - op->len;
-    n = fs__read(&op->work, op->fd, is_regular, op->data + op->len, wanted);
+    wanted = r->room - op->len;
+    n = fs__read(&op->work, op->fd, r->is_regular, op->data + op->len, wanted);
     if (n < 0)
       return fs__failed(op, "read", op->path);
     op->len += (size_t)n;
@@ -42,31 +52,35 @@ static int read_all(fs__op *op, int is_regular, size_t size) {
       return 0;
     }
     /* less than there is room for, and all that it said? */
-    if (n == 0 || ((size_t)n < wanted && size > 0 && op->len == size))
+    if (n == 0 || ((size_t)n < wanted && r->size > 0 && op->len == r->size))
       return 0;
     if (atomic_load(&op->work.cancelled))
       return 0;
   }
 }
 
-static void run_read(module_work *work) {
-  fs__op *op = (fs__op *)work;
+/* Opens the file. */
+static int begin_read(read_op *r) {
+  fs__op *op = &r->op;
   struct stat st;
   op->fd = fs__open(op->path, O_RDONLY, 0);
   if (op->fd < 0)
-    (void)fs__failed(op, "open", op->path);
-  else if (fstat(op->fd, &st) != 0)
-    (void)fs__failed(op, "fstat", op->path);
-  else {
-    size_t size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
-    if (op->limit == 0)
-      op->limit = size > FS__ALL_LIMIT ? size : FS__ALL_LIMIT;
-    if (size > op->limit)
-      op->overrun = 1;
-    else
-      (void)read_all(op, !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode), size);
-    (void)fs__close(op->fd); /* nothing can be lost */
-    op->fd = -1;
+    return fs__failed(op, "open", op->path);
+  if (fstat(op->fd, &st) != 0)
+    return fs__failed(op, "fstat", op->path);
+  r->size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
+  r->is_regular = !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode);
+  if (op->limit == 0)
+    op->limit = r->size > FS__ALL_LIMIT ? r->size : FS__ALL_LIMIT;
+  op->overrun = r->size > op->limit;
+  return op->overrun ? -1 : 0;
+}
+
+static void run_read(module_work *work) {
+  read_op *r = (read_op *)work;
+  if ((r->op.fd >= 0 || begin_read(r) == 0) && read_all(r) == 0) {
+    (void)fs__close(r->op.fd); /* nothing can be lost */
+    r->op.fd = -1;
   }
 }
 
@@ -86,13 +100,13 @@ static int fs_read(lua_State *L) {
   static const char function[] = "fs.read";
   static const char *const known[] = {"limit", NULL};
   lua_Integer limit = 0;
-  fs__op *op;
+  read_op *r;
   module_options(L, 2, function, known);
   if (!lua_isnil(L, 3))
     limit = module_integer(L, 3, function, "limit", 1, FS__MOST);
-  op = (fs__op *)fs__op_new(L, sizeof *op, function, 1, 0);
-  op->limit = (size_t)limit;
-  return fs__op_run(L, op, run_read, push_content);
+  r = (read_op *)fs__op_new(L, sizeof *r, function, 1, 0);
+  r->op.limit = (size_t)limit;
+  return fs__op_run(L, &r->op, run_read, push_content);
 }
 
 /* ====================================================== } */
@@ -106,7 +120,7 @@ typedef struct write_op {
   int flags; /* of open */
   int sync;  /* of the bytes, */
   int named; /* and of the name */
-  size_t size;
+  size_t size, done;
   char bytes[]; /* a copy: the task may go before the thread has ended */
 } write_op;
 
@@ -132,10 +146,12 @@ static void sync_name(fs__op *op) {
 static int write_all(write_op *w, int is_regular) {
   fs__op *op = &w->op;
   int status = 0;
-  if (fs__write(&op->work, op->fd, is_regular, w->bytes, w->size) != 0)
+  if (fs__write(&op->work, op->fd, is_regular, w->bytes, w->size, &w->done) != 0)
     status = fs__failed(op, "write", op->path);
   else if (w->sync && fsync(op->fd) != 0)
     status = fs__failed(op, "fsync", op->path);
+  if (op->work.events != 0)
+    return -1; /* it goes on later */
   if (fs__close(op->fd) != 0 && status == 0)
     status = fs__failed(op, "close", op->path);
   op->fd = -1;
@@ -146,7 +162,8 @@ static void run_write(module_work *work) {
   write_op *w = (write_op *)work;
   fs__op *op = &w->op;
   struct stat st;
-  op->fd = fs__open(op->path, w->flags, op->mode);
+  if (op->fd < 0)
+    op->fd = fs__open(op->path, w->flags, op->mode);
   if (op->fd < 0)
     (void)fs__failed(op, "open", op->path);
   else if (fstat(op->fd, &st) != 0)

@@ -113,7 +113,10 @@ typedef struct module_line {
    belongs to module_work_run. */
 struct module_work {
   /* In the thread; touches nothing but this memory, and what only the works
-     of its line touch. What may take long looks at `cancelled` now and then. */
+     of its line touch. What may take long looks at `cancelled` now and then.
+     Where it would have to wait for a pipe it sets `events` (UV_READABLE or
+     UV_WRITABLE) and `fd`, and returns: it is called again when they have
+     come, and meanwhile no thread is taken. */
   void (*run)(module_work *work);
   /* Lua, in the task, afterwards, with the stack of the C function: pushes
      the results and returns their number, or raises an error. Not called when
@@ -129,12 +132,16 @@ struct module_work {
   int at_once;          /* on the VM's thread: no task is there to wait; not
                            with a line */
   atomic_int cancelled; /* nobody waits any longer; not with to_the_end */
+  int events;           /* 0: it is done */
+  int fd;
+  int unwatched;        /* libuv cannot tell: it has to wait in the thread */
   /* work.c's: */
   uv_work_t request;
   neap_wait wait;
   neap_vm *vm;
   struct module_work_box *box; /* the Lua side; NULL when it is gone */
   module_work *next;           /* in the line */
+  struct module_work_watch *watch; /* of the fd; NULL: none */
   enum { MODULE_WORK_NEW, MODULE_WORK_RUNS, MODULE_WORK_ENDED } state;
 };
 

@@ -5,7 +5,7 @@
 ** and even Lua have gone. A userdata, the box, stands for it on the task's
 ** stack. The one of the two that ends last frees it: the box, when `done` is
 ** over or nobody waits any longer, or the request. The VM's loop is retained
-** as long as the request is under way.
+** as long as the request is under way, or a watch for what it waits for.
 */
 #include <math.h>
 #include <stdlib.h>
@@ -18,6 +18,12 @@
 typedef struct module_work_box {
   module_work *work;
 } module_work_box;
+
+/* Has the loop tell when the work can go on; freed by its close callback. */
+typedef struct module_work_watch {
+  uv_poll_t handle;
+  neap_vm *vm;
+} module_work_watch;
 
 static void begin(module_work *work);
 
@@ -46,6 +52,17 @@ static void work_free(module_work *work) {
     begin(next);
 }
 
+static void watch_closed(uv_handle_t *handle) {
+  module_work_watch *watch = (module_work_watch *)handle;
+  neap_loop_release(watch->vm);
+  free(watch);
+}
+
+static void watch_close(module_work *work) {
+  uv_close((uv_handle_t *)&work->watch->handle, watch_closed);
+  work->watch = NULL;
+}
+
 /* The Lua side has no use for the work any more. */
 static void box_leave(module_work_box *box) {
   module_work *work = box->work;
@@ -53,6 +70,10 @@ static void box_leave(module_work_box *box) {
   if (work == NULL)
     return;
   work->box = NULL;
+  if (work->watch != NULL) {
+    watch_close(work);
+    work->state = MODULE_WORK_ENDED;
+  }
   if (work->state == MODULE_WORK_ENDED ||
       (work->state == MODULE_WORK_NEW && !work->to_the_end))
     work_free(work);
@@ -68,7 +89,8 @@ static int box_close(lua_State *L) {
 static void cancel(neap_wait *wait) {
   module_work *work =
       (module_work *)((char *)wait - offsetof(module_work, wait));
-  if (work->state == MODULE_WORK_RUNS && !work->to_the_end) {
+  if (work->state == MODULE_WORK_RUNS && work->watch == NULL &&
+      !work->to_the_end) {
     atomic_store(&work->cancelled, 1);
     (void)uv_cancel((uv_req_t *)&work->request); /* fails when it has begun */
   }
@@ -80,15 +102,47 @@ static void in_thread(uv_work_t *request) {
   work->run(work);
 }
 
+/* What the work waits for has come, or an error, which it will see. */
+static void ready(uv_poll_t *handle, int status, int events) {
+  module_work *work = (module_work *)handle->data;
+  (void)status;
+  (void)events;
+  watch_close(work);
+  begin(work);
+}
+
+/* Goes on with the work when it can; without a watch that is now. */
+static void go_on_later(module_work *work) {
+  uv_loop_t *loop = work->request.loop;
+  module_work_watch *watch = (module_work_watch *)malloc(sizeof *watch);
+  int events = work->events;
+  work->events = 0;
+  if (watch == NULL || uv_poll_init(loop, &watch->handle, work->fd) != 0) {
+    free(watch);
+    work->unwatched = 1;
+    begin(work);
+    return;
+  }
+  watch->handle.data = work;
+  watch->vm = work->vm;
+  work->watch = watch;
+  neap_loop_retain(work->vm);
+  (void)uv_poll_start(&watch->handle, events, ready); /* cannot fail */
+}
+
 static void ended(uv_work_t *request, int status) {
   module_work *work = (module_work *)request->data;
   neap_vm *vm = work->vm;
   (void)status; /* UV_ECANCELED: the box has been left before */
-  work->state = MODULE_WORK_ENDED;
-  if (work->box == NULL)
-    work_free(work);
-  else
-    (void)neap_wake(&work->wait);
+  if (work->events != 0 && work->box != NULL)
+    go_on_later(work);
+  else {
+    work->state = MODULE_WORK_ENDED;
+    if (work->box == NULL)
+      work_free(work);
+    else
+      (void)neap_wake(&work->wait);
+  }
   neap_loop_release(vm);
 }
 

@@ -263,6 +263,34 @@ describe("cancelling", function()
 end)
 
 describe("named pipes", function()
+  it("take no threads while they are waited for", function()
+    with_folder(function(file)
+      local read, write = {}, {}
+      for i = 1, 6 do -- more than there are threads
+        local pipe = files.fifo(file("read" .. i))
+        read[i] = tasks.started(function() return await(fs.read(pipe)) end)
+        pipe = files.fifo(file("write" .. i))
+        local f = await(fs.open(pipe, "r+"))
+        read[i + 6] = tasks.started(function() return await(f:read()) end)
+        local full = await(fs.open(files.fifo(file("full" .. i)), "r+"))
+        write[i] = tasks.started(function()
+          local _ <close> = full
+          return await(full:write(("x"):rep(1 << 21)))
+        end)
+      end
+      tasks.turns(50)
+      for i = 1, 6 do
+        assert.is_false(read[i]:done() or read[i + 6]:done() or write[i]:done())
+        await(fs.write(file("write" .. i), "line " .. i .. "\n"))
+        assert.equal("line " .. i, await(read[i + 6]))
+        await(fs.write(file("read" .. i), "text " .. i))
+        assert.equal("text " .. i, await(read[i]))
+        write[i]:cancel()
+        asyncio.catch(await, write[i])
+      end
+    end)
+  end)
+
   it("are written to as the reader takes it, and without a reader there is an error", function()
     with_folder(function(file)
       local pipe = files.fifo(file "pipe")

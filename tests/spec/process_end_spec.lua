@@ -315,7 +315,8 @@ describe("what a child has started", function()
   it("belongs to a child that leads a group", function()
     local folder <close> = program.folder()
     task(function()
-      local path, child = folder:file "pid", nil
+      local path = folder:file "pid"
+      local child
       do
         local scope <close> = process.spawn {PATIENT, path, shell = true, group = true}
         child = scope

@@ -87,7 +87,8 @@ end
 -- The calls of the model, done by fs: they give the same.
 local real = {}
 for _, name in ipairs {"append", "mkdir", "read", "readlink", "remove", "write"} do
-  real[name] = function(path, data) return await(fs[name](path, name:find "^[aw]" and data or nil)) end
+  local writes = name == "append" or name == "write"
+  real[name] = function(path, data) return await(fs[name](path, writes and data or nil)) end
 end
 for _, name in ipairs {"copy", "link", "rename"} do
   real[name] = function(path, _, _, to) return await(fs[name](path, to)) end
@@ -97,7 +98,8 @@ function real.copy_all(path, _, _, to) await(fs.copy(path, to, {recursive = true
 function real.remove_all(path) await(fs.remove(path, {recursive = true})) end
 function real.symlink(path) await(fs.symlink(model.NOWHERE, path)) end
 function real.chmod(path, _, at)
-  if await(fs.stat(path)).type == "file" then await(fs.chmod(path, at % 2 == 0 and "600" or "755")) else error "none" end
+  if await(fs.stat(path)).type ~= "file" then error "none" end -- as the model has it
+  await(fs.chmod(path, at % 2 == 0 and "600" or "755"))
 end
 function real.list(path) return table.concat(await(fs.list(path)), "/") end
 function real.exists(path) return tostring(await(fs.exists(path))) end
@@ -144,7 +146,9 @@ model.calls.tempfile = model.calls.tempdir
 
 local KINDS <const> = {}
 for name in pairs(real) do KINDS[#KINDS + 1] = name end
-for _, name in ipairs {"mkdir", "mkdir", "mkdir", "write", "write", "replace", "replace", "copy_all", "tempdir"} do KINDS[#KINDS + 1] = name end
+for _, name in ipairs {"mkdir", "mkdir", "mkdir", "write", "write", "replace", "replace", "copy_all", "tempdir"} do
+  KINDS[#KINDS + 1] = name -- more often
+end
 table.sort(KINDS)
 
 -- Whether a call that was cancelled may have left that: `before` and `after`
@@ -228,13 +232,13 @@ end
 
 -- Makes the steps of one task. Gives what is wrong, or nil.
 local run_task = async(function(state, random)
+  local function compare() return difference(model.flat(found(state.folder, {})), model.flat(state.root)) end
   await(fs.mkdir(state.folder))
   for _ = 1, STEPS do
-    local wrong = step(state, random)
-    if not wrong and random(20) == 1 then wrong = difference(model.flat(found(state.folder, {})), model.flat(state.root)) end
+    local wrong = step(state, random) or random(20) == 1 and compare()
     if wrong then return wrong .. "\nin " .. state.folder .. ", after\n" .. table.concat(state.log, "\n") end
   end
-  return difference(model.flat(found(state.folder, {})), model.flat(state.root))
+  return compare()
 end)
 
 local function descriptors()

@@ -2,6 +2,7 @@
 ** fs.c - the C half of the module: what its functions have in common.
 */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,14 +115,47 @@ static int on_overrun(lua_State *L) {
   return 0;
 }
 
-/* Lua: temporary_folder() -> the folder for temporary files */
-static int temporary_folder(lua_State *L) {
+/* Lua: place(function, options) -> the folder for something temporary, and how
+   its name begins */
+static int place(lua_State *L) {
+  static const char *const known[] = {"dir", "prefix", NULL};
+  enum { FUNCTION = 1, OPTIONS, DIR, PREFIX };
+  const char *function = lua_tostring(L, FUNCTION);
   char path[4096];
   size_t size = sizeof path;
-  if (uv_os_tmpdir(path, &size) != 0) /* it is too long */
+  module_options(L, OPTIONS, function, known);
+  if (!lua_isnil(L, DIR))
+    (void)module_path(L, DIR, function, "dir");
+  else if (uv_os_tmpdir(path, &size) == 0) {
+    lua_pushlstring(L, path, size);
+    lua_replace(L, DIR);
+  }
+  else /* it is too long */
     return luaL_error(L, "the folder for temporary files: its path is too long");
-  lua_pushlstring(L, path, size);
-  return 1;
+  if (lua_isnil(L, PREFIX)) {
+    lua_pushliteral(L, "neap-");
+    lua_replace(L, PREFIX);
+  }
+  if (strchr(module_path(L, PREFIX, function, "prefix"), '/') != NULL)
+    return module_refuse(L, "%s: a '/' in prefix", function);
+  return 2;
+}
+
+/* Lua: walk_options(path, options) -> depth, follow */
+static int walk_options(lua_State *L) {
+  static const char function[] = "fs.walk";
+  static const char *const known[] = {"depth", "follow", NULL};
+  (void)module_path(L, 1, function, "path");
+  module_options(L, 2, function, known);
+  if (lua_isnil(L, 3)) {
+    lua_pushnumber(L, HUGE_VAL);
+    lua_replace(L, 3);
+  }
+  if (lua_tonumber(L, 3) < HUGE_VAL) /* or it is as if there were none */
+    (void)module_integer(L, 3, function, "depth", 0, LUA_MAXINTEGER);
+  lua_pushvalue(L, 3);
+  lua_pushboolean(L, module_boolean(L, 4, function, "follow"));
+  return 2;
 }
 
 /* Lua: -> functions: those that wait; file: the class File, file_waiting: its
@@ -155,7 +189,9 @@ int luaopen_fs_c(lua_State *L) {
   lua_setfield(L, -2, "watcher_next");
   lua_pushcfunction(L, on_overrun);
   lua_setfield(L, -2, "on_overrun");
-  lua_pushcfunction(L, temporary_folder);
-  lua_setfield(L, -2, "temporary_folder");
+  lua_pushcfunction(L, place);
+  lua_setfield(L, -2, "place");
+  lua_pushcfunction(L, walk_options);
+  lua_setfield(L, -2, "walk_options");
   return 1;
 }

@@ -7,7 +7,7 @@ local c = require "neap.fs.c"
 local usage = require "neap.module.usage" "fs"
 
 local async, catch = asyncio.async, asyncio.catch
-local functions, refuse = c.functions, usage.refuse
+local functions = c.functions
 
 -- What was read is longer than it may be: the class is that of streams, which
 -- are loaded when it is first needed.
@@ -27,21 +27,10 @@ c.watcher.__index.next = async(c.watcher_next, "Watcher.next")
 
 -- {{{ tempfile, tempdir
 
-local temporary = usage.set "dir prefix"
-
--- The folder and the beginning of the name for something temporary.
-local function place(options, of)
-  options = options or {}
-  usage.check_options(options, temporary, of)
-  local prefix = usage.check(options.prefix, "string", of .. ": prefix") or "neap-"
-  if prefix:find "/" then refuse("%s: a '/' in prefix", of) end
-  return usage.check(options.dir, "string", of .. ": dir") or c.temporary_folder(), prefix
-end
-
 -- await(fs.tempfile([options])) -> a File, which is removed when it closes; its
 -- path
 M.tempfile = async(function(options)
-  return functions.tempfile(place(options, "tempfile"))
+  return functions.tempfile(c.place("fs.tempfile", options))
 end, "fs.tempfile")
 
 local TempDir = {__name = "TempDir"}
@@ -73,14 +62,12 @@ TempDir.remove = async(discard, "TempDir.remove")
 -- await(fs.tempdir([options])) -> a folder, {path=}, which is removed when it
 -- goes out of scope
 M.tempdir = async(function(options)
-  return setmetatable({path = functions.tempdir(place(options, "tempdir"))}, TempDir)
+  return setmetatable({path = functions.tempdir(c.place("fs.tempdir", options))}, TempDir)
 end, "fs.tempdir")
 
 -- }}}
 
 -- {{{ walk
-
-local walk_options = usage.set "depth follow"
 
 -- Fields of a walk, which are not for scripts:
 --   folders: those we are in: {path=, dev=, ino=, entries= (see scan), at=}
@@ -153,17 +140,8 @@ end
 -- fs.walk(path [, options]) -> an iterator over all that is below the folder,
 -- which suspends the task
 function M.walk(path, options)
-  options = options or {}
-  usage.check_options(options, walk_options, "walk")
-  if type(path) ~= "string" then
-    refuse("walk: a string expected as path, got %s", usage.describe(path))
-  end
-  return setmetatable({
-    root = path,
-    folders = {},
-    follow = usage.check(options.follow, "boolean", "walk: follow") or false,
-    depth = usage.check(options.depth, "number", "walk: depth") or math.huge,
-  }, Walk)
+  local depth, follow = c.walk_options(path, options)
+  return setmetatable({root = path, folders = {}, depth = depth, follow = follow}, Walk)
 end
 
 -- }}}

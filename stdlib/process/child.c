@@ -250,7 +250,7 @@ static waiter *waiter_new(lua_State *L, child *c) {
 static int child_wait(lua_State *L) {
   child *c = child_check(L);
   waiter *w;
-  module_check(L, NEAP_CAN_PROCESS, "wait");
+  module_check(L, NEAP_CAN_PROCESS, "Process.wait");
   if (c->block == NULL)
     return push_end(L, c);
   w = waiter_new(L, c);
@@ -263,7 +263,7 @@ static int child_wait(lua_State *L) {
 static int child_finish(lua_State *L) {
   child *c = child_check(L);
   int at_once = lua_isnoneornil(L, 2);
-  lua_Number grace = module_seconds(L, 2, "stop", "grace");
+  lua_Number grace = module_seconds(L, 2, "Process.stop", "grace");
   waiter *w;
   if (child_send(c, at_once ? SIGKILL : SIGTERM) != 0 && c->block == NULL)
     return push_end(L, c);
@@ -286,8 +286,8 @@ static int child_poll(lua_State *L) {
 /* Lua: kill(child, signal) -> whether it was still there */
 static int child_kill(lua_State *L) {
   child *c = child_check(L);
-  int status, signal = module_signal(L, 2, "kill");
-  module_check(L, NEAP_CAN_PROCESS, "kill");
+  int status, signal = module_signal(L, 2, "Process.kill");
+  module_check(L, NEAP_CAN_PROCESS, "Process.kill");
   status = child_send(c, signal);
   if (status != 0 && status != UV_ESRCH)
     return module_os_error(L, status, "kill", NULL, NULL);

@@ -2,6 +2,7 @@
 -- folder, end.
 
 local asyncio = require "asyncio"
+local files = require "files"
 local process = require "process"
 local program = require "program"
 
@@ -50,12 +51,15 @@ describe("process.stdin, stdout, stderr", function()
   end)
 
   it("let other tasks run while they wait", function()
-    local result = run_main([[
+    local folder <close> = program.folder()
+    local go = files.fifo(folder:file "go")
+    local result = run_main(([[
       local reading = create_task(process.stdin:read "l")
       await(sleep(0.01))
       print(reading:done())
+      io.open(%q, "w"):close()
       print(await(reading))
-    ]], "{ sleep 0.1; echo late; } | %s")
+    ]]):format(go), ("{ read _ <%s; echo late; } | %%s"):format(go))
     assert.are.same({code = 0, stdout = "false\nlate\n", stderr = ""}, result)
   end)
 

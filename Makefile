@@ -101,6 +101,7 @@ LIBRARIES := $(B)/libneap.a $(B)/$(SO).$(VERSION) $(B)/$(SO).$(ABI) $(B)/$(SO)
 # module whose library is not installed is skipped, with a word.
 MODULE_PC_http := libcurl >= 7.87
 MODULE_PC_repl := libedit
+MODULE_PC_tls := openssl >= 3.0
 SKIPPED := $(foreach name,$(patsubst stdlib/%/,%,$(wildcard stdlib/*/)),\
   $(if $(MODULE_PC_$(name)),$(shell \
     $(PKG_CONFIG) --exists '$(MODULE_PC_$(name))' || echo $(name))))

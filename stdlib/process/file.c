@@ -87,7 +87,7 @@ static int set(stream_transport *t, int option, unsigned value) {
 
 stream_transport *process__file_new(int fd) {
   static const stream_ops ops = {start,      stop, write_all, shut_down,
-                                 close_file, ref,  address,   set};
+                                 close_file, ref,  address,   set, NULL};
   file *f = (file *)calloc(1, sizeof *f);
   if (f == NULL)
     return NULL;

@@ -44,8 +44,10 @@ static void attach(Stream *s, stream_transport *t) {
 
 void stream__close(Stream *s) {
   stream_transport *t = s->transport;
-  if (t == NULL)
+  if (t == NULL) {
+    stream__data_free(s); /* it may have been taken */
     return;
+  }
   s->transport = NULL;
   t->ops->close(t);
   stream__pipe_closed(s);
@@ -127,11 +129,22 @@ static void describe(const Stream *s, int peer, char *text, size_t size) {
                    port);
 }
 
-int stream__error(lua_State *L, Stream *s, int status, const char *syscall) {
+static void error_push(lua_State *L, Stream *s, int status,
+                       const char *syscall) {
+  stream_transport *t = s->transport;
   char text[ADDRESS_SIZE + 16];
+  const char *address = text;
   describe(s, 1, text, sizeof text);
-  return module_os_error(L, status, syscall, "address",
-                         *text != '\0' ? text : s->name);
+  if (*text == '\0')
+    address = s->name;
+  if (t == NULL || t->ops->error_push == NULL ||
+      !t->ops->error_push(L, t, status, syscall, address))
+    module_os_error_push(L, status, syscall, "address", address);
+}
+
+int stream__error(lua_State *L, Stream *s, int status, const char *syscall) {
+  error_push(L, s, status, syscall);
+  return lua_error(L);
 }
 
 /* Lua: -> host, port, or a path, or nil */
@@ -274,7 +287,7 @@ static void survive_sigpipe(void) {
 int luaopen_stream_c(lua_State *L) {
   static const stream_api api = {sizeof api, create,        attach,
                                  stream__check_target, take, stream__close,
-                                 stream__error, stream__uv_new};
+                                 error_push, stream__uv_new};
   static const luaL_Reg methods[] = {{"address", stream_address},
                                      {"close", stream_close},
                                      {"is_closed", stream_is_closed},

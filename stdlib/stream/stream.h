@@ -61,6 +61,10 @@ typedef struct stream_ops {
                  int *port);
   /* STREAM_NODELAY: 0 or 1; STREAM_KEEPALIVE: seconds of idleness, 0: off. */
   int (*set)(stream_transport *t, int option, unsigned value);
+  /* Pushes the error of a status of its own, and gives 1; or 0: an OSError
+     tells all. `address`: of the peer, or NULL. Lua, may raise. NULL: 0. */
+  int (*error_push)(lua_State *L, stream_transport *t, int status,
+                    const char *syscall, const char *address);
 } stream_ops;
 
 enum { STREAM_NODELAY, STREAM_KEEPALIVE };
@@ -154,7 +158,7 @@ typedef struct Stream {
 } Stream;
 
 /* What stream.so offers to other modules; none runs Lua but `create`, `check`
-   and `error`. */
+   and `error_push`. */
 typedef struct stream_api {
   size_t size; /* of this table, for whoever was built with another one */
   /* Pushes a Stream without a transport. Raises when memory ends. */
@@ -169,8 +173,8 @@ typedef struct stream_api {
   stream_transport *(*take)(Stream *s);
   /* Closes it, with all that wait for it; as often as you like. */
   void (*close)(Stream *s);
-  /* Raises the OSError of the status; its address is that of the peer. */
-  int (*error)(lua_State *L, Stream *s, int status, const char *syscall);
+  /* Pushes the OSError of the status; its address is that of the peer. */
+  void (*error_push)(lua_State *L, Stream *s, int status, const char *syscall);
   /* UV_TCP, UV_NAMED_PIPE or UV_TTY; NULL: no memory. */
   stream_uv *(*uv_new)(neap_vm *vm, uv_handle_type type);
 } stream_api;

@@ -167,7 +167,8 @@ static int set(stream_transport *t, int option, unsigned value) {
 
 stream_uv *stream__uv_new(neap_vm *vm, uv_handle_type type) {
   static const stream_ops ops = {start,        stop, write_some, shut_down,
-                                 close_handle, ref,  address,    set};
+                                 close_handle, ref,  address,    set,
+                                 NULL};
   stream_uv *u = (stream_uv *)calloc(1, offsetof(stream_uv, handle) +
                                             uv_handle_size(type));
   if (u != NULL) {

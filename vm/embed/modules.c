@@ -119,6 +119,7 @@ static unsigned needs(const char *name, int *known) {
       {"signal", NEAP_CAN_PROCESS},
       {"stream", 0},
       {"path", 0},
+      {"tls", NEAP_CAN_NET},
       {"time", NEAP_CAN_PROCESS}};
   size_t i, len = strcspn(name, "/");
   for (i = 0; i < sizeof modules / sizeof *modules; i++) {

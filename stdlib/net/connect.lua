@@ -99,8 +99,14 @@ local function time_limit(seconds)
   return seconds and asyncio.timeout(seconds)
 end
 
-local known = usage.set "family local_addr nodelay timeout"
+local known = usage.set "family local_addr nodelay timeout tls"
 local connect = async(c.connect, "net.connect")
+
+-- One side of TLS, "client" or "server": what puts it on top of a stream; nil
+-- when the options have none.
+function M.secured(side, options, host)
+  return options.tls and require "neap.tls.sides"[side](options.tls, host)
+end
 
 -- await(net.connect(host, port [, options])) -> a stream
 M.connect = async(function(host, port, options)
@@ -109,13 +115,14 @@ M.connect = async(function(host, port, options)
   local own, own_port = check_local(options.local_addr)
   local nodelay = usage.check(options.nodelay, "boolean", "nodelay") ~= false
   local family = M.check_family(options.family)
+  local secured = M.secured("client", options, host)
   local _ <close> = time_limit(options.timeout)
   local function attempt(address)
     return connect(address, port, nodelay, own, own_port)
   end
   local addresses = M.addresses(host, family)
-  if #addresses == 1 then return await(attempt(addresses[1])) end
-  return race(interleave(addresses), attempt)
+  local stream = #addresses == 1 and await(attempt(addresses[1])) or race(interleave(addresses), attempt)
+  return secured and await(secured(stream)) or stream
 end, "net.connect")
 
 local unix_known = usage.set "timeout"

@@ -22,6 +22,14 @@ local connection = async(function(handler, stream)
   if result ~= nil then return await(result) end
 end, "net.connection")
 
+-- The same with TLS. A peer that fails the handshake is none of the handler's.
+local secure_connection = async(function(server, stream)
+  local ok, secured = pcall(await, server.secured(stream))
+  if not ok then return warn("net: ", tostring(secured)) end
+  local _ <close> = secured
+  return await(connection(server.handler, secured))
+end, "net.connection")
+
 -- It has ended, however that was; perhaps before it began.
 local function ended(server, task)
   local stream = server.tasks[task]
@@ -33,7 +41,8 @@ local function ended(server, task)
 end
 
 local function begin(server, stream)
-  local task = create_task(connection(server.handler, stream))
+  local task = create_task(server.secured and secure_connection(server, stream)
+    or connection(server.handler, stream))
   task:add_done_callback(server.ended)
   server.tasks[task] = stream
   server.count = server.count + 1
@@ -142,10 +151,11 @@ end
 -- ======================================================
 
 -- Makes a server of listeners.
-local function new(listeners, handler, max)
+local function new(listeners, handler, max, secured)
   local server = setmetatable({
     listeners = listeners,
     handler = handler,
+    secured = secured, -- puts TLS on top of a stream, or nil
     max = max,
     count = 0,
     tasks = {}, -- of connections: task -> stream
@@ -187,7 +197,7 @@ local function own_addresses(host, family)
   return family == "inet" and {"0.0.0.0"} or family == "inet6" and {"::"} or {"0.0.0.0", "::"}
 end
 
-local known = usage.set "backlog family max_connections nodelay reuseport"
+local known = usage.set "backlog family max_connections nodelay reuseport tls"
 
 -- A machine without IPv6 may have addresses of it.
 local absent = {EADDRNOTAVAIL = true, EAFNOSUPPORT = true}
@@ -198,6 +208,7 @@ local listen = async(function(host, port, handler, options)
   local backlog, max = check_options(options, known, "listen")
   check_handler(handler, "listen")
   local family = connections.check_family(options.family)
+  local secured = connections.secured("server", options)
   local listeners = {}
   local failure
   for _, address in ipairs(own_addresses(host, family)) do
@@ -215,7 +226,7 @@ local listen = async(function(host, port, handler, options)
     end
   end
   if #listeners == 0 then error(failure, 0) end
-  return new(listeners, handler, max)
+  return new(listeners, handler, max, secured)
 end, "net.listen")
 
 local unix_known = usage.set "backlog max_connections"

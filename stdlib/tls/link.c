@@ -90,9 +90,12 @@ static int pump(tls_link *t) {
   return 0;
 }
 
-/* The same for who is above. */
+/* The same for who is above. A peer that has said goodbye, and gone, need not
+   hear ours. */
 static int pump_for_above(tls_link *t) {
   int status = pump(t);
+  if (status < 0 && t->shut && t->end_status == UV_EOF)
+    status = 1;
   t->writing = status == 0;
   if (status < 0)
     t->rest_len = 0;
@@ -116,6 +119,7 @@ static void say_goodbye(tls_link *t) {
 /* The other side may go on writing: what is below stays open. */
 static int shut_down(stream_transport *transport) {
   tls_link *t = link_of(transport);
+  t->shut = 1;
   say_goodbye(t);
   return pump_for_above(t);
 }

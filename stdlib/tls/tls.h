@@ -80,6 +80,7 @@ typedef struct tls_link {
   uint8_t wanted;     /* who is above reads */
   uint8_t reading;    /* below is started */
   uint8_t writing;    /* a write or shutdown from above is under way */
+  uint8_t shut;       /* who is above writes no more */
   uint8_t closed;
   uint8_t depth;      /* of calls that may close it; it is freed after them */
   tls_failure failure;

@@ -9,6 +9,7 @@
 -- Each is the child of a shell that waits for the end of a pipe from this
 -- process: when it ends, however it does, they end, and their folder goes.
 
+local certificates = require "certificates"
 local program = require "program"
 local time = require "time"
 
@@ -75,29 +76,6 @@ end
 -- {=====================================================
 -- nginx
 -- ======================================================
-
--- Makes the certificates, which all are of one authority, ca.pem, but one.
-local function make_certificates(folder)
-  local EC = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-  local function certificate(name, host, days)
-    return ([[
-      openssl req -new %s -keyout %s.key -out %s.csr -subj /CN=%s -addext subjectAltName=%s
-      openssl x509 -req -in %s.csr -CA ca.pem -CAkey ca.key -CAcreateserial \
-        -copy_extensions copy -days %d -out %s.pem
-    ]]):format(EC, name, name, host, host == "localhost" and "DNS:localhost,IP:127.0.0.1"
-      or "DNS:" .. host, name, days, name)
-  end
-  local result = program.run(table.concat {
-    "set -e\n",
-    "openssl req -x509 ", EC, " -keyout ca.key -out ca.pem -days 2 -subj '/CN=Neap test CA'\n",
-    "openssl req -x509 ", EC, " -keyout self_signed.key -out self_signed.pem -days 2 ",
-    "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1\n",
-    certificate("localhost", "localhost", 2),
-    certificate("wrong_name", "elsewhere.example", 2),
-    certificate("expired", "localhost", -1),
-  }, {cwd = folder})
-  assert(result.code == 0, result.stderr)
-end
 
 -- What nginx serves from files/: text that compresses, a small file, an empty
 -- one, 1 GiB of zeros that take no room.
@@ -183,7 +161,7 @@ end
 function M.nginx()
   M.faults()
   if not running.nginx then
-    make_certificates(running.folder)
+    certificates.make(running.folder)
     make_files(running.folder)
     local ports = start_nginx()
     running.nginx = {

@@ -261,7 +261,9 @@ static void below_input(void *owner, ssize_t n, const uv_buf_t *room) {
   char *buffer = shared->spare;
   shared->spare = NULL;
   enter(t);
-  if (n < 0)
+  if (n == UV_EOF && t->output_status == UV_ECONNRESET)
+    t->input_status = UV_ECONNRESET; /* the system tells of it once */
+  else if (n < 0)
     t->input_status = n == UV_ENOBUFS ? UV_ENOMEM : (int)n;
   else {
     t->fresh = room->base;

@@ -75,13 +75,17 @@ local function set_protocols(context, names)
   check(c.set_protocols(context, table.concat(list)), "alpn")
 end
 
+-- C looks at the name that was added last first: "*" sorts before all others.
 local function add_names(context, contexts)
+  local names = {}
   for name, each in pairs(usage.check(contexts, "table", "sni")) do
     if type(name) ~= "string" or not c.is_context(each) then
-      usage.refuse("sni: a table of names and contexts expected; write {[\"a.example\"] = tls.context{...}}")
+      usage.refuse('sni: a table of names and contexts expected; write {["a.example"] = tls.context{...}}')
     end
-    c.add_name(context, name, each)
+    names[#names + 1] = name
   end
+  table.sort(names)
+  for _, name in ipairs(names) do check(c.add_name(context, name, contexts[name]), "sni") end
 end
 
 -- What each context was made of: context -> options that the sides look at.

@@ -72,7 +72,9 @@ static int begin(lua_State *L, Stream *s, tls_link *t) {
 
 /* Pushes a new Stream like that at BELOW. */
 static Stream *stream_new(lua_State *L) {
-  const Stream *below = tls__streams(L)->check(L, BELOW, "tls");
+  const Stream *below;
+  module_check(L, NEAP_CAN_NET, "tls");
+  below = tls__streams(L)->check(L, BELOW, "tls");
   return tls__streams(L)->create(L, below->name, below->needs);
 }
 

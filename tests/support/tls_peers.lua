@@ -113,7 +113,7 @@ end
 
 -- Starts openssl's server with these words; gives the process and its port.
 function M.s_server(...)
-  local command = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", M.file "localhost.pem",
+  local command = {"stdbuf", "-oL", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", M.file "localhost.pem",
     "-key", M.file "localhost.key", ...}
   command.stdin, command.stdout, command.stderr = "pipe", "pipe", "stdout"
   local peer = process.spawn(command)

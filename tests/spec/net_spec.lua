@@ -82,7 +82,7 @@ describe("net.connect", function()
       assert.equal("connect: an integer expected as port, got nil", why("127.0.0.1"))
       assert.equal("connect: an integer expected as port, got string", why("127.0.0.1", "http"))
       assert.equal("connect: port is 65536, but has to be from 0 to 65535", why("127.0.0.1", 65536))
-      assert.equal("net: unknown option 'tineout' of connect (there are family, local_addr, nodelay, timeout)",
+      assert.equal("net: unknown option 'tineout' of connect (there are family, local_addr, nodelay, timeout, tls)",
         why("127.0.0.1", 1, {tineout = 1}))
       assert.equal('net: family: "inet" or "inet6" expected, got 4', why("127.0.0.1", 1, {family = 4}))
       assert.equal("connect: 'localhost' is no numeric address", why("127.0.0.1", 1, {local_addr = "localhost"}))
@@ -517,7 +517,7 @@ describe("a server", function()
       assert.equal("net: nodelay: a boolean expected, got a string", why("127.0.0.1", 0, print, {nodelay = "no"}))
       assert.equal("net: reuseport: a boolean expected, got a number", why("127.0.0.1", 0, print, {reuseport = 1}))
       assert.equal("net: unknown option 'timeout' of listen "
-        .. "(there are backlog, family, max_connections, nodelay, reuseport)",
+        .. "(there are backlog, family, max_connections, nodelay, reuseport, tls)",
         why("127.0.0.1", 0, print, {timeout = 1}))
     end)
   end)

@@ -362,16 +362,16 @@ describe("Cancelled,", function()
         await(server:write(data))
         await(server:shutdown())
       end, function()
-        local turns, piece = 0, nil
-        repeat
+        local turns = 0
+        while true do
           local reading = create_task(client:read())
           tasks.turns(turns % 4)
           turns = turns + 1
           reading:cancel()
-          local ok
-          ok, piece = asyncio.catch(await, reading)
-          if ok then got[#got + 1] = piece end
-        until ok and not piece
+          local ok, piece = asyncio.catch(await, reading)
+          if ok and not piece then break end
+          got[#got + 1] = ok and piece or nil
+        end
       end)
       assert.is_true(data == table.concat(got))
     end)

@@ -83,10 +83,10 @@ describe("A client", function()
       .. "(UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE): no authority that is trusted has signed it; if that is as it "
       .. "should be, give the authority's certificate as ca=", message)
     assert.equal("CN=Neap test CA", err.certificate.issuer)
-    _, err = outcomes(shows "localhost", trusts {ca = file "other_ca.pem"})
-    assert.equal("ALERT_UNKNOWN_CA", err.code)
+    local _, heard = outcomes(shows "localhost", trusts {ca = file "other_ca.pem"})
+    assert.equal("ALERT_UNKNOWN_CA", heard.code)
     assert.matches("alert unknown ca %(ALERT_UNKNOWN_CA%): the peer does not trust who signed the certificate$",
-      err.message)
+      heard.message)
   end)
 
   it("trusts the system's authorities when it has none of its own", function()

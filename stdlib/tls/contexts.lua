@@ -93,8 +93,9 @@ M.options_of = setmetatable({}, {__mode = "k"})
 
 -- new(options) -> a context of options that are known
 function M.new(options)
-  local context = c.context(verification(options.verify), version(options, "min_version", c.TLS1_2),
-    version(options, "max_version", c.TLS1_3))
+  local least, most = version(options, "min_version", c.TLS1_2), version(options, "max_version", c.TLS1_3)
+  if least > most then usage.refuse "min_version: it is above max_version" end
+  local context = c.context(verification(options.verify), least, most)
   use_certificate(context, options)
   trust(context, options.ca)
   if options.alpn then set_protocols(context, options.alpn) end

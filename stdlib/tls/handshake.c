@@ -116,8 +116,8 @@ static int client(lua_State *L) {
   s = stream_new(L);
   t = link_new(L, s);
   SSL_set_connect_state(t->ssl);
-  SSL_set_verify(t->ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
-                 tls__failure_verify);
+  if (verify)
+    SSL_set_verify(t->ssl, SSL_VERIFY_PEER, tls__failure_verify);
   if (!lua_isnil(L, NAME) && !set_peer(t, luaL_checkstring(L, NAME), verify))
     return luaL_error(L, "not enough memory");
   if (!lua_isnil(L, SESSION))
@@ -134,12 +134,11 @@ static int server(lua_State *L) {
   s = stream_new(L);
   t = link_new(L, s);
   SSL_set_accept_state(t->ssl);
-  SSL_set_verify(t->ssl,
-                 verify == TLS__VERIFY ? SSL_VERIFY_PEER |
-                                             SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-                 : verify == TLS__VERIFY_OPTIONAL ? SSL_VERIFY_PEER
-                                                  : SSL_VERIFY_NONE,
-                 tls__failure_verify);
+  if (verify == TLS__VERIFY)
+    SSL_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                   tls__failure_verify);
+  else if (verify == TLS__VERIFY_OPTIONAL)
+    SSL_set_verify(t->ssl, SSL_VERIFY_PEER, tls__failure_verify);
   return begin(L, s, t);
 }
 

@@ -69,6 +69,9 @@ function M.client(options, host)
   local session = usage.check(options.session, "string", "session")
   if name then
     name = name:gsub("%.$", "") -- "example.com." is the same host
+    if #name < 1 or #name > 255 or name:find("\0", 1, true) then
+      usage.refuse("server_name: %q is no name of a host", name)
+    end
   elseif contexts.options_of[context].verify ~= false then
     usage.refuse "connect: server_name, which the certificate is to be for, is missing; verify=false does without"
   end

@@ -212,7 +212,7 @@ end)
 describe("Faults:", function()
   -- Runs fn(client, server, relay) where all bytes go through a relay: a
   -- table with the raw streams `client` and `server` at its two ends.
-  local function relayed(fn, options, deliver)
+  local function relayed(fn, options, deliver, client_options)
     main(peers.raw_ends, function(raw_client, near)
       peers.raw_ends(function(far, raw_server)
         local function forward(from, to)
@@ -220,7 +220,7 @@ describe("Faults:", function()
         end
         local there, back = forward(near, far), forward(far, near)
         local client, server = peers.handshakes(raw_client, raw_server, peers.shows("localhost", options),
-          peers.trusts())
+          client_options or peers.trusts())
         local _ <close> = tasks.at_end(function()
           there:cancel()
           back:cancel()
@@ -276,6 +276,13 @@ describe("Faults:", function()
       end, {max_version = version})
     end)
   end
+
+  it("a certificate that nobody looks at is not blamed for what fails later", function()
+    relayed(function(client, _, relay)
+      relay.client:close()
+      assert.equal("UNEXPECTED_EOF_WHILE_READING", caught(await, client:read()).code)
+    end, nil, nil, {verify = false})
+  end)
 
   it("a reset is the error of the system", function()
     local resetter = [[

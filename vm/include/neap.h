@@ -144,7 +144,7 @@ typedef void (*neap_output_fn)(void *ud, const char *text, size_t len);
 enum {
   NEAP_CAN_FS = 1,       /* io, os.remove, os.rename, os.tmpname, dofile,
                             loadfile, package.path's modules; require "fs" */
-  NEAP_CAN_NET = 2,      /* require "http", "net" */
+  NEAP_CAN_NET = 2,      /* require "http", "net", "tls" */
   NEAP_CAN_PROCESS = 4,  /* os.execute, os.exit, io.popen, os.setlocale;
                             require "process", "signal", "time" */
   NEAP_CAN_ENV = 8,      /* os.getenv */

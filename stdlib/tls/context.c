@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tls.h"
 
@@ -74,7 +75,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen,
 static int name_matches(const char *pattern, const char *name) {
   if (*pattern == '*' && (name = strchr(name, '.')) != NULL)
     pattern++;
-  return name != NULL && OPENSSL_strcasecmp(pattern, name) == 0;
+  return name != NULL && strcasecmp(pattern, name) == 0;
 }
 
 /* Shows the certificate for the name that the client asks for. */

@@ -18,13 +18,21 @@ local function date(seconds) return os.date("!%Y-%m-%d", seconds) end
 local UNTRUSTED <const> = "no authority that is trusted has signed it; if that is as it should be, give the "
   .. "authority's certificate as ca="
 
+local MOST <const> = 10 -- names that are shown
+
+-- The hosts that a certificate is for, in words.
+local function hosts_of(certificate)
+  local names = certificate.names
+  if #names == 0 then return certificate.subject .. ", which names no host" end
+  return table.concat(names, ", ", 1, math.min(#names, MOST))
+    .. (#names > MOST and (" and %d more"):format(#names - MOST) or "")
+end
+
 -- What OpenSSL says of a certificate -> what it means; a function is called
 -- with the failure.
 local of_certificates = {
   HOSTNAME_MISMATCH = function(failure)
-    local names = failure.certificate.names
-    return ("it is for %s"):format(#names > 0 and table.concat(names, ", ")
-      or failure.certificate.subject .. ", which names no host")
+    return "it is for " .. hosts_of(failure.certificate):gsub("%c", "?")
   end,
   CERTIFICATE_HAS_EXPIRED = function(failure)
     return "its last day was " .. date(failure.certificate.not_after)
@@ -66,7 +74,7 @@ end
 
 local function explain(explanations, code, failure)
   local text = explanations[code]
-  if type(text) == "function" then text = text(failure) end
+  if type(text) == "function" then text = failure.certificate and text(failure) end
   return text and ": " .. text or ""
 end
 

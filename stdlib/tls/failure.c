@@ -2,7 +2,6 @@
 ** failure.c - why a connection has failed: what OpenSSL tells is kept with the
 ** link; errors.lua, called with a table of it, makes the error for scripts.
 */
-
 #include "tls.h"
 
 static const char describer_key = 0; /* of errors.lua's function */
@@ -57,11 +56,6 @@ int tls__failure_check_resumed(tls_link *t) {
 
 /* ====================================================== } */
 
-static void set_string(lua_State *L, const char *name, const char *value) {
-  lua_pushstring(L, value); /* NULL: nil */
-  lua_setfield(L, -2, name);
-}
-
 int tls__failure_push(lua_State *L, stream_transport *transport, int status,
                       const char *syscall, const char *address) {
   const tls_link *t = (const tls_link *)transport;
@@ -71,16 +65,17 @@ int tls__failure_push(lua_State *L, stream_transport *transport, int status,
     return 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &describer_key);
   lua_createtable(L, 0, 8);
-  set_string(L, "syscall", syscall);
-  set_string(L, "address", address);
-  set_string(L, "server_name", t->server_name);
-  set_string(L, "reason", ERR_reason_error_string(failure->error));
+  tls__set_string(L, "syscall", syscall);
+  tls__set_string(L, "address", address);
+  tls__set_string(L, "server_name", t->server_name);
+  tls__set_string(L, "reason", ERR_reason_error_string(failure->error));
   lua_pushboolean(L, timeout);
   lua_setfield(L, -2, "timeout");
   lua_pushboolean(L, SSL_is_server(t->ssl));
   lua_setfield(L, -2, "is_server");
   if (failure->verify != X509_V_OK)
-    set_string(L, "verify", X509_verify_cert_error_string(failure->verify));
+    tls__set_string(L, "verify",
+                    X509_verify_cert_error_string(failure->verify));
   if (failure->certificate != NULL) {
     tls__push_certificate(L, t->shared, failure->certificate);
     lua_setfield(L, -2, "certificate");

@@ -1,7 +1,6 @@
 /*
 ** info.c - what there is to know about a connection, and certificates.
 */
-#define _GNU_SOURCE /* timegm */
 #include <arpa/inet.h>
 #include <openssl/pem.h>
 #include <string.h>
@@ -17,7 +16,7 @@ static tls_link *check(lua_State *L, const char *function) {
   return (tls_link *)s->transport;
 }
 
-static void set_string(lua_State *L, const char *name, const char *value) {
+void tls__set_string(lua_State *L, const char *name, const char *value) {
   lua_pushstring(L, value); /* NULL: nil */
   lua_setfield(L, -2, name);
 }
@@ -35,15 +34,15 @@ static int info(lua_State *L) {
   unsigned len;
   int verifies = SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
   lua_createtable(L, 0, 8);
-  set_string(L, "version", SSL_get_version(ssl));
-  set_string(L, "cipher", SSL_get_cipher_name(ssl));
+  tls__set_string(L, "version", SSL_get_version(ssl));
+  tls__set_string(L, "cipher", SSL_get_cipher_name(ssl));
   SSL_get0_alpn_selected(ssl, &protocol, &len);
   if (len > 0) {
     lua_pushlstring(L, (const char *)protocol, len);
     lua_setfield(L, -2, "alpn");
   }
-  set_string(L, "server_name",
-             SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+  tls__set_string(L, "server_name",
+                  SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
   set_boolean(L, "is_server", SSL_is_server(ssl));
   set_boolean(L, "resumed", SSL_session_reused(ssl));
   set_boolean(L, "verified", verifies &&

@@ -47,7 +47,7 @@ end
 -- Besides: client, of ca.pem; stranger, of other_ca.pem; chain.pem, for
 -- localhost, whose second certificate is of ca.pem; wild, for *.wild.example;
 -- locked.key, that of localhost with the password "secret"; both.pem, with the
--- certificate and the key; v6, for ::1.
+-- certificate and the key; v6, for ::1; many, with twelve names; nobody, with none.
 function M.make_more(folder)
   M.make(folder)
   run({
@@ -56,6 +56,8 @@ function M.make_more(folder)
     certificate("stranger", "DNS:stranger.example", 2, "other_ca"),
     certificate("wild", "DNS:*.wild.example", 2),
     certificate("v6", "IP:::1", 2),
+    certificate("many", "DNS:a.example" .. (",DNS:b.example"):rep(11), 2),
+    authority("nobody", "localhost"),
     certificate("middle", "DNS:middle.example", 2, "ca", "basicConstraints=critical,CA:true"),
     certificate("leaf", LOCALHOST, 2, "middle"),
     "cat leaf.pem middle.pem >chain.pem\n",

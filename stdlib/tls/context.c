@@ -97,8 +97,8 @@ static int choose_name(SSL *ssl, int *alert, void *ud) {
 
 /* ====================================================== } */
 
-/* Lua: context(verify, least version, highest version) -> context; numbers
-   of OpenSSL's */
+/* Lua: context(verify, least version, highest version, whether it trusts the
+   system) -> context; numbers of OpenSSL's */
 static int context_new(lua_State *L) {
   lua_Integer least = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3);
   tls_context *context,
@@ -111,6 +111,7 @@ static int context_new(lua_State *L) {
     return luaL_error(L, "not enough memory");
   context->users = 1;
   context->verify = (int)luaL_checkinteger(L, 1);
+  context->trusts_system = lua_toboolean(L, 4);
   ERR_clear_error();
   context->ssl = SSL_CTX_new(TLS_method());
   if (context->ssl == NULL ||
@@ -201,7 +202,7 @@ static const char *use_key(SSL_CTX *ssl, BIO *text, password *p) {
   return ok ? NULL : "the key is not that of the certificate";
 }
 
-/* What is at the top of the stack, when it is wrong, is given. */
+/* Gives to Lua what is wrong; NULL: nothing is. */
 static int outcome(lua_State *L, const char *wrong) {
   ERR_clear_error();
   lua_pushstring(L, wrong); /* NULL: nil */
@@ -270,13 +271,23 @@ static int trust_folder(lua_State *L) {
                         : "the folder cannot be used");
 }
 
-/* Lua: trust_system(context): the folder and the file that OpenSSL was built
-   with, or SSL_CERT_DIR and SSL_CERT_FILE name */
-static int trust_system(lua_State *L) {
-  tls_context *context = tls__context_check(L, 1);
-  return outcome(L, SSL_CTX_set_default_verify_paths(context->ssl)
-                        ? NULL
-                        : "not enough memory");
+/* The folder and the file that OpenSSL was built with, or SSL_CERT_DIR and
+   SSL_CERT_FILE name: large, and therefore read once. */
+static X509_STORE *system_store(void) {
+  X509_STORE *store = X509_STORE_new();
+  if (store != NULL && !X509_STORE_set_default_paths(store)) {
+    X509_STORE_free(store);
+    store = NULL;
+  }
+  ERR_clear_error(); /* a file that is not there */
+  return store;
+}
+
+int tls__trust_system(tls_shared *shared, SSL *ssl) {
+  if (shared->system == NULL)
+    shared->system = system_store();
+  return shared->system != NULL &&
+         SSL_set1_verify_cert_store(ssl, shared->system);
 }
 
 /* ====================================================== } */
@@ -321,7 +332,6 @@ const luaL_Reg tls__context_functions[] = {
     {"set_protocols", set_protocols},
     {"trust", trust},
     {"trust_folder", trust_folder},
-    {"trust_system", trust_system},
     {"use_certificate", use_certificate},
     {"use_key", lua_use_key},
     {NULL, NULL}};

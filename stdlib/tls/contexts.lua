@@ -42,7 +42,6 @@ local function use_certificate(context, options)
 end
 
 local function trust(context, ca)
-  if ca == nil then return check(c.trust_system(context), "ca") end
   local text = text_of(ca, "ca")
   check(text and c.trust(context, text) or not text and c.trust_folder(context, ca), "ca", ca)
 end
@@ -95,9 +94,9 @@ M.options_of = setmetatable({}, {__mode = "k"})
 function M.new(options)
   local least, most = version(options, "min_version", c.TLS1_2), version(options, "max_version", c.TLS1_3)
   if least > most then usage.refuse "min_version: it is above max_version" end
-  local context = c.context(verification(options.verify), least, most)
+  local context = c.context(verification(options.verify), least, most, options.ca == nil)
   use_certificate(context, options)
-  trust(context, options.ca)
+  if options.ca ~= nil then trust(context, options.ca) end
   if options.alpn then set_protocols(context, options.alpn) end
   if options.sni then add_names(context, options.sni) end
   M.options_of[context] = {ca = options.ca, cert = options.cert, verify = options.verify}

@@ -118,6 +118,9 @@ static int client(lua_State *L) {
   SSL_set_connect_state(t->ssl);
   if (verify)
     SSL_set_verify(t->ssl, SSL_VERIFY_PEER, tls__failure_verify);
+  if (verify && context->trusts_system &&
+      !tls__trust_system(t->shared, t->ssl))
+    return luaL_error(L, "not enough memory");
   if (!lua_isnil(L, NAME) && !set_peer(t, luaL_checkstring(L, NAME), verify))
     return luaL_error(L, "not enough memory");
   if (!lua_isnil(L, SESSION))

@@ -3,7 +3,6 @@
 -- top of a stream. `net` uses them as well as tls.lua.
 --
 local asyncio = require "asyncio"
-require "stream" -- C's half asks it for streams
 local c = require "neap.tls.c"
 require "neap.tls.errors"
 local contexts = require "neap.tls.contexts"

@@ -22,6 +22,7 @@ void tls__shared_release(tls_shared *shared) {
     return;
   BIO_meth_free(shared->method);
   BIO_free(shared->text);
+  X509_STORE_free(shared->system);
   free(shared->spare);
   free(shared);
 }

@@ -22,6 +22,7 @@ typedef struct tls_shared {
   BIO_METHOD *method;
   char *spare; /* STREAM_READ_AHEAD bytes to read into; NULL: none */
   BIO *text;   /* in memory, empty: to write to */
+  X509_STORE *system; /* its authorities; NULL: nobody has asked for them */
   size_t users;
 } tls_shared;
 
@@ -40,6 +41,7 @@ typedef struct tls_context {
   SSL_CTX *ssl;
   size_t users;
   int verify;
+  int trusts_system;        /* it has no authorities of its own */
   unsigned char *protocols; /* ALPN, as TLS writes them; NULL: none */
   unsigned protocols_len;
   tls_name *names;
@@ -97,6 +99,8 @@ BIO_METHOD *tls__bio_method(void); /* NULL: no memory */
 int tls__keep(tls_link *t, const char *data, size_t len);
 
 /* context.c */
+/* The system's authorities, for one who verifies. Whether there was memory. */
+int tls__trust_system(tls_shared *shared, SSL *ssl);
 void tls__context_init(lua_State *L); /* makes the class */
 tls_context *tls__context_check(lua_State *L, int arg);
 void tls__context_release(tls_context *context);

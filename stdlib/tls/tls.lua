@@ -2,6 +2,7 @@
 -- tls.lua - TLS over any stream, for clients and servers.
 --
 local asyncio = require "asyncio"
+require "stream" -- C's half asks it for streams
 local c = require "neap.tls.c"
 local contexts = require "neap.tls.contexts"
 local errors = require "neap.tls.errors"

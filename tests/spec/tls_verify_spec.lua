@@ -351,6 +351,12 @@ describe("Options", function()
       why {sni = {["a.example"] = {}}})
   end)
 
+  it("are checked in a program that has no other module", function()
+    local result = require "program".run_script('print(pcall(require "tls".context, {ca = 1}))')
+    assert.equal("false\ttls: ca: a string expected, got a number\n",
+      (result.stdout:gsub("script.lua:%d+: ", "")), result.stderr)
+  end)
+
   it("of a connection are refused as well, and leave the stream as it is", function()
     main(peers.raw_ends, function(raw_client, raw_server)
       local function connect(options)

@@ -101,7 +101,7 @@ describe(".help", function()
 end)
 
 describe("an entry", function()
-  local modules = {"asyncio", "fs", "http", "json", "net", "path", "process", "signal", "stream", "time"}
+  local modules = {"asyncio", "fs", "http", "json", "net", "path", "process", "signal", "stream", "time", "tls"}
 
   it("is there for each public name of each module", function()
     for _, module in ipairs(modules) do

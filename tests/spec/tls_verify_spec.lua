@@ -62,9 +62,10 @@ describe("A client", function()
     assert.equal("the certificate is refused for 'localhost': hostname mismatch (HOSTNAME_MISMATCH): "
       .. "it is for elsewhere.example", message)
     assert.same({"elsewhere.example"}, err.certificate.names)
-    assert.matches(": it is for a.example" .. (", b.example"):rep(9) .. " and 2 more$", distrust(shows "many", trusts()))
+    assert.matches(": it is for a.example" .. (", b.example"):rep(9) .. " and 2 more$",
+      (distrust(shows "many", trusts())))
     assert.matches(": it is for CN=localhost, which names no host$",
-      distrust(shows "nobody", trusts {ca = file "nobody.pem", server_name = "other.example"}))
+      (distrust(shows "nobody", trusts {ca = file "nobody.pem", server_name = "other.example"})))
   end)
 
   it("refuses one that is over, and says when", function()

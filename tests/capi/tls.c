@@ -76,8 +76,7 @@ static const char *const begin[] = {
     "create_task(kept:write(('x'):rep(10000000)))\n"
     "create_task(kept:read('l'))",
     "kept = create_task(connect(server))",
-    "kept = {}\n"
-    "for i = 1, 10 do kept[i] = create_task(connect(server)) end",
+    "kept = {} for i = 1, 10 do kept[i] = create_task(connect(server)) end",
     "kept = await(net.connect(server:address()))",
 };
 

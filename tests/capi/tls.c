@@ -44,8 +44,8 @@ static void a_stream_ends_with_the_capability(void **state) {
              "drop()\n"
              "local function refused(...)\n"
              "  local ok, e = pcall(...)\n"
-             "  assert(not ok and tostring(e):find('was taken away', 1, true),\n"
-             "         tostring(e))\n"
+             "  e = tostring(e)\n"
+             "  assert(not ok and e:find('was taken away', 1, true), e)\n"
              "end\n"
              "refused(await, s:read())\n"
              "refused(await, s:write 'x')\n"
@@ -63,7 +63,7 @@ static void without_files_texts_will_do(void **state) {
   (void)state;
   add_script(script, sizeof script,
              "local ok, e = pcall(tls.context, options)\n"
-             "assert(not ok and e:find('cert: the capability fs', 1, true), e)\n"
+             "assert(not ok and e:find('the capability fs', 1, true), e)\n"
              "tls.context()");
   run_script(vm, script);
   close_vm(vm);

@@ -44,10 +44,8 @@ static void attach(Stream *s, stream_transport *t) {
 
 void stream__close(Stream *s) {
   stream_transport *t = s->transport;
-  if (t == NULL) {
-    stream__data_free(s); /* it may have been taken */
+  if (t == NULL)
     return;
-  }
   s->transport = NULL;
   t->ops->close(t);
   stream__pipe_closed(s);

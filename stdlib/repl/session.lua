@@ -10,6 +10,7 @@ local MOST_SHOWN <const> = 100 -- candidates of a completion
 
 local print, require, tostring, type = print, require, tostring, type
 local getenv, select, stdout, stderr, utf8 = os.getenv, select, io.stdout, io.stderr, utf8
+local monotonic = asyncio.time
 local env = _G
 
 -- {=====================================================
@@ -114,6 +115,42 @@ end
 -- ======================================================}
 
 -- {=====================================================
+-- Errors in the background
+-- ======================================================
+
+local SHARE <const> = 10 -- of the time, that may go into looking, is one part of so many
+local seen = setmetatable({}, {__mode = "k"}) -- tasks that have ended
+local next_look = 0
+
+-- Tells of a task that has failed, as it would be told of when it is collected.
+local function tell(task)
+  seen[task] = true
+  if task:cancelled() then return end
+  local failure = task:exception()
+  if not failure then return end
+  local value = failure.value == nil and failure or failure.value
+  stderr:write("Task exception was never retrieved\nfuture: ", tostring(task), "\n", tostring(value))
+  if failure.traceback then stderr:write("\nstack traceback:", failure.traceback) end
+  stderr:write "\n"
+end
+
+-- Called when tasks have ended, and there is time: those that failed are told of. The collector finds those that nobody
+-- has; results and variables are looked at. -> ms until it is to be called again, or -1
+local function look()
+  local start = monotonic()
+  if start < next_look then return math.ceil((next_look - start) * 1000) end
+  for _, value in next, env do
+    if type(value) == "userdata" and not seen[value] and asyncio.isfuture(value) and value:done() then tell(value) end
+  end
+  collectgarbage()
+  local now = monotonic()
+  next_look = now + (now - start) * SHARE
+  return -1
+end
+
+-- ======================================================}
+
+-- {=====================================================
 -- Results and commands
 -- ======================================================
 
@@ -123,16 +160,26 @@ end
 
 local count = 0 -- of results
 
+-- Who types "local x = 1" and comes from elsewhere may not know; once.
+local hinted = false
+local function hint()
+  if hinted or not last or not last:find "^%s*local%s" or last:find "\n" then return end
+  hinted = true
+  stderr:write "a local variable ends with the line it is in; without the word local it stays\n"
+end
+
 -- Shows the results of a line, and keeps the first as _, _1, _2 ...
 local function show(...)
   local n = select("#", ...)
-  if n == 0 or n == 1 and ... == nil then return end
+  if n == 0 then return hint() end
   local inspect = require "neap.repl.inspect"
   local options = {width = editor.columns(), colour = coloured()}
   local texts, breaks = {}, "  "
-  count = count + 1
-  env._ = ...
-  env["_" .. count] = ...
+  if ... ~= nil then
+    count = count + 1
+    env._ = ...
+    env["_" .. count] = ...
+  end
   for i = 1, n do
     texts[i] = inspect(select(i, ...), options)
     if texts[i]:find "\n" then breaks = "\n" end
@@ -183,12 +230,21 @@ end
 
 local M = {}
 
+-- What is typed runs in a task: there run(main()) awaits main().
+local stock_run = asyncio.run
+local function run(coro, ...)
+  if asyncio.current_task() and asyncio.iscoroutine(coro) then return asyncio.await(coro) end
+  return stock_run(coro, ...)
+end
+
 -- What the program calls; nil: no terminal that lines can be edited on.
 -- `wait` waits for a key, `quit` asks for the end.
 function M.open(wait, quit)
   if not editor.open() then return nil end
   callbacks.wait, callbacks.quit = wait, quit
-  return {read = read, remember = remember, command = command, show = show, close = editor.close}
+  if env.run == stock_run then env.run = run end
+  asyncio.run = run
+  return {read = read, remember = remember, command = command, show = show, look = look, close = editor.close}
 end
 
 return M

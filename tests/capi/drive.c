@@ -64,6 +64,32 @@ static void a_run_can_be_stopped_and_goes_on_later(void **state) {
   close_vm(vm);
 }
 
+/* The second one is an error that pcall does not stop; a script may raise it,
+   too, to end the program. */
+static void what_catches_an_interrupt_is_ended_by_the_next(void **state) {
+  static const char spins[] =
+    "pcall(function() interrupt() while true do end end)\n"
+    "pcall(function() interrupt() while true do end end) while true do end";
+  neap_vm *vm = new_vm(NULL);
+  neap_error_info info;
+  neap_value script;
+  (void)state;
+  assert_int_equal(neap_register(vm, "interrupt", interrupt, NULL), NEAP_OK);
+  spawn(vm, spins, NULL, NULL);
+  assert_int_equal(neap_tick(vm, 0), NEAP_EINTR);
+  neap_error(vm, &info);
+  assert_string_equal(info.message, "KeyboardInterrupt");
+  assert_int_equal(neap_tick(vm, 0), 0);
+  script = load_text(vm, "x", spins);
+  assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_EINTR);
+  spawn(vm, "error(asyncio.KeyboardInterrupt('over'))", NULL, NULL);
+  assert_int_equal(neap_run(vm), NEAP_EINTR);
+  neap_error(vm, &info);
+  assert_string_equal(info.message, "KeyboardInterrupt: over");
+  assert_int_equal(neap_run(vm), NEAP_OK);
+  close_vm(vm);
+}
+
 static void an_interrupt_ends_a_run(void **state) {
   neap_vm *vm = new_vm(NULL);
   int status = 1, count = 0;
@@ -334,6 +360,7 @@ int main(void) {
       cmocka_unit_test(tasks_that_nothing_can_wake_are_a_deadlock),
       cmocka_unit_test(a_run_can_be_stopped_and_goes_on_later),
       cmocka_unit_test(an_interrupt_ends_a_run),
+      cmocka_unit_test(what_catches_an_interrupt_is_ended_by_the_next),
       cmocka_unit_test(callbacks_do_not_run_the_loop_nor_close),
       cmocka_unit_test(a_script_does_not_run_a_loop_of_its_own),
       cmocka_unit_test(a_tick_without_a_budget_is_one_turn),

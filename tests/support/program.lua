@@ -135,6 +135,12 @@ local function environment_words(variables)
   return quote_all({"env", table.unpack(unset)}) .. " " .. quote_all(set)
 end
 
+-- A command of the shell that runs a program, a list of words, with that
+-- environment (as M.run's).
+function M.command(words, env)
+  return "exec " .. environment_words(env or {}) .. " " .. quote_all(words)
+end
+
 -- Runs a program and waits until it ends.
 --   command: a list of words, the program first; or, as a string, a
 --     command of the shell (`exec` before a program in it keeps the shell

@@ -142,8 +142,8 @@ static int is_cancelled(lua_State *L) {
 int neap__evaluate(neap__runner *runner, lua_State *L) {
   neap_task task = start(runner, L);
   int interrupts = 0;
-  while (neap_pending(runner->vm, task)) {
-    int event = neap__turn(runner, -1);
+  while (neap_pending(runner->vm, task) && !runner->exits) {
+    int event = neap__turn(runner, -1, -1);
     if (event == SIGINT) {
       neap__tasks_interrupted(runner);
       if (++interrupts == MOST_INTERRUPTS)
@@ -157,7 +157,7 @@ int neap__evaluate(neap__runner *runner, lua_State *L) {
   neap__turn_forget(); /* it came too late */
   if (neap_pending(runner->vm, task)) {
     now.number++; /* its outcome is nobody's */
-    if (runner->signal == 0)
+    if (runner->signal == 0 && !runner->exits)
       neap__chunk_message(NULL, "it goes on in the background");
     return NEAP__LEFT;
   }

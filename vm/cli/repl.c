@@ -58,8 +58,10 @@ static int wait_for_input(neap__runner *runner) {
   int event = NEAP__INPUT;
   do {
     if (!has_buffered())
-      event = neap__turn(runner, STDIN_FILENO);
-  } while (event == 0 || event == SIGWINCH);
+      event = neap__turn(runner, STDIN_FILENO, -1);
+  } while (!runner->exits && (event == 0 || event == SIGWINCH));
+  if (runner->exits)
+    return NO_INPUT;
   if (event == SIGINT && isatty(STDIN_FILENO)) {
     fputs("\n", stdout); /* the terminal has forgotten the line */
     neap__tasks_interrupted(runner);

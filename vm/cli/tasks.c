@@ -60,7 +60,7 @@ void neap__tasks_end(neap__runner *runner) {
       neap_spawn(vm, &function, NULL, 0, 0, NULL, NULL, &task) != NEAP_OK)
     return; /* no memory: neap_close ends them, without cleanup */
   while (neap_pending(vm, task) && neap_alive(vm)) {
-    int event = neap__turn(runner, -1);
+    int event = neap__turn(runner, -1, -1);
     if (event > 0 && event != SIGWINCH)
       return; /* the user does not want to wait */
   }

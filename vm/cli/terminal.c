@@ -16,6 +16,33 @@
 
 static const char session_key; /* in the registry: what repl.open gave */
 
+static size_t tasks; /* unfinished, when they were last counted */
+static int look_in;  /* ms until errors are to be looked for; -1: none */
+
+/* Pushes a function of the session. */
+static void push_function(lua_State *L, const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &session_key);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+/* Where tasks have ended since, and the VM waits, there is time to look for
+   errors that nobody has seen. */
+static void look_for_errors(neap__runner *runner, lua_State *L) {
+  neap_statistics stats;
+  if (neap_stats(runner->vm, &stats) != NEAP_OK)
+    return;
+  if (stats.tasks < tasks && look_in < 0)
+    look_in = 0;
+  tasks = stats.tasks;
+  if (look_in < 0 || neap_backend_timeout(runner->vm) == 0)
+    return;
+  push_function(L, "look");
+  lua_call(L, 0, 1);
+  look_in = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+}
+
 /*
 ** Lua: what the editor calls when it has no key; the runner is its upvalue.
 ** Waits for one thing and tells which: "key", "turn" (something may have been
@@ -24,12 +51,14 @@ static const char session_key; /* in the registry: what repl.open gave */
 static int wait_for_key(lua_State *L) {
   neap__runner *runner = lua_touserdata(L, lua_upvalueindex(1));
   const char *what;
-  int event = runner->exits ? SIGTERM : neap__turn(runner, STDIN_FILENO);
+  int event = runner->exits ? SIGTERM
+                            : neap__turn(runner, STDIN_FILENO, look_in);
   switch (event) {
   case NEAP__INPUT:
     what = "key";
     break;
   case 0:
+    look_for_errors(runner, L);
     what = "turn";
     break;
   case SIGINT:
@@ -87,14 +116,8 @@ int neap__terminal_open(neap__runner *runner, lua_State *L) {
     return 0;
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &session_key);
+  look_in = -1;
   return 1;
-}
-
-/* Pushes a function of the session. */
-static void push_function(lua_State *L, const char *name) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &session_key);
-  lua_getfield(L, -1, name);
-  lua_remove(L, -2);
 }
 
 void neap__terminal_close(lua_State *L) {
@@ -110,6 +133,7 @@ int neap__terminal_read(lua_State *L, int before) {
   else
     lua_pushliteral(L, "");
   neap__turn_editing(1);
+  look_in = 0; /* the last line may have left something */
   lua_call(L, 2, 2);
   neap__turn_editing(0);
   if (lua_isnil(L, -2)) {

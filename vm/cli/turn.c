@@ -18,6 +18,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -170,27 +172,47 @@ static int backend_of(neap_vm *vm) {
   return backend;
 }
 
-/* Out of memory, or the loop cannot be opened: what is ready stays so, and
-   may find the memory the next time. */
-static void tick(neap_vm *vm, uint64_t budget) {
-  if (backend >= 0 && neap_tick(vm, budget) == NEAP_ENOMEM)
+/* A script has asked for the end: process.exit, in a task that nobody awaits;
+   or a task was interrupted that catches errors. */
+static void take_end(neap__runner *runner) {
+  static const char exits[] = "SystemExit: exit code ";
+  neap_error_info info;
+  neap_error(runner->vm, &info);
+  runner->exits = strncmp(info.message, exits, sizeof exits - 1) == 0;
+  if (runner->exits)
+    runner->status = atoi(info.message + sizeof exits - 1);
+  else
+    neap__chunk_message(NULL, info.message);
+}
+
+static void tick(neap__runner *runner) {
+  int status;
+  if (backend < 0)
+    return;
+  status = neap_tick(runner->vm, TURN);
+  if (status == NEAP_EINTR)
+    take_end(runner);
+  else if (status == NEAP_ENOMEM) /* what is ready may find some later */
     (void)poll(NULL, 0, 1);
   last_turn = uv_hrtime();
 }
 
-int neap__turn(neap__runner *runner, int fd) {
+int neap__turn(neap__runner *runner, int fd, int ms) {
   neap_vm *vm = runner->vm;
   struct pollfd fds[3] = {
     {here.pipe[0], POLLIN, 0}, {fd, POLLIN, 0}, {backend_of(vm), POLLIN, 0}
   };
-  int n = poll(fds, 3, backend < 0 ? -1 : neap_backend_timeout(vm));
+  int n, timeout = backend < 0 ? -1 : neap_backend_timeout(vm);
+  if (ms >= 0 && (timeout < 0 || ms < timeout))
+    timeout = ms;
+  n = poll(fds, 3, timeout);
   if (n > 0 && fds[0].revents != 0)
     return next_signal();
   if (n > 0 && fds[1].revents != 0) {
     if (uv_hrtime() - last_turn > PATIENCE)
-      tick(vm, TURN);
+      tick(runner);
     return NEAP__INPUT;
   }
-  tick(vm, TURN);
+  tick(runner);
   return 0;
 }

@@ -77,13 +77,14 @@ static void hook(lua_State *L, lua_Debug *ar) {
   if (vm->interrupts == vm->interrupts_seen)
     return; /* it has been dealt with */
   if (vm->L == NULL || vm->entered > 0) { /* there is no main task */
+    int again = vm->host_interrupted;
     vm->host_interrupted = vm->entered > 0;
     vm->stopping = 1;
     vm->interrupts_seen = vm->interrupts;
-    luaL_error(L, "interrupted!");
-    return;
+    if (!again)
+      luaL_error(L, "interrupted!");
   }
-  if (vm->interrupts == 1) {
+  else if (vm->interrupts == 1) {
     uint64_t now = uv_hrtime();
     if (vm->interrupt_time == 0)
       vm->interrupt_time = now;

@@ -12,7 +12,6 @@ static int run_protected(neap_vm *vm, lua_CFunction f, void *args) {
   if (!lua_checkstack(L, LUA_MINSTACK))
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   vm->interrupts_seen = vm->interrupts;
-  vm->host_interrupted = 0;
   neap__scope_reset(vm);
   neap__enter(vm);
   lua_pushcfunction(L, f);
@@ -24,6 +23,19 @@ static int run_protected(neap_vm *vm, lua_CFunction f, void *args) {
   }
   neap__leave(vm);
   return status;
+}
+
+/* A script has asked for the end of the program, in a step or a callback: the
+   error that it raised is that of the host's function. */
+static int check_keyboard(neap_vm *vm) {
+  lua_State *L = vm->running;
+  if (!vm->keyboard)
+    return NEAP_OK;
+  vm->keyboard = 0;
+  neap__ref_push(L, NEAP__KEYBOARD);
+  lua_pushboolean(L, 0);
+  neap__ref_set(L, NEAP__KEYBOARD);
+  return neap__fail_lua(vm, L, LUA_ERRRUN); /* NEAP_EINTR */
 }
 
 /* Whether the host may run the VM's own loop now, which is opened. */
@@ -56,6 +68,8 @@ NEAP_API int neap_run(neap_vm *vm) {
   if (status != NEAP_OK)
     return status;
   status = run_protected(vm, run, &stopped);
+  if (status == NEAP_OK)
+    status = check_keyboard(vm);
   if (status != NEAP_OK)
     return status;
   if (vm->interrupts != vm->interrupts_seen || vm->host_interrupted)
@@ -109,6 +123,8 @@ NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us) {
   if (status != NEAP_OK)
     return status;
   status = run_protected(vm, tick, &until);
+  if (status == NEAP_OK)
+    status = check_keyboard(vm);
   if (status != NEAP_OK)
     return status;
   return neap__is_ready(vm) || atomic_load(&vm->works_over) > 0;

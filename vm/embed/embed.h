@@ -59,8 +59,10 @@ static inline int neap__attach(neap_vm *vm) {
 /* Around all that creates tasks or runs scripts: the VM is one that runs, so
    that tasks can be created. They nest. */
 static inline void neap__enter(neap_vm *vm) {
-  if (vm->L == NULL)
+  if (vm->L == NULL) {
     vm->L = vm->main;
+    vm->host_interrupted = 0;
+  }
   else if (vm->entered == 0)
     return; /* in a script's `run` */
   vm->entered++;

@@ -1,0 +1,182 @@
+-- repl_terminal_spec.lua - the interactive mode on a terminal: typing while
+-- tasks run, editing, signals.
+
+local program = require "program"
+local terminal = require "terminal"
+
+-- Opens the interactive mode, and waits for the prompt.
+local function open(options)
+  options = options or {}
+  if not terminal.exists then pending("tmux is not installed") end
+  local t = terminal.open({program.neap, table.unpack(options.words or {})}, options)
+  t:expect_last("\n>")
+  return t
+end
+
+-- Types lines, and waits for what comes of each.
+local function talk(t, ...)
+  local lines = {...}
+  for i = 1, #lines, 2 do
+    t:type(lines[i] .. "\n")
+    t:expect_last(lines[i + 1] .. "\n>")
+  end
+end
+
+local TICKS = [[do create_task(async(function() for i = 1, 3 do await(sleep(0.05)) print("tick " .. i) end end)()) end]]
+
+describe("the interactive mode on a terminal", function()
+  it("shows results, keeps them, and says what went wrong", function()
+    local t <close> = open()
+    talk(t, "6 * 7", "42", "_ + 1, 'x'", "43  \"x\"", "_1, _2", "42  43",
+      "{b = 1, 'a'}", "{\"a\", b = 1}", "error 'no'", "in main chunk", "=nil", "nil")
+    t:type("x =\n")
+    t:expect_last(">>")
+    t:type(")\n")
+    t:expect_last("unexpected symbol near ')'\n>")
+  end)
+
+  it("awaits", function()
+    local t <close> = open()
+    talk(t, "function async.f(x) await(sleep(0.01)) return x, 'y' end", "end",
+      "await(f(5))", "5  \"y\"", "local a, b = await(gather(f(1), f(2)))", "without the word local it stays",
+      "await(create_task(f(8)))", "8  \"y\"", "run(f(9))", "9  \"y\"")
+  end)
+
+  it("runs tasks, and tells once of their errors, while a line is typed", function()
+    local t <close> = open()
+    t:type(TICKS .. "\n")
+    t:type("half of a l")
+    t:expect("\ntick 1\ntick 2\ntick 3\n> half of a l")
+    t:press("C-u")
+    t:type("do create_task(async(function() await(sleep(0.01)) error('oh', 0) end)()) end\n")
+    t:type("another")
+    t:expect("Task exception was never retrieved")
+    t:expect_last("\n> another")
+    t:press("C-u")
+    t:type("collectgarbage()\n")
+    local screen = t:expect_last("\n0\n>")
+    assert.equal(1, select(2, screen:gsub("never retrieved", "")))
+  end)
+
+  it("leaves what is printed without a newline whole", function()
+    local t <close> = open()
+    t:type("do create_task(async(function() for i = 1, 5 do await(sleep(0.02)) io.write(i, '.') end " ..
+      "print '!' end)()) end\n")
+    t:type("typed")
+    t:expect_last("\n1.2.3.4.5.!\n> typed")
+    t:press("C-u")
+    t:type("do io.write 'no newline' end\n")
+    t:expect_last("\nno newline\n>")
+  end)
+
+  it("continues what is not complete, and keeps it as one entry of the history", function()
+    local t <close> = open()
+    t:type("for i = 1, 2 do\n")
+    t:expect_last(">>")
+    t:type("print(i)\nend\n")
+    t:expect_last("\n1\n2\n>")
+    t:press("Up")
+    t:expect_last("\n> for i = 1, 2 do\nprint(i)\nend")
+    t:press("Enter")
+    t:expect_last("\nend\n1\n2\n>")
+  end)
+
+  it("keeps its history for the next time, and for other sessions", function()
+    local t <close> = open()
+    local two <close> = open {env = {XDG_STATE_HOME = t.folder:file "state"}}
+    talk(t, "'first'", '"first"')
+    talk(two, "'second'", '"second"')
+    talk(t, "'th\\\\ird'", '"th\\\\ird"')
+    local three <close> = open {env = {XDG_STATE_HOME = t.folder:file "state"}}
+    three:press("Up")
+    three:expect_last("> 'th\\\\ird'")
+    three:press("Up")
+    three:expect_last("> 'second'")
+    three:press("Up")
+    three:expect_last("> 'first'")
+    three:press("C-c")
+    three:press("C-r")
+    three:type("sec")
+    three:expect("'second'")
+    local file = t.folder:file "state/neap/history"
+    assert.equal("700 600", program.capture("stat -c %a " .. t.folder:file "state/neap") .. " " ..
+      program.capture("stat -c %a " .. file))
+    assert.equal("'first'\n'second'\n'th\\\\\\\\ird'\n", program.read(file))
+  end)
+
+  it("keeps a history of bounded size", function()
+    local t <close> = open()
+    t:type("for i = 1, 3000 do local s = require 'neap.repl.editor' " ..
+      "s.history_append(os.getenv 'XDG_STATE_HOME' .. '/neap/history', i .. (' '):rep(100)) end\n")
+    t:expect_last("end\n>")
+    local text = program.read(t.folder:file "state/neap/history")
+    assert.is_true(#text < 300000)
+    assert.matches("\n3000 +\n$", text)
+    assert.matches("^%d+ +\n", text)
+  end)
+
+  it("completes words", function()
+    local t <close> = open()
+    t:type("string.forma")
+    t:press("Tab")
+    t:expect_last("> string.format")
+    t:press("C-u")
+    t:type("task = create_task(sleep(0, 5))\n")
+    t:expect_last("\n>")
+    t:type("=task:get_n")
+    t:press("Tab")
+    t:expect_last("> =task:get_name")
+    t:press("C-u")
+    t:type("string.re")
+    t:press("Tab")
+    t:expect("rep")
+    t:expect_last("\n> string.re")
+  end)
+
+  it("takes UTF-8, and bytes that are none", function()
+    local t <close> = open()
+    talk(t, "#'é€😀'", "9")
+    t:type("#'é€x")
+    t:press("BSpace", "BSpace")
+    t:type("'\n")
+    t:expect_last("> #'é'\n2\n>")
+    t:send("('\xff\xc3('):byte(1, -1)\r")
+    t:expect_last("255  195  40\n>")
+  end)
+
+  it("takes a line longer than the screen has room for", function()
+    local t <close> = open()
+    t:send("#'" .. ("x"):rep(20000) .. "'\r")
+    t:expect_last("\n20000\n>")
+  end)
+
+  it("runs what is pasted as one piece", function()
+    local t <close> = open()
+    t:paste("local n = 1\nlocal function f()\n\treturn n + 1\nend\nprint(f())")
+    t:expect_last("\n>> print(f())")
+    t:press("Enter")
+    t:expect_last("\n2\n>")
+    t:paste("1 +")
+    t:paste(" 2")
+    t:expect_last("> 1 + 2")
+    t:press("C-u")
+    local lines = {}
+    for i = 1, 500 do lines[i] = ("total = (total or 0) + %d\n"):format(i) end
+    t:paste(table.concat(lines))
+    talk(t, "total", "125250")
+    t:paste(table.concat(lines), true) -- line by line
+    talk(t, "total", "250500")
+  end)
+
+  it("goes on when the window is resized", function()
+    local t <close> = open()
+    local line = "'" .. ("abcdefghi "):rep(9)
+    t:type(line)
+    t:expect_last(line:sub(1, -2))
+    t:resize(50, 20)
+    t:type("x'")
+    t:expect(line .. "x'")
+    t:press("Enter")
+    t:expect_last('x"\n>')
+  end)
+end)

@@ -14,6 +14,7 @@
 #include "../module/module.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,7 +224,7 @@ static int next_byte(void) {
   do {
     if (!wait_for_key())
       return -1;
-    n = read(STDIN_FILENO, &byte, 1);
+    n = read(here.in, &byte, 1);
   } while (n < 0 && (errno == EINTR || errno == EAGAIN));
   if (n == 1)
     return byte;
@@ -516,6 +517,17 @@ static void restore(void) {
   }
 }
 
+/* The terminal once more, to read from without ever blocking: Ctrl-C takes
+   away what poll has seen. Others share standard input, which stays as it
+   is. */
+static int open_input(void) {
+  char name[256];
+  int fd = -1;
+  if (ttyname_r(STDIN_FILENO, name, sizeof name) == 0)
+    fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  return fd >= 0 ? fd : STDIN_FILENO;
+}
+
 static int open_editor(void) {
   HistEventW event;
   here.locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -524,6 +536,7 @@ static int open_editor(void) {
   if (here.locale == (locale_t)0)
     return -1;
   (void)uselocale(here.locale);
+  here.in = open_input();
   here.out = stdout;
   here.el = el_init("neap", stdin, stdout, stderr);
   here.history = history_winit();
@@ -549,6 +562,8 @@ static int close_editor(lua_State *L) {
     history_wend(here.history);
   if (here.locale != (locale_t)0)
     freelocale(here.locale);
+  if (here.in != STDIN_FILENO)
+    (void)close(here.in);
   free(here.prompt);
   free(here.pasted);
   memset(&here, 0, sizeof here);

@@ -18,6 +18,7 @@ typedef struct neap__editor {
   HistoryW *history;
   locale_t locale;    /* UTF-8, in which libedit is called; the program's own
                          is a script's business */
+  int in;             /* descriptor that keys are read from */
   FILE *out;          /* the terminal, as libedit writes to it */
   lua_State *L;       /* during a read: the caller's, the read's arguments */
   wchar_t *prompt;

@@ -220,13 +220,17 @@ function M.command(found, row, entry, n)
 end
 
 -- The command that starts each of the entries' programs `rounds` times in turn.
-function M.startup_command(found, entries, rounds)
-  local list = { found.temp .. "/raw-spawn", rounds }
+function M.startup_command(found, row, entries, rounds)
+  local list = { found.temp .. "/raw-spawn", rounds, row.prompt and "prompt" }
   for _, entry in ipairs(entries) do
     list[#list + 1] = "--"
     list[#list + 1] = found[entry.peer]
-    list[#list + 1] = entry.peer == "python" and "-c" or "-e"
-    list[#list + 1] = ""
+    if row.prompt then
+      list[#list + 1] = "-i"
+    else
+      list[#list + 1] = entry.peer == "python" and "-c" or "-e"
+      list[#list + 1] = ""
+    end
   end
   return pinned(found, words(list))
 end

@@ -114,6 +114,14 @@ local rows = {
       { peer = "lua", ratio = 1.5, text = "at most 1.5 x lua5.4" },
     } } },
   },
+  {
+    name = "prompt", startup = true, prompt = true, what = "start -i on a terminal and wait for the first prompt",
+    n = 100, quick_n = 50,
+    entries = { { peer = "neap" }, { peer = "lua" } },
+    metrics = { { unit = "ms", what = "a prompt", targets = {
+      { peer = "lua", ratio = 1.5, text = "at most 1.5 x lua5.4" },
+    } } },
+  },
 }
 
 -- asyncio's own functions and classes

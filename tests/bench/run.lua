@@ -153,7 +153,7 @@ local function measure_startup(row, found, options)
     end
   end
   progress("%s: %d rounds", row.name, rounds)
-  local output = run(peers.startup_command(found, taking_part, rounds), found)
+  local output = run(peers.startup_command(found, row, taking_part, rounds), found)
   if not output then return result, 1 end
   local which = 0
   for line in output:gmatch("[^\n]+") do

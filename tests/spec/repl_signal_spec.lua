@@ -233,7 +233,8 @@ describe("the start of the interactive mode", function()
 
   it("needs no terminal at all", function()
     local result = program.run("exec setsid " .. program.quote(program.neap) .. " -i",
-      {stdin = "await(sleep(0.01, 5))\ncreate_task(async(function() await(sleep(0)) print 'ran' end)()) print 'x'\nsleep"})
+      {stdin = "await(sleep(0.01, 5))\n" ..
+        "create_task(async(function() await(sleep(0)) print 'ran' end)()) print 'x'\nsleep"})
     assert.equal(0, result.code)
     assert.matches("> 5\n> x\nran\n> function", result.stdout, 1, true)
   end)

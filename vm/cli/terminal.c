@@ -14,10 +14,10 @@
 #include "tasks.h"
 #include "turn.h"
 
-static const char session_key; /* in the registry: what repl.open gave */
+static const char session_key; /* in the registry: the module */
 
 static size_t tasks; /* unfinished, when they were last counted */
-static int look_in;  /* ms until errors are to be looked for; -1: none */
+static int look_in = -1; /* ms until errors are to be looked for; -1: none */
 
 /* Pushes a function of the session. */
 static void push_function(lua_State *L, const char *name) {
@@ -26,15 +26,18 @@ static void push_function(lua_State *L, const char *name) {
   lua_remove(L, -2);
 }
 
-/* Where tasks have ended since, and the VM waits, there is time to look for
-   errors that nobody has seen. */
-static void look_for_errors(neap__runner *runner, lua_State *L) {
+/* Have tasks ended? Some may have failed. */
+static void count_tasks(neap__runner *runner) {
   neap_statistics stats;
   if (neap_stats(runner->vm, &stats) != NEAP_OK)
     return;
   if (stats.tasks < tasks && look_in < 0)
     look_in = 0;
   tasks = stats.tasks;
+}
+
+/* Looks for errors that nobody has seen, when there is time. */
+static void look_for_errors(neap__runner *runner, lua_State *L) {
   if (look_in < 0 || neap_backend_timeout(runner->vm) == 0)
     return;
   push_function(L, "look");
@@ -53,6 +56,7 @@ static int wait_for_key(lua_State *L) {
   const char *what;
   int event = runner->exits ? SIGTERM
                             : neap__turn(runner, STDIN_FILENO, look_in);
+  count_tasks(runner);
   switch (event) {
   case NEAP__INPUT:
     what = "key";
@@ -96,6 +100,7 @@ static int is_terminal(void) {
 }
 
 int neap__terminal_open(neap__runner *runner, lua_State *L) {
+  int opened;
   if (!is_terminal())
     return 0;
   lua_getglobal(L, "require");
@@ -105,19 +110,15 @@ int neap__terminal_open(neap__runner *runner, lua_State *L) {
     return 0;
   }
   lua_getfield(L, -1, "open");
-  lua_remove(L, -2);
   lua_pushlightuserdata(L, runner);
   lua_pushcclosure(L, wait_for_key, 1);
   lua_pushlightuserdata(L, runner);
   lua_pushcclosure(L, quit, 1);
   lua_call(L, 2, 1);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return 0;
-  }
+  opened = lua_toboolean(L, -1);
+  lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &session_key);
-  look_in = -1;
-  return 1;
+  return opened;
 }
 
 void neap__terminal_close(lua_State *L) {
@@ -133,7 +134,6 @@ int neap__terminal_read(lua_State *L, int before) {
   else
     lua_pushliteral(L, "");
   neap__turn_editing(1);
-  look_in = 0; /* the last line may have left something */
   lua_call(L, 2, 2);
   neap__turn_editing(0);
   if (lua_isnil(L, -2)) {
@@ -145,6 +145,7 @@ int neap__terminal_read(lua_State *L, int before) {
 }
 
 void neap__terminal_remember(lua_State *L, int index) {
+  look_in = 0; /* what is typed may leave something */
   lua_pushvalue(L, index);
   push_function(L, "remember");
   lua_insert(L, -2);

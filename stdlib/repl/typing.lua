@@ -1,0 +1,92 @@
+--
+-- typing.lua - what helps who types on a terminal: history and completion.
+--
+local editor = require "neap.repl.editor"
+
+local MOST_SHOWN <const> = 100 -- candidates of a completion
+
+local ipairs, math, require, table, utf8 = ipairs, math, require, table, utf8
+local getenv = os.getenv
+
+local M = {last = nil} -- the last entry of the history
+
+-- {=====================================================
+-- History
+-- ======================================================
+
+-- The file; nil when there is no home.
+local function history_path()
+  local state, home = getenv "XDG_STATE_HOME", getenv "HOME"
+  if state and state:sub(1, 1) == "/" then return state .. "/neap/history" end
+  if home and home ~= "" then return home .. "/.local/state/neap/history" end
+  return nil
+end
+
+local path = history_path()
+
+function M.load()
+  if not path then return end
+  for _, entry in ipairs(editor.history_load(path)) do
+    editor.add(entry)
+    M.last = entry
+  end
+end
+
+function M.remember(text)
+  if text == M.last or not text:find "%S" then return end
+  M.last = text
+  editor.add(text)
+  if path then editor.history_append(path, text) end
+end
+
+-- ======================================================}
+
+-- {=====================================================
+-- Completion
+-- ======================================================
+
+local function common_prefix(list)
+  local prefix = list[1]
+  for i = 2, #list do
+    local word, n = list[i], 0
+    while n < #prefix and prefix:byte(n + 1) == word:byte(n + 1) do n = n + 1 end
+    prefix = prefix:sub(1, n)
+  end
+  -- no half characters
+  while #prefix > 0 and not utf8.len(prefix) and utf8.len(list[1]) do prefix = prefix:sub(1, -2) end
+  return prefix
+end
+
+-- In columns, as ls does; what all begin with up to the last dot or slash is left out.
+local function listing(list)
+  local width, columns, lines = 1, editor.columns(), {}
+  local names = {}
+  for i = 1, math.min(#list, MOST_SHOWN) do
+    names[i] = list[i]:match "[^.:/]+[/]?$" or list[i]
+    width = math.max(width, (utf8.len(names[i]) or #names[i]) + 2)
+  end
+  local rows = (#names + columns // width) // math.max(columns // width, 1)
+  rows = math.max(rows, 1)
+  for row = 1, rows do
+    local line = {}
+    for i = row, #names, rows do
+      line[#line + 1] = names[i] .. (" "):rep(width - (utf8.len(names[i]) or #names[i]))
+    end
+    lines[row] = table.concat(line):gsub(" +$", "")
+  end
+  if #list > #names then lines[#lines + 1] = "... and " .. #list - #names .. " more" end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- For the editor: how many characters before the cursor go, what comes for them, what there is to choose from.
+function M.complete(text)
+  local first, candidates = require "neap.repl.completion"(text, _G)
+  if #candidates == 0 then return nil end
+  local old, new = text:sub(first), common_prefix(candidates)
+  if #new < #old then new = old end
+  return utf8.len(old) or #old, new, #candidates > 1 and new == old and listing(candidates) or nil
+end
+
+-- ======================================================}
+
+return M

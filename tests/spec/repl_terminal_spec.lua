@@ -200,4 +200,20 @@ describe("the interactive mode on a terminal", function()
     t:press("Enter")
     t:expect_last('x"\n>')
   end)
+
+  it("goes as the page of the house shows it", function()
+    local page = program.read("README.md")
+    local session = page:match("\n## A prompt\n.-```\n(.-)\n```")
+    local t <close> = open {width = 110, height = 40}
+    for line in session:gmatch "[^\n]+" do
+      local typed = line:match "^>>? (.*)"
+      if typed then
+        t:expect_last("\n" .. line:match "^>+")
+        t:type(typed .. "\n")
+      else
+        t:expect("\n" .. line)
+      end
+    end
+    t:expect_last("\n" .. session .. "\n>")
+  end)
 end)

@@ -43,6 +43,7 @@ static const neap__option_text variables[] = {
   {"LUA_PATH", "where 'require' looks for Lua modules"},
   {"LUA_CPATH", "where 'require' looks for C modules"},
   {"NEAP_DEBUG", "1: the same as --debug"},
+  {"NO_COLOR", "if not empty: no colours in interactive mode"},
   {NULL, NULL}
 };
 

@@ -40,7 +40,7 @@ static struct {
 static int backend = -1; /* the VM's, when it has a loop */
 static uint64_t last_turn; /* when it ended */
 
-static const int kept[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
+static const int kept[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH};
 #define NKEPT ((int)(sizeof kept / sizeof kept[0]))
 
 static void ring(long ns) {
@@ -59,6 +59,8 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
       here.stopped_step = 1;
       (void)neap_interrupt(here.vm);
     }
+  } else if (sig == SIGQUIT) {
+    (void)neap_dump(here.vm);
   } else {
     unsigned char number = (unsigned char)sig;
     if (sig == SIGINT) {
@@ -80,7 +82,7 @@ static void keep(int sig) {
     return;
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO; /* a read that blocks is to end */
-  if (sig == SIGWINCH)
+  if (sig == SIGWINCH || sig == SIGQUIT)
     action.sa_flags |= SA_RESTART;
   sigemptyset(&action.sa_mask);
   (void)sigaction(sig, &action, NULL); /* a valid signal: cannot fail */

@@ -11,10 +11,11 @@
 #define NEAP__INPUT (-1)
 
 /*
-** From now on signals are kept for neap__turn: SIGINT, SIGTERM, SIGHUP; and
-** on a terminal SIGWINCH. Those that are ignored, or have a handler of a
-** script's, are left alone. To be called again when scripts have run: what
-** has lost its handler gets it back. Returns 0, or -1: no descriptors.
+** From now on signals are kept for neap__turn: SIGINT, SIGTERM, SIGHUP,
+** SIGWINCH; and SIGQUIT makes a dump of the tasks. Those that are ignored, or
+** have a handler of a script's, are left alone. To be called again when
+** scripts have run: what has lost its handler gets it back. Returns 0, or -1:
+** no descriptors.
 */
 int neap__turn_open(neap__runner *runner);
 

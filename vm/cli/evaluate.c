@@ -99,7 +99,7 @@ static int prepare(neap__runner *runner, lua_State *L) {
 /* Starts the task of the function at the top, popped. Raises what goes
    wrong. */
 static neap_task start(neap__runner *runner, lua_State *L) {
-  neap_task task;
+  neap_task task = 0;
   neap_value number;
   int status = prepare(runner, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_key);

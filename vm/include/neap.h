@@ -469,8 +469,8 @@ NEAP_API int neap_kill(neap_vm *vm, neap_task task);
 /* Runs the VM's own loop until nothing is left to do, or neap_stop. Errors of
    tasks are not its own. Errors: NEAP_EDEADLK: tasks are left, which nothing
    on the loop can wake (a post does not count); NEAP_EINTR: neap_interrupt, or
-   a script has raised a KeyboardInterrupt, as process.exit does;
-   NEAP_EINVAL: the loop is the host's; NEAP_EBUSY; NEAP_ELOOP; NEAP_ENOMEM. */
+   a script's process.exit; NEAP_EINVAL: the loop is the host's; NEAP_EBUSY;
+   NEAP_ELOOP; NEAP_ENOMEM. */
 NEAP_API int neap_run(neap_vm *vm);
 
 /* Makes neap_run return after the turn that runs; from a callback. */
@@ -480,8 +480,7 @@ NEAP_API int neap_stop(neap_vm *vm);
 ** Does what can be done without waiting: one turn if `budget_us` is 0, else at
 ** least one step, and more within so many microseconds; a step that has begun
 ** is not cut short (but see limits.slice). Returns 1 if something is ready
-** still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK, and
-** EINTR for a script's KeyboardInterrupt alone.
+** still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK.
 */
 NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us);
 
@@ -696,10 +695,9 @@ NEAP_API neap_vm *neap_from_lua(lua_State *L);
 ** Asks the program in the VM to stop, as Ctrl-C does. In `run`: the first
 ** call cancels the main task, and stops a step that goes on spinning; the
 ** second makes `run` raise KeyboardInterrupt at once. Outside `run`: raises
-** the error "interrupted!" in the Lua code that runs, and ends neap_run; if
-** code goes on after that, the next call raises KeyboardInterrupt there.
-** Returns whether the VM runs; if not, only Lua code can react.
-** Async-signal-safe, but on the VM's thread only.
+** "interrupted!" in the Lua code that runs, if that goes on KeyboardInterrupt
+** at the next call, and ends neap_run. Returns whether the VM runs; else only
+** Lua code can react. Async-signal-safe, but on the VM's thread only.
 */
 NEAP_API int neap_interrupt(neap_vm *vm);
 

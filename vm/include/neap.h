@@ -467,10 +467,9 @@ NEAP_API int neap_kill(neap_vm *vm, neap_task task);
 */
 
 /* Runs the VM's own loop until nothing is left to do, or neap_stop. Errors of
-   tasks are not its own. Errors: NEAP_EDEADLK: tasks are left, which nothing
-   on the loop can wake (a post does not count); NEAP_EINTR: neap_interrupt, or
-   a script's process.exit; NEAP_EINVAL: the loop is the host's; NEAP_EBUSY;
-   NEAP_ELOOP; NEAP_ENOMEM. */
+   tasks are not its own. Errors: NEAP_EDEADLK: nothing on the loop can wake the
+   tasks left (a post does not count); NEAP_EINTR: neap_interrupt, process.exit;
+   NEAP_EINVAL: the loop is the host's; NEAP_EBUSY; NEAP_ELOOP; NEAP_ENOMEM. */
 NEAP_API int neap_run(neap_vm *vm);
 
 /* Makes neap_run return after the turn that runs; from a callback. */

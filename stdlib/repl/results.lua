@@ -7,8 +7,9 @@ local editor = require "neap.repl.editor"
 local start = require "neap.repl.session"
 local typing = require "neap.repl.typing"
 
-local collectgarbage, error, load, math, next, pairs = collectgarbage, error, load, math, next, pairs
-local require, select, setmetatable, table, tostring, type = require, select, setmetatable, table, tostring, type
+local collectgarbage, error, ipairs, load, math, next, pairs = collectgarbage, error, ipairs, load, math, next, pairs
+local rawset, require, select, setmetatable = rawset, require, select, setmetatable
+local table, type = table, type
 local getenv, monotonic, stdout, stderr = os.getenv, asyncio.time, io.stdout, io.stderr
 local env = _G
 
@@ -19,30 +20,30 @@ local M = {}
 -- ======================================================
 
 local SHARE <const> = 10 -- of the time, that may go into looking, is one part of so many
-local seen = setmetatable({}, {__mode = "k"}) -- tasks that have ended
 local next_look = 0
 
--- Tells of a task that has failed, as it would be told of when it is collected.
-local function tell(task)
-  seen[task] = true
-  if task:cancelled() then return end
-  local failure = task:exception()
-  if not failure then return end
-  local value = failure.value == nil and failure or failure.value
-  stderr:write("Task exception was never retrieved\nfuture: ", tostring(task), "\n", tostring(value))
-  if failure.traceback then stderr:write("\nstack traceback:", failure.traceback) end
-  stderr:write "\n"
+-- Gives a variable back what it held, when it is collected.
+local Holder = {__gc = function(self) rawset(env, self.name, self.value) end}
+
+-- Has the collector tell of tasks that failed, and that nobody awaits. It tells of what is garbage; so the variables of
+-- the session, results among them, do not hold them meanwhile.
+local function look_behind()
+  local held = {}
+  for name, value in next, env do
+    if type(value) == "userdata" and asyncio.isfuture(value) and value:done() then
+      held[#held + 1] = setmetatable({name = name, value = value}, Holder)
+    end
+  end
+  for _, holder in ipairs(held) do rawset(env, holder.name, nil) end
+  held = nil -- luacheck: ignore
+  collectgarbage()
 end
 
--- Called when tasks have ended, and there is time: those that failed are told of. The collector finds those that nobody
--- has; results and variables are looked at. -> ms until it is to be called again, or -1
+-- Called when tasks have ended, and there is time. -> ms until it is to be called again, or -1
 function M.look()
   local begun = monotonic()
   if begun < next_look then return math.ceil((next_look - begun) * 1000) end
-  for _, value in next, env do
-    if type(value) == "userdata" and not seen[value] and asyncio.isfuture(value) and value:done() then tell(value) end
-  end
-  collectgarbage()
+  look_behind()
   local now = monotonic()
   next_look = now + (now - begun) * SHARE
   return -1

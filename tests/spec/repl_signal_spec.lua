@@ -3,6 +3,7 @@
 
 local program = require "program"
 local terminal = require "terminal"
+local time = require "time"
 
 local function open(options)
   options = options or {}
@@ -195,6 +196,21 @@ describe("the end of the interactive mode", function()
       assert(os.execute(("kill -%s %s"):format(signal, pid)))
       t:expect("\nclean\n")
       t:expect_last("ended: " .. (signal == "HUP" and 129 or 143))
+    end
+  end)
+
+  it("comes when the terminal goes away, also where nobody tells so", function()
+    for _, trap in ipairs {"", "trap '' HUP; "} do
+      local pid
+      do
+        local t <close> = open {words = {}, before = trap}
+        pid = pid_of(t)
+      end
+      local deadline = time.monotonic() + 30
+      repeat
+        time.sleep(0.01)
+        assert(time.monotonic() < deadline, "it runs on")
+      until not os.execute("kill -0 " .. pid .. " 2>/dev/null")
     end
   end)
 

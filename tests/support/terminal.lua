@@ -30,8 +30,9 @@ local function tmux(self, words, stdin)
   return result.stdout
 end
 
--- Starts a program. options: env (as program.run's), width, height, cwd. Its
--- folder for state is the terminal's own, unless env says otherwise.
+-- Starts a program. options: env (as program.run's), width, height, cwd;
+-- before: what the shell that starts it does first. Its folder for state is
+-- the terminal's own, unless env says otherwise.
 function M.open(words, options)
   options = options or {}
   local self = setmetatable({folder = program.folder()}, Terminal)
@@ -39,7 +40,7 @@ function M.open(words, options)
   for name, value in pairs(options.env or {}) do env[name] = value end
   local command = program.command(words, env)
   tmux(self, {"new-session", "-d", "-x", tostring(options.width or 80), "-y", tostring(options.height or 24),
-    "-c", options.cwd or self.folder.path, "(" .. command .. "); echo \"ended: $?\"; exec cat"})
+    "-c", options.cwd or self.folder.path, "(" .. (options.before or "") .. command .. "); echo \"ended: $?\"; exec cat"})
   return self
 end
 

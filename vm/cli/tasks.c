@@ -1,6 +1,6 @@
 /*
 ** tasks.c - what the interactive mode does to all tasks: names them, ends
-** them. It is done in Lua, which a script's changes of globals leave alone.
+** them. It is done in Lua, where that is short.
 */
 #include "tasks.h"
 

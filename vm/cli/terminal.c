@@ -41,8 +41,10 @@ static void look_for_errors(neap__runner *runner, lua_State *L) {
   if (look_in < 0 || neap_backend_timeout(runner->vm) == 0)
     return;
   push_function(L, "look");
-  lua_call(L, 0, 1);
-  look_in = (int)lua_tointeger(L, -1);
+  if (lua_pcall(L, 0, 1, 0) == LUA_OK) /* else Ctrl-C, or no memory */
+    look_in = (int)lua_tointeger(L, -1);
+  else
+    look_in = -1;
   lua_pop(L, 1);
 }
 

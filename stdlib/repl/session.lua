@@ -2,7 +2,6 @@
 -- session.lua - the interactive mode on a terminal, as the program neap calls
 -- it. What the first prompt does not need is loaded when it is first needed.
 --
-local asyncio = require "asyncio"
 local editor = require "neap.repl.editor"
 
 local next, require, tostring = next, require, tostring
@@ -30,13 +29,6 @@ local function read(prompt, before)
   end
 end
 
--- What is typed runs in a task: there run(main()) awaits main().
-local stock_run = asyncio.run
-local function run(coro, ...)
-  if asyncio.current_task() and asyncio.iscoroutine(coro) then return asyncio.await(coro) end
-  return stock_run(coro, ...)
-end
-
 local M = {
   globals = globals,
   read = read, remember = later("typing", "remember"), command = later("results", "command"),
@@ -47,8 +39,6 @@ local M = {
 function M.open(wait, quit)
   if not editor.open() then return false end
   callbacks.wait, M.quit = wait, quit
-  if env.run == stock_run then env.run = run end
-  asyncio.run = run
   for name, value in next, env do globals[name] = value end
   return true
 end

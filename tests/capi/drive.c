@@ -76,8 +76,9 @@ static void what_catches_an_interrupt_is_ended_by_the_next(void **state) {
   (void)state;
   assert_int_equal(neap_register(vm, "interrupt", interrupt, NULL), NEAP_OK);
   spawn(vm, spins, NULL, NULL);
-  assert_int_equal(neap_tick(vm, 0), NEAP_EINTR);
+  assert_true(neap_tick(vm, 0) >= 0);
   neap_error(vm, &info);
+  assert_int_equal(info.code, NEAP_EINTR);
   assert_string_equal(info.message, "KeyboardInterrupt");
   assert_int_equal(neap_tick(vm, 0), 0);
   script = load_text(vm, "x", spins);

@@ -30,6 +30,18 @@ typedef struct evaluation {
 static evaluation now;
 static neap_value in_task; /* `evaluate`, for neap_spawn */
 
+/* What is typed runs in a task: there run(main()) awaits main(). */
+static const char define_run[] =
+  "local asyncio = require 'asyncio'\n"
+  "local current_task, await, stock = asyncio.current_task, asyncio.await, "
+  "asyncio.run\n"
+  "local iscoroutine = asyncio.iscoroutine\n"
+  "function asyncio.run(coro, ...)\n"
+  "  if current_task() and iscoroutine(coro) then return await(coro) end\n"
+  "  return stock(coro, ...)\n"
+  "end\n"
+  "if run == stock then run = asyncio.run end";
+
 enum { NUMBER = 1, HANDLER }; /* stack of `evaluate` */
 
 /* The chunk has ended; what it left stands above the handler. */
@@ -82,6 +94,9 @@ static int prepare(neap__runner *runner, lua_State *L) {
   int status;
   if (now.runner == runner)
     return NEAP_OK;
+  if (luaL_loadbuffer(L, define_run, sizeof define_run - 1, "=run") != LUA_OK ||
+      lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1); /* a script has done away with what it needs */
   lua_pushglobaltable(L);
   lua_pushcfunction(L, evaluate);
   lua_setfield(L, -2, name);

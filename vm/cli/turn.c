@@ -174,28 +174,29 @@ static int backend_of(neap_vm *vm) {
   return backend;
 }
 
-/* A script has asked for the end: process.exit, in a task that nobody awaits;
-   or a task was interrupted that catches errors. */
-static void take_end(neap__runner *runner) {
+/* Has a script asked for the end: process.exit, in a task that nobody awaits;
+   or was a task interrupted that catches errors? */
+static void look_for_end(neap__runner *runner) {
   static const char exits[] = "SystemExit: exit code ";
   neap_error_info info;
   neap_error(runner->vm, &info);
+  if (info.code != NEAP_EINTR)
+    return;
   runner->exits = strncmp(info.message, exits, sizeof exits - 1) == 0;
   if (runner->exits)
     runner->status = atoi(info.message + sizeof exits - 1);
   else
     neap__chunk_message(NULL, info.message);
+  (void)neap_cancel(runner->vm, 0, NULL); /* fails: that is the last error now,
+                                             and this one is told once */
 }
 
 static void tick(neap__runner *runner) {
-  int status;
   if (backend < 0)
     return;
-  status = neap_tick(runner->vm, TURN);
-  if (status == NEAP_EINTR)
-    take_end(runner);
-  else if (status == NEAP_ENOMEM) /* what is ready may find some later */
-    (void)poll(NULL, 0, 1);
+  if (neap_tick(runner->vm, TURN) == NEAP_ENOMEM)
+    (void)poll(NULL, 0, 1); /* what is ready may find some later */
+  look_for_end(runner);
   last_turn = uv_hrtime();
 }
 

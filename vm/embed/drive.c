@@ -26,7 +26,7 @@ static int run_protected(neap_vm *vm, lua_CFunction f, void *args) {
 }
 
 /* A script has asked for the end of the program, in a step or a callback: the
-   error that it raised is that of the host's function. */
+   error that it raised is that of neap_run. */
 static int check_keyboard(neap_vm *vm) {
   lua_State *L = vm->running;
   if (!vm->keyboard)
@@ -123,10 +123,9 @@ NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us) {
   if (status != NEAP_OK)
     return status;
   status = run_protected(vm, tick, &until);
-  if (status == NEAP_OK)
-    status = check_keyboard(vm);
   if (status != NEAP_OK)
     return status;
+  (void)check_keyboard(vm); /* neap_error tells of it */
   return neap__is_ready(vm) || atomic_load(&vm->works_over) > 0;
 }
 

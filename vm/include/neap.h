@@ -479,7 +479,7 @@ NEAP_API int neap_stop(neap_vm *vm);
 ** Does what can be done without waiting: one turn if `budget_us` is 0, else at
 ** least one step, and more within so many microseconds; a step that has begun
 ** is not cut short (but see limits.slice). Returns 1 if something is ready
-** still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK.
+** still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK, EINTR.
 */
 NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us);
 

@@ -39,8 +39,9 @@ function M.open(words, options)
   local env = {XDG_STATE_HOME = self.folder:file("state"), NO_COLOR = "1"}
   for name, value in pairs(options.env or {}) do env[name] = value end
   local command = program.command(words, env)
-  tmux(self, {"new-session", "-d", "-x", tostring(options.width or 80), "-y", tostring(options.height or 24),
-    "-c", options.cwd or self.folder.path, "(" .. (options.before or "") .. command .. "); echo \"ended: $?\"; exec cat"})
+  local width, height = tostring(options.width or 80), tostring(options.height or 24)
+  tmux(self, {"new-session", "-d", "-x", width, "-y", height, "-c", options.cwd or self.folder.path,
+    "(" .. (options.before or "") .. command .. "); echo \"ended: $?\"; exec cat"})
   return self
 end
 

@@ -178,6 +178,38 @@ describe("a chain of awaits", function()
     end)
   end)
 
+  it("LX-01 of 100,000 levels that are awaits of await gives its value, and in a callback that "
+    .. "cannot suspend is a stack overflow", function()
+    -- in a child: most of the second chain's coroutine objects are never awaited, in truth
+    local result = program.run_script [[
+      local again = require "asyncio".async(await, "again")
+      local value = async(function() return "value" end)
+      local function chain()
+        local coro = value()
+        for _ = 1, 100000 do coro = again(coro) end
+        return coro
+      end
+      run(async(function()
+        print(await(chain()))
+        print(pcall(string.gsub, "x", "x", function() return await(chain()) end))
+        print(await(sleep(0, "alive")))
+      end)())
+    ]]
+    assert.matches("^value\nfalse\t[^\n]*C stack overflow\nalive\n$", result.stdout)
+    assert.are.equal(0, result.code)
+  end)
+
+  it("an error of an awaited C function is the same after many others", function()
+    local fails = async(math.ult, "fails")
+    local function failure() return caught(function() await(fails()) end) end
+    main(function()
+      local first = failure()
+      for _ = 1, 40 do
+        assert.are.equal(first, failure())
+      end
+    end)
+  end)
+
   it("LX-01 without end is a stack overflow; the task goes on", function()
     -- in a child: the last coroutine object made is never awaited, in truth
     local result = program.run_script [[

@@ -92,18 +92,6 @@ static int suspend(neap_vm *vm, lua_State *L, neap__future *f) {
 ** Calls
 ** ======================================================= */
 
-/* Whether the C stack has to be emptied before the next one. */
-static inline int is_deep(const neap_vm *vm, lua_State *L) {
-  return vm->nested >= MOST_NESTED && neap__can_suspend(vm, L);
-}
-
-/* Yields, and goes on with k at once. */
-static int come_back(neap_vm *vm, lua_State *L, lua_KContext ctx,
-                     lua_KFunction k) {
-  vm->suspending = NEAP__COMES_BACK;
-  return lua_yieldk(L, 0, ctx, k);
-}
-
 /* The function has suspended, and has ended since. */
 static int called(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -111,30 +99,17 @@ static int called(lua_State *L, int status, lua_KContext ctx) {
   return lua_gettop(L);
 }
 
-/* The loop has resumed the task at once. */
-static int call_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  return neap__await_call(neap__vm(L), L);
-}
-
 int neap__await_call(neap_vm *vm, lua_State *L) {
-  if (is_deep(vm, L))
-    return come_back(vm, L, 0, call_again);
   vm->nested++;
   lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, called);
   vm->nested--;
   return lua_gettop(L);
 }
 
-static int call_native_again(lua_State *L, int status, lua_KContext ctx);
-
 /* Calls a C function without upvalues; its arguments are the stack. It runs,
    and suspends, in the frame of await, as if that were its name. */
 static int call_native(neap_vm *vm, lua_State *L, lua_CFunction f) {
   int n;
-  if (is_deep(vm, L))
-    return come_back(vm, L, (lua_KContext)f, call_native_again);
   vm->nested++;
   n = f(L);
   vm->nested--;
@@ -142,9 +117,10 @@ static int call_native(neap_vm *vm, lua_State *L, lua_CFunction f) {
 }
 
 /* The loop has resumed the task at once. */
-static int call_native_again(lua_State *L, int status, lua_KContext ctx) {
+static int await_again(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return call_native(neap__vm(L), L, (lua_CFunction)ctx);
+  (void)ctx;
+  return neap__await(L);
 }
 
 /* ====================================================== } */
@@ -152,16 +128,18 @@ static int call_native_again(lua_State *L, int status, lua_KContext ctx) {
 static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   neap__task *task = vm->current;
   double delay;
-  if (c->body == NEAP__LUA) {
+  int deep = vm->nested >= MOST_NESTED;
+  if (deep && neap__can_suspend(vm, L)) { /* empty the C stack? */
+    vm->suspending = NEAP__COMES_BACK;
+    return lua_yieldk(L, 0, 0, await_again);
+  }
+  if (neap__coroutine_calls(c)) {
     neap__coroutine_take(L, 1, c, NEAP__AWAITED, 1);
     lua_settop(L, 1);
+    if (c->body == NEAP__NATIVE && !deep) /* it may await: calls are counted */
+      return call_native(vm, L, neap__coroutine_open_native(L, c));
     neap__coroutine_open(L, 1, c);
     return neap__await_call(vm, L);
-  }
-  if (c->body == NEAP__NATIVE) {
-    neap__coroutine_take(L, 1, c, NEAP__AWAITED, 1);
-    lua_settop(L, 1);
-    return call_native(vm, L, neap__coroutine_open_native(L, c));
   }
   if (c->body == NEAP__HOLD)
     return neap__hold_await(vm, L, (neap__hold *)c);

@@ -131,9 +131,34 @@ static void blocks_keep_their_bytes_and_come_back(void **state) {
   tested_free(&m);
 }
 
+/* Those of the size that does not fill a region leave none at its end. */
+static void blocks_of_another_size_keep_few_regions(void **state) {
+  neap__memory m;
+  (void)state;
+  refused = 0;
+  for (size_t size = 304; size <= 704; size += 200) {
+    size_t regions, rest = USABLE % size;
+    memset(&m, 0, sizeof m);
+    for (int i = 0; i < BLOCKS; i++)
+      assert_non_null(blocks[i].bytes = tested_alloc(&m, NULL, 0, size));
+    for (int i = 0; i < BLOCKS; i++) {
+      (void)tested_alloc(&m, blocks[i].bytes, size, 0);
+      blocks[i].bytes = NULL;
+    }
+    regions = m.count;
+    assert_true(regions > MANY_REGIONS && rest > 0);
+    for (size_t i = 0; i < regions; i++)
+      assert_non_null(tested_alloc(&m, NULL, 0, rest));
+    tested_trim(&m);
+    assert_in_range(m.count, 1, HUGE_REGIONS);
+    tested_free(&m);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(blocks_keep_their_bytes_and_come_back),
+    cmocka_unit_test(blocks_of_another_size_keep_few_regions),
   };
   return cmocka_run_group_tests_name("alloc", tests, NULL, NULL);
 }

@@ -50,7 +50,8 @@ typedef struct neap__block { /* an idle one */
 typedef struct neap__region {
   struct neap__region *span; /* the first region of its span, and of that: */
   struct neap__region *next; /* another span */
-  size_t usable;             /* bytes for blocks, in all regions */
+  size_t regions;            /* in the span */
+  size_t usable;             /* bytes for blocks, in all of them */
   size_t idle;               /* of these, while they are counted */
 } region;
 
@@ -104,7 +105,7 @@ static void sweep(neap__memory *m) {
   while ((r = *link) != NULL) {
     if (is_idle(r)) {
       *link = r->next;
-      m->count -= r->usable / USABLE;
+      m->count -= r->regions;
       free(r);
     }
     else {
@@ -138,6 +139,7 @@ static int add_span(neap__memory *m, size_t regions) {
 #endif
   r = (region *)p;
   r->next = m->spans;
+  r->regions = regions;
   r->usable = regions * USABLE;
   r->idle = 0;
   m->spans = r;
@@ -156,7 +158,7 @@ static int add_region(neap__memory *m) {
     return 0;
   m->regions_left--;
   r = (region *)((char *)m->spans +
-                 (m->spans->usable / USABLE - 1 - m->regions_left) * REGION);
+                 (m->spans->regions - 1 - m->regions_left) * REGION);
   r->span = m->spans;
   m->fresh = (char *)(r + 1);
   m->end = m->fresh + USABLE;
@@ -177,14 +179,24 @@ static int cut_up(neap__memory *m, size_t class) {
   return 0;
 }
 
+/* What is left for fresh blocks is too small. The end of a region is not used:
+   in each there would be one such block, and who asks for so many bytes would
+   keep all the regions. */
+static void drop_rest(neap__memory *m) {
+  size_t rest = (size_t)(m->end - m->fresh);
+  region *r = region_of(m->fresh);
+  if (rest > 0 && m->end == (char *)(r + 1) + USABLE)
+    r->span->usable -= rest;
+  else if (rest > 0) /* of a block that was cut up */
+    put(m, m->fresh, class_of(rest));
+  m->fresh = m->end = NULL;
+}
+
 /* A block that has never been one. */
 static void *make_fresh(neap__memory *m, size_t class) {
-  size_t rest = (size_t)(m->end - m->fresh);
   void *p;
-  if (rest < class * NEAP__GRAIN) {
-    if (rest > 0) /* serves as a smaller block */
-      put(m, m->fresh, class_of(rest));
-    m->fresh = m->end = NULL;
+  if ((size_t)(m->end - m->fresh) < class * NEAP__GRAIN) {
+    drop_rest(m);
     if (m->count >= FEW_REGIONS && m->count >= m->sweep_at)
       sweep(m);
     if (!add_region(m) && !cut_up(m, class)) {

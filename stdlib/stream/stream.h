@@ -129,7 +129,7 @@ typedef struct Stream {
   const char *name;     /* for tostring: static; NULL: its addresses tell */
   unsigned needs;       /* capabilities */
   /* what came and was not read: data[start .. start + len - 1] */
-  char *data;           /* NULL: nothing */
+  char *data;           /* NULL: there is none, and nothing has come */
   size_t start;
   size_t len;
   size_t capacity;

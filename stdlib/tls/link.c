@@ -161,23 +161,22 @@ static int decrypt(tls_link *t, const uv_buf_t *room, size_t *len) {
 /* Decrypts for who is above, as long as they want. */
 static void deliver(tls_link *t) {
   while (!t->closed && t->wanted && (t->sent == NULL || t->out_len < CHUNK)) {
-    const stream_events *up = t->transport.up;
-    void *owner = t->transport.owner;
+    stream_transport *self = &t->transport; /* each call may change its `up` */
     uv_buf_t room;
     size_t len;
     int status;
-    up->room(owner, &room);
+    self->up->room(self->owner, &room);
     if (room.len == 0) {
-      up->input(owner, UV_ENOBUFS, &room);
+      self->up->input(self->owner, UV_ENOBUFS, &room);
       continue;
     }
     status = decrypt(t, &room, &len);
-    up->input(owner, (ssize_t)len, &room);
+    self->up->input(self->owner, (ssize_t)len, &room);
     if (status == 0)
       break;
     if (status < 0 && !t->closed && t->wanted) {
       t->wanted = 0;
-      up->input(owner, status, &room);
+      self->up->input(self->owner, status, &room);
     }
   }
 }

@@ -102,6 +102,13 @@ static void set_time(lua_State *L, const char *field, const ASN1_TIME *time) {
   lua_setfield(L, -2, field);
 }
 
+/* The family of an address of so many bytes; others are of none. */
+static int family_of(size_t len) {
+  return len == sizeof(struct in_addr)    ? AF_INET
+         : len == sizeof(struct in6_addr) ? AF_INET6
+                                          : AF_UNSPEC;
+}
+
 /* Writes a name as an entry of a list: its length, and itself. */
 static void list_name(BIO *text, const GENERAL_NAME *name) {
   char address[INET6_ADDRSTRLEN];
@@ -115,7 +122,7 @@ static void list_name(BIO *text, const GENERAL_NAME *name) {
     len = (size_t)ASN1_STRING_length(value);
   }
   else if (type == GEN_IPADD &&
-           inet_ntop(ASN1_STRING_length(value) == 4 ? AF_INET : AF_INET6,
+           inet_ntop(family_of((size_t)ASN1_STRING_length(value)),
                      ASN1_STRING_get0_data(value), address, sizeof address))
     len = strlen(address);
   else
@@ -138,6 +145,8 @@ static void set_names(lua_State *L, BIO *text, const X509 *certificate) {
   left = (size_t)BIO_get_mem_data(text, &data);
   for (i = 1; left >= sizeof len; i++) {
     memcpy(&len, data, sizeof len);
+    if (len > left - sizeof len)
+      break; /* there was no memory for all of it */
     lua_pushlstring(L, data + sizeof len, len);
     lua_rawseti(L, -2, i);
     data += sizeof len + len;

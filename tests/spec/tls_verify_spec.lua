@@ -319,6 +319,10 @@ describe("A certificate", function()
     assert.equal(openssl:match "ingerprint=([%x:]+)":gsub(":", ""):lower(), certificate.fingerprint)
     assert.equal(certificate.der:byte(), 0x30)
   end)
+
+  it("whose address has no length of addresses is told of without that", function()
+    assert.same({"localhost"}, outcomes(shows "odd", trusts()).certificate.names)
+  end)
 end)
 
 describe("Options", function()

@@ -47,7 +47,9 @@ end
 -- Besides: client, of ca.pem; stranger, of other_ca.pem; chain.pem, for
 -- localhost, whose second certificate is of ca.pem; wild, for *.wild.example;
 -- locked.key, that of localhost with the password "secret"; both.pem, with the
--- certificate and the key; v6, for ::1; many, with twelve names; nobody, with none.
+-- certificate and the key; v6, for ::1; many, with twelve names; nobody, with none;
+-- odd, with an address of two bytes; mixed, where an address is the name of a
+-- host; other_kind.key, a key that is not of an elliptic curve as the others are.
 function M.make_more(folder)
   M.make(folder)
   run({
@@ -58,6 +60,9 @@ function M.make_more(folder)
     certificate("v6", "IP:::1", 2),
     certificate("many", "DNS:a.example" .. (",DNS:b.example"):rep(11), 2),
     authority("nobody", "localhost"),
+    certificate("odd", "DER:30:0F:82:09:6C:6F:63:61:6C:68:6F:73:74:87:02:7F:00", 2),
+    certificate("mixed", "DNS:localhost,DNS:127.0.0.1", 2),
+    "openssl genpkey -algorithm ed25519 -out other_kind.key\n",
     certificate("middle", "DNS:middle.example", 2, "ca", "basicConstraints=critical,CA:true"),
     certificate("leaf", LOCALHOST, 2, "middle"),
     "cat leaf.pem middle.pem >chain.pem\n",

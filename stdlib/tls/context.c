@@ -197,7 +197,8 @@ static const char *use_key(SSL_CTX *ssl, BIO *text, password *p) {
     return !p->asked         ? "there is no private key in it"
            : p->text == NULL ? "the key is encrypted; give its password="
                              : "the key cannot be decrypted by that password";
-  ok = SSL_CTX_use_PrivateKey(ssl, key);
+  ok = SSL_CTX_use_PrivateKey(ssl, key) &&
+       SSL_CTX_check_private_key(ssl); /* the first lets another kind pass */
   EVP_PKEY_free(key);
   return ok ? NULL : "the key is not that of the certificate";
 }

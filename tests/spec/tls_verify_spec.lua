@@ -339,6 +339,8 @@ describe("Options", function()
       why {cert = file "localhost.pem", key = file "locked.key", password = "guess"})
     assert.equal("tls: key: the key is not that of the certificate (client.key)",
       why {cert = file "localhost.pem", key = file "client.key"})
+    assert.equal("tls: key: the key is not that of the certificate (other_kind.key)",
+      why {cert = file "localhost.pem", key = file "other_kind.key"})
     assert.equal("tls: key: there is no private key in it (localhost.pem)", why {cert = file "localhost.pem"})
     assert.equal("tls: cert: there is no certificate in it (localhost.key)", why {cert = file "localhost.key"})
     assert.equal("tls: key: give cert= as well, the certificate that it belongs to", why {key = file "localhost.key"})

@@ -78,7 +78,8 @@ static int name_matches(const char *pattern, const char *name) {
   return name != NULL && strcasecmp(pattern, name) == 0;
 }
 
-/* Shows the certificate for the name that the client asks for. */
+/* Shows the certificate for the name that the client asks for. That is all:
+   whom to trust is not for the client to choose. */
 static int choose_name(SSL *ssl, int *alert, void *ud) {
   const tls_link *t = (const tls_link *)SSL_get_app_data(ssl);
   const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -89,7 +90,10 @@ static int choose_name(SSL *ssl, int *alert, void *ud) {
     return SSL_TLSEXT_ERR_NOACK;
   for (each = t->context->names; each != NULL; each = each->next)
     if (name_matches(each->name, name)) {
-      (void)SSL_set_SSL_CTX(ssl, each->ssl);
+      if (SSL_set_SSL_CTX(ssl, each->ssl) == NULL ||
+          !SSL_set1_verify_cert_store(
+              ssl, SSL_CTX_get_cert_store(t->context->ssl)))
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
       break;
     }
   return SSL_TLSEXT_ERR_OK;

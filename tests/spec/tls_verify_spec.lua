@@ -189,6 +189,19 @@ describe("A server", function()
     end
   end)
 
+  it("trusts the same clients whatever name they ask for", function()
+    local options = shows("localhost", {verify = true, ca = file "ca.pem", sni = {
+      ["a.wild.example"] = tls.context(shows "wild"),
+      ["b.wild.example"] = tls.context(shows("wild", {ca = file "other_ca.pem"})),
+    }})
+    for _, name in ipairs {"localhost", "a.wild.example", "b.wild.example"} do
+      local _, server = outcomes(options, trusts(shows("client", {server_name = name})))
+      assert.is_true(server.verified)
+      _, server = outcomes(options, trusts(shows("stranger", {server_name = name})))
+      assert.equal("UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE", server.code)
+    end
+  end)
+
   it("takes a key with a password, and both in one file, or as texts", function()
     local read = require "program".read
     for _, options in ipairs {

@@ -133,6 +133,9 @@ static int context_new(lua_State *L) {
   (void)SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS);
   /* a server's sessions are in the tickets that clients keep */
   (void)SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
+  /* what is trusted need not be an authority, nor one that signs itself */
+  (void)X509_STORE_set_flags(SSL_CTX_get_cert_store(context->ssl),
+                             X509_V_FLAG_PARTIAL_CHAIN);
   SSL_CTX_set_alpn_select_cb(context->ssl, choose_protocol, NULL);
   (void)SSL_CTX_set_tlsext_servername_callback(context->ssl, choose_name);
   return 1;

@@ -131,6 +131,11 @@ describe("A client", function()
     assert.equal("UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE", err.code)
   end)
 
+  it("trusts a certificate itself, if that is given", function()
+    assert.is_true(outcomes(shows "localhost", trusts {ca = file "localhost.pem"}).verified)
+    distrust(shows "wrong_name", trusts {ca = file "localhost.pem"})
+  end)
+
   it("asks for nothing with verify=false", function()
     local client = outcomes(shows "expired", {verify = false, server_name = "any.example"})
     assert.is_false(client.verified)

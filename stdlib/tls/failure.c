@@ -33,10 +33,13 @@ int tls__failure_verify(int ok, X509_STORE_CTX *store) {
   return ok;
 }
 
-/* Whether the certificate is for that name, or address. */
+/* Whether the certificate is for that name, or address: an address that stands
+   among the names of hosts does not count. */
 static int is_for(X509 *certificate, const char *name) {
-  return X509_check_host(certificate, name, 0, TLS__HOST_FLAGS, NULL) == 1 ||
-         X509_check_ip_asc(certificate, name, 0) == 1;
+  int status = X509_check_ip_asc(certificate, name, 0);
+  if (status == -2) /* it is no address */
+    status = X509_check_host(certificate, name, 0, TLS__HOST_FLAGS, NULL);
+  return status == 1;
 }
 
 int tls__failure_check_resumed(tls_link *t) {

@@ -115,14 +115,16 @@ M.connect = async(function(host, port, options)
   local own, own_port = check_local(options.local_addr)
   local nodelay = usage.check(options.nodelay, "boolean", "nodelay") ~= false
   local family = M.check_family(options.family)
-  local secured = M.secured("client", options, host)
   local _ <close> = time_limit(options.timeout)
   local function attempt(address)
     return connect(address, port, nodelay, own, own_port)
   end
   local addresses = M.addresses(host, family)
+  local secured = M.secured("client", options, host)
   local stream = #addresses == 1 and await(attempt(addresses[1])) or race(interleave(addresses), attempt)
-  return secured and await(secured(stream)) or stream
+  if not secured then return stream end
+  local _ <close> = stream -- it is left where the handshake does not begin
+  return await(secured(stream))
 end, "net.connect")
 
 local unix_known = usage.set "timeout"

@@ -126,11 +126,11 @@ Server.wait_closed = async(function(self)
 end, "Server.wait_closed")
 
 -- Leaving the scope waits for all connections, and by an error ends them; so
--- does a cancellation while it waits.
+-- does a cancellation while it waits. Where no task can wait, they go on.
 function Server:__close(err)
   self:close()
   if err ~= nil then self:close_clients() end
-  if not asyncio.current_task() then return end
+  if not asyncio.current_task() or not coroutine.isyieldable() then return end
   local ok, why = asyncio.catch(await, self:wait_closed())
   if not ok then
     self:close_clients()

@@ -440,6 +440,22 @@ describe("a server", function()
     assert.equal("boom", err)
   end)
 
+  it("whose scope ends where no task can wait lets its connections go on", function()
+    served(echo, function(s, server)
+      await(s:write "x")
+      assert.equal("x", await(s:read()))
+      local block = coroutine.create(function()
+        local _ <close> = server
+        coroutine.yield()
+      end)
+      assert.is_true(coroutine.resume(block))
+      assert.is_true(coroutine.close(block))
+      assert.is_nil(server:address())
+      await(s:write "y")
+      assert.equal("y", await(s:read()))
+    end)
+  end)
+
   it("whose scope is cancelled while it waits ends its connections", function()
     main(function()
       local client

@@ -40,6 +40,8 @@ int process__group_runs(pid_t group) {
   (void)waitpid(-group, NULL, WNOHANG); /* some may be ours by now */
   if (uv_kill(-group, 0) == UV_ESRCH)
     return 0;
+  if (uv_kill(group, 0) != UV_ESRCH)
+    return 0; /* a process has that number: ours have gone, and it is of others */
   if (access("/proc/self/stat", R_OK) != 0 ||
       (folder = opendir("/proc")) == NULL)
     return 1; /* as the kernel says */

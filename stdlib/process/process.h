@@ -50,7 +50,7 @@ int process__mark(process_marks *marks);
 void process__unmark(process_marks *marks);
 
 /* group.c: whether a process of the group runs. Its leader was a child of ours
-   and has been waited for; its number is nobody else's while there are any. */
+   and has been waited for; no process gets its number while there are any. */
 int process__group_runs(pid_t group);
 
 /* child.c */

@@ -335,6 +335,41 @@ describe("what a child has started", function()
     end)
   end)
 
+  it("is not taken for the group of others that gets its number", function()
+    local last = io.open("/proc/sys/kernel/ns_last_pid", "r+")
+    if not last then
+      pending "nobody lets us choose numbers of processes"
+      return
+    end
+    last:close()
+    local folder <close> = program.folder()
+    task(function()
+      -- the one that is left behind is collected by a shell that has left the group
+      local child = process.spawn {
+        [[(sleep 100 & echo $! >$1; exec setsid sh -c 'echo $$ >$0; while :; do sleep 0.01; done' $2) &]],
+        folder:file "left", folder:file "holder", shell = true, group = true}
+      assert.are.equal(0, await(child:wait()))
+      local holder = number_in(folder:file "holder")
+      process.kill(number_in(folder:file "left"), "KILL")
+      while pcall(process.kill, -child.pid, 0) do await(sleep(0.001)) end
+      process.kill(holder, "KILL")
+      local other
+      for _ = 1, 1000 do -- others may be faster
+        local file <close> = assert(io.open("/proc/sys/kernel/ns_last_pid", "w"))
+        file:write(child.pid - 1)
+        file:close()
+        other = process.spawn {"sleep", "100", group = true}
+        if other.pid == child.pid then break end
+        await(other:stop(0))
+      end
+      assert.are.equal(child.pid, other.pid)
+      assert.is_false(child:kill())
+      await(child:stop())
+      assert.is_true(other:terminate())
+      assert.are.same({nil, "TERM"}, {await(other:wait())})
+    end)
+  end)
+
   it("ends with the VM, stubborn or not", function()
     for _, command in ipairs {PATIENT, STUBBORN_ONE} do
       local result, pid = run_script(([[

@@ -1,7 +1,7 @@
 /*
-** module.h - what the C of several modules shares: errors, arguments,
-** classes, names of signals, work on libuv's threads. It is linked into each module that
-** uses it.
+** module.h - what the C of several modules shares: errors, arguments, classes,
+** names of signals, work on libuv's threads. It is linked into each module
+** that uses it.
 */
 #ifndef MODULE_H
 #define MODULE_H

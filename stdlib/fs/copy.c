@@ -102,6 +102,15 @@ static int open_copy(copy_op *c, const struct stat *from, int *created) {
   return -1;
 }
 
+/* The permissions of a copy. To act as the owner does was granted by that one
+   alone: who copies does not grant it as well. */
+static mode_t mode_of(int out, const struct stat *from) {
+  struct stat st;
+  int is_own = fstat(out, &st) == 0 && st.st_uid == from->st_uid &&
+               st.st_gid == from->st_gid;
+  return from->st_mode & (is_own ? 07777 : 0777);
+}
+
 static void copy_file(copy_op *c, const struct stat *st) {
   fs__op *op = &c->op;
   int created, status, out = open_copy(c, st, &created);
@@ -110,7 +119,7 @@ static void copy_file(copy_op *c, const struct stat *st) {
   status = copy_in_kernel(op, out);
   if (status == 0)
     status = copy_through_memory(op, out);
-  if (status >= 0 && fchmod(out, st->st_mode & 07777) != 0)
+  if (status >= 0 && fchmod(out, mode_of(out, st)) != 0)
     status = fs__failed(op, "fchmod", op->other);
   if (fs__close(out) != 0 && status >= 0)
     status = fs__failed(op, "close", op->other);

@@ -3,6 +3,7 @@
 local asyncio = require "asyncio"
 local files = require "files"
 local fs = require "fs"
+local process = require "process"
 local program = require "program"
 local tasks = require "tasks"
 
@@ -20,6 +21,20 @@ describe("fs.copy", function()
       file("empty", "")
       await(fs.copy(file "empty", file "to"))
       assert.equal("", program.read(file "to"))
+    end)
+  end)
+
+  it("gives no one the rights of the owner but who had them", function()
+    with_folder(function(file)
+      file("own", "")
+      await(fs.chmod(file "own", "6755"))
+      await(fs.copy(file "own", file "copy"))
+      assert.equal(tonumber("6755", 8), await(fs.stat(file "copy")).mode)
+      if not files.is_root then return end -- nor has anyone else a file for us
+      await(process.run {"chown", "65534", file("foreign", ""), check = true})
+      await(fs.chmod(file "foreign", "6755"))
+      await(fs.copy(file "foreign", file "copy"))
+      assert.equal(tonumber("755", 8), await(fs.stat(file "copy")).mode)
     end)
   end)
 

@@ -178,6 +178,14 @@ static X509 *read_certificate(BIO *text) {
   return PEM_read_bio_X509(text, NULL, refuse_password, NULL);
 }
 
+/* NULL, or what is wrong with the rest of a text that had certificates: it may
+   have no more, but none that is damaged. */
+static const char *rest_of_text(void) {
+  return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE
+             ? NULL
+             : "a certificate in it cannot be read";
+}
+
 /* NULL, or what is wrong. */
 static const char *use_chain(SSL_CTX *ssl, BIO *text) {
   X509 *certificate = read_certificate(text);
@@ -194,7 +202,8 @@ static const char *use_chain(SSL_CTX *ssl, BIO *text) {
     if (!ok)
       X509_free(certificate);
   }
-  return ok ? NULL : "a certificate behind the first one cannot be used";
+  return ok ? rest_of_text()
+            : "a certificate behind the first one cannot be used";
 }
 
 static const char *use_key(SSL_CTX *ssl, BIO *text, password *p) {
@@ -256,14 +265,15 @@ static int trust(lua_State *L) {
   const char *wrong = "there is no certificate in it";
   BIO *text = text_at(L, 2);
   X509 *certificate;
-  while (text != NULL && (certificate = read_certificate(text)) != NULL) {
-    int ok = X509_STORE_add_cert(store, certificate) &&
-             SSL_CTX_add_client_CA(context->ssl, certificate);
+  int ok = 1, count = 0;
+  while (ok && text != NULL && (certificate = read_certificate(text)) != NULL) {
+    ok = X509_STORE_add_cert(store, certificate) &&
+         SSL_CTX_add_client_CA(context->ssl, certificate);
     X509_free(certificate);
-    wrong = ok ? NULL : "a certificate in it cannot be used";
-    if (!ok)
-      break;
+    count++;
   }
+  if (count > 0)
+    wrong = ok ? rest_of_text() : "a certificate in it cannot be used";
   BIO_free(text);
   return outcome(L, wrong);
 }

@@ -9,7 +9,7 @@ local typing = require "neap.repl.typing"
 
 local collectgarbage, error, ipairs, load, math, next, pairs = collectgarbage, error, ipairs, load, math, next, pairs
 local rawset, require, select, setmetatable = rawset, require, select, setmetatable
-local table, type = table, type
+local concat, find, type = table.concat, string.find, type
 local getenv, monotonic, stdout, stderr = os.getenv, asyncio.time, io.stdout, io.stderr
 local env = _G
 
@@ -65,12 +65,13 @@ local count = 0 -- of results
 local hinted = false
 local function hint()
   local line = typing.last
-  if hinted or not line or not line:find "^%s*local%s" or line:find "\n" then return end
+  if hinted or not line or not find(line, "^%s*local%s") or find(line, "\n") then return end
   hinted = true
   stderr:write "a local variable ends with the line it is in; without the word local it stays\n"
 end
 
--- Shows the results of a line, and keeps the first as _, _1, _2 ...
+-- Shows the results of a line, and keeps the first as _, _1, _2 ... also where
+-- a script has made new globals an error.
 function M.show(...)
   local n = select("#", ...)
   if n == 0 then return hint() end
@@ -79,14 +80,14 @@ function M.show(...)
   local texts, breaks = {}, "  "
   if ... ~= nil then
     count = count + 1
-    env._ = ...
-    env["_" .. count] = ...
+    rawset(env, "_", (...))
+    rawset(env, "_" .. count, (...))
   end
   for i = 1, n do
     texts[i] = inspect(select(i, ...), options)
-    if texts[i]:find "\n" then breaks = "\n" end
+    if find(texts[i], "\n") then breaks = "\n" end
   end
-  stdout:write(table.concat(texts, breaks), "\n")
+  stdout:write(concat(texts, breaks), "\n")
 end
 
 local session = setmetatable({env = env}, {__index = function(_, name)
@@ -120,7 +121,7 @@ session.evaluate = asyncio.async(function(code)
 end)
 
 function M.command(line)
-  if not line:find "^%.%a" then return nil end
+  if not find(line, "^%.%a") then return nil end
   return function()
     asyncio.await(require "neap.repl.commands".run(line, session))
   end

@@ -6,7 +6,7 @@ local editor = require "neap.repl.editor"
 local MOST_SHOWN <const> = 100 -- candidates of a completion
 
 local ipairs, math, require, table, utf8 = ipairs, math, require, table, utf8
-local getenv = os.getenv
+local find, getenv = string.find, os.getenv
 
 local M = {last = nil} -- the last entry of the history
 
@@ -33,7 +33,7 @@ function M.load()
 end
 
 function M.remember(text)
-  if text == M.last or not text:find "%S" then return end
+  if text == M.last or not find(text, "%S") then return end
   M.last = text
   editor.add(text)
   if path then editor.history_append(path, text) end

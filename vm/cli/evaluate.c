@@ -88,7 +88,7 @@ static int evaluate(lua_State *L) {
 }
 
 /* neap.h takes values of Lua's by the name of a global: for a moment it is
-   one. */
+   one, which no metamethod of a script's sees. */
 static int prepare(neap__runner *runner, lua_State *L) {
   static const char name[] = "neap evaluate";
   int status;
@@ -98,13 +98,15 @@ static int prepare(neap__runner *runner, lua_State *L) {
       lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1); /* a script has done away with what it needs */
   lua_pushglobaltable(L);
+  lua_pushstring(L, name);
   lua_pushcfunction(L, evaluate);
-  lua_setfield(L, -2, name);
+  lua_rawset(L, -3);
   status = neap_get(runner->vm, name, &in_task);
   if (status == NEAP_OK)
     status = neap_retain(runner->vm, &in_task);
+  lua_pushstring(L, name);
   lua_pushnil(L);
-  lua_setfield(L, -2, name);
+  lua_rawset(L, -3);
   lua_pop(L, 1);
   if (status == NEAP_OK)
     now.runner = runner;

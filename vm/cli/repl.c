@@ -201,13 +201,13 @@ static int load_line(neap__runner *runner, lua_State *L) {
   status = push_line(runner, L, 1);
   if (status != LUA_OK)
     return status;
-  if (!runner->edits || !neap__terminal_command(L, 1)) {
+  if (!runner->edits || !neap__terminal_command(runner, L, 1)) {
     status = load_expression(L);
     if (status != LUA_OK)
       status = load_statement(runner, L);
   }
   if (runner->edits && status != DISCARDED)
-    neap__terminal_remember(L, 1);
+    neap__terminal_remember(runner, L, 1);
   lua_remove(L, 1); /* the line */
   return status;
 }
@@ -236,6 +236,8 @@ void neap__repl_run(neap__runner *runner, lua_State *L) {
     luaL_error(L, "no file descriptors are left");
   runner->name = NULL; /* no program's name before what the user sees here */
   runner->edits = neap__terminal_open(runner, L);
+  if (runner->edits) /* else all is as in lua */
+    puts("Neap " NEAP_VERSION ". Type \".help\" for more information.");
   while (!is_over(runner) && (status = load_line(runner, L)) != NO_INPUT) {
     if (status == LUA_OK)
       status = neap__evaluate(runner, L);

@@ -146,19 +146,23 @@ int neap__terminal_read(lua_State *L, int before) {
   return 1;
 }
 
-void neap__terminal_remember(lua_State *L, int index) {
-  look_in = 0; /* what is typed may leave something */
+/* Calls a function of the session's with a value. A script may have broken
+   what it needs: that is reported, and ends nothing. */
+static int call(neap__runner *runner, lua_State *L, const char *name,
+                int index, int nres) {
+  push_function(L, name);
   lua_pushvalue(L, index);
-  push_function(L, "remember");
-  lua_insert(L, -2);
-  lua_call(L, 1, 0);
+  return neap__chunk_report(runner, L, lua_pcall(L, 1, nres, 0));
 }
 
-int neap__terminal_command(lua_State *L, int index) {
-  lua_pushvalue(L, index);
-  push_function(L, "command");
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
+void neap__terminal_remember(neap__runner *runner, lua_State *L, int index) {
+  look_in = 0; /* what is typed may leave something */
+  (void)call(runner, L, "remember", index, 0);
+}
+
+int neap__terminal_command(neap__runner *runner, lua_State *L, int index) {
+  if (call(runner, L, "command", index, 1) != LUA_OK)
+    return 0;
   if (!lua_isnil(L, -1))
     return 1;
   lua_pop(L, 1);

@@ -21,10 +21,10 @@ void neap__terminal_close(lua_State *L);
 int neap__terminal_read(lua_State *L, int before);
 
 /* Adds what was typed, at the index, to the history. */
-void neap__terminal_remember(lua_State *L, int index);
+void neap__terminal_remember(neap__runner *runner, lua_State *L, int index);
 
 /* If the line at the index is a command, pushes a function that runs it. */
-int neap__terminal_command(lua_State *L, int index);
+int neap__terminal_command(neap__runner *runner, lua_State *L, int index);
 
 /* Shows all values on the stack, popped. */
 void neap__terminal_show(neap__runner *runner, lua_State *L);

@@ -149,8 +149,10 @@ static int run_in_vm(const char *name, neap__options *options) {
     runner.status = EXIT_FAILURE;
   }
   free(runner.line);
-  if (runner.signal != 0)
+  if (runner.signal != 0) {
+    fflush(stdout); /* what the cleanup of tasks has printed */
     raise(runner.signal); /* whoever waits for us is to know */
+  }
   return runner.status;
 }
 

@@ -61,7 +61,9 @@ void neap__tasks_end(neap__runner *runner) {
     return; /* no memory: neap_close ends them, without cleanup */
   while (neap_pending(vm, task) && neap_alive(vm)) {
     int event = neap__turn(runner, -1, -1);
+    if (event == SIGTERM || event == SIGHUP)
+      runner->signal = event;
     if (event > 0 && event != SIGWINCH)
-      return; /* the user does not want to wait */
+      return; /* nobody wants to wait */
   }
 }

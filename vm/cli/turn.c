@@ -33,7 +33,7 @@ static struct {
   pthread_t thread;
   int pipe[2]; /* the numbers of signals */
   timer_t timer;
-  volatile sig_atomic_t asked; /* a SIGINT is in the pipe */
+  volatile sig_atomic_t asked; /* a SIGINT is in the pipe, and not forgotten */
   volatile sig_atomic_t stopped_step; /* the VM was interrupted for it */
 } here = {.pipe = {-1, -1}};
 
@@ -63,13 +63,11 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     (void)neap_dump(here.vm);
   } else {
     unsigned char number = (unsigned char)sig;
-    if (sig == SIGINT) {
+    /* if the pipe is full, there are signals enough to look at */
+    if (write(here.pipe[1], &number, 1) == 1 && sig == SIGINT) {
       here.asked = 1;
       ring(GRACE);
     }
-    /* a full pipe has something to read, which is all that counts */
-    if (write(here.pipe[1], &number, 1) != 1)
-      (void)0;
   }
   errno = saved_errno;
 }
@@ -129,10 +127,10 @@ void neap__turn_close(void) {
   int i;
   if (here.pipe[0] < 0)
     return;
+  (void)timer_delete(here.timer); /* it is not to ring without our handler */
   for (i = 0; i < NKEPT; i++)
     let_go(kept[i]);
   let_go(SIGTSTP);
-  (void)timer_delete(here.timer);
   (void)close(here.pipe[0]);
   (void)close(here.pipe[1]);
   here.pipe[0] = here.pipe[1] = -1;
@@ -148,23 +146,21 @@ void neap__turn_editing(int editing) {
 /* The next signal in the pipe; 0: none that counts. */
 static int next_signal(void) {
   unsigned char number;
-  int stopped_step;
+  int counts;
   if (read(here.pipe[0], &number, 1) != 1)
     return 0;
   if (number != SIGINT)
     return number;
-  here.asked = 0;
-  ring(0);
-  stopped_step = here.stopped_step;
-  here.stopped_step = 0;
-  return stopped_step ? 0 : number;
+  counts = here.asked && !here.stopped_step;
+  neap__turn_forget();
+  return counts ? number : 0;
 }
 
+/* The pipe keeps its bytes, as there may be other signals among them. */
 void neap__turn_forget(void) {
-  if (here.asked) {
-    while (next_signal() != 0)
-      ;
-  }
+  here.asked = 0;
+  here.stopped_step = 0;
+  ring(0);
 }
 
 /* The descriptor of the VM's loop, once there is something on it. */

@@ -27,8 +27,9 @@ void neap__turn_editing(int editing);
 
 /*
 ** Waits until the descriptor is readable (-1: none), the VM has something to
-** do, a signal has come, or so many ms have passed (-1: for ever); lets the VM do what it has to. Returns
-** NEAP__INPUT, the number of a signal, or 0: neither, to be called again.
+** do, a signal has come, or so many ms have passed (-1: for ever); lets the VM
+** do what it has to. Returns NEAP__INPUT, the number of a signal, or 0:
+** neither, to be called again.
 **
 ** A SIGINT comes to the caller when no step of a task goes on for long;
 ** else it ends the step with the error "interrupted!", and that is all.

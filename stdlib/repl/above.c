@@ -18,13 +18,14 @@ typedef struct stream {
   const char *name;  /* in the table io */
   FILE **global;     /* the variable of C */
   int fd;
+  luaL_Stream *lua;  /* what `name` was: in the registry, by this address */
   FILE *real;        /* what both were before */
   FILE *ours;        /* NULL: closed */
 } stream;
 
 static stream streams[] = {
-  {"stdout", &stdout, STDOUT_FILENO, NULL, NULL},
-  {"stderr", &stderr, STDERR_FILENO, NULL, NULL}
+  {"stdout", &stdout, STDOUT_FILENO, NULL, NULL, NULL},
+  {"stderr", &stderr, STDERR_FILENO, NULL, NULL, NULL}
 };
 #define NSTREAMS ((int)(sizeof streams / sizeof streams[0]))
 
@@ -37,14 +38,16 @@ static void follow(const char *text, size_t size) {
   while (size > 0) {
     wchar_t c;
     int length = neap__text_decode((const unsigned char *)text, size, &c);
-    if (length == 0)
-      length = 1;
+    if (length == 0) { /* the rest of the character comes later */
+      column++;
+      return;
+    }
     if (c == L'\n' || c == L'\r') {
       column = 0;
       escaping = 0;
     } else if (c == L'\033') {
       escaping = 1;
-    } else {
+    } else if ((*text & 0xC0) != 0x80) { /* else: that rest */
       int width = neap__text_width(c, column);
       column += width > 0 ? width : 0;
     }
@@ -101,19 +104,23 @@ void neap__above_resume_line(void) {
   ended = 0;
 }
 
-/* Makes `file` what scripts write to: in C, and in Lua. */
-static void replace(lua_State *L, stream *s, FILE *from, FILE *to) {
-  luaL_Stream *p;
-  if (*s->global == from)
-    *s->global = to;
+/* Finds Lua's stream, which is kept: to the end it has our file in it. */
+static void find_lua(lua_State *L, stream *s) {
+  s->lua = NULL;
   if (lua_getglobal(L, "io") == LUA_TTABLE) {
     lua_getfield(L, -1, s->name);
-    p = luaL_testudata(L, -1, LUA_FILEHANDLE);
-    if (p != NULL && p->f == from)
-      p->f = to;
-    lua_pop(L, 1);
+    s->lua = luaL_testudata(L, -1, LUA_FILEHANDLE);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, s);
   }
   lua_pop(L, 1);
+}
+
+/* Makes `to` what scripts write to: in C, and in Lua. */
+static void replace(stream *s, FILE *from, FILE *to) {
+  if (*s->global == from)
+    *s->global = to;
+  if (s->lua != NULL && s->lua->f == from)
+    s->lua->f = to;
 }
 
 int neap__above_open(lua_State *L) {
@@ -123,6 +130,7 @@ int neap__above_open(lua_State *L) {
     stream *s = &streams[i];
     if (!isatty(s->fd))
       continue;
+    find_lua(L, s);
     s->ours = fopencookie(s, "w", functions);
     if (s->ours == NULL)
       return -1;
@@ -130,18 +138,18 @@ int neap__above_open(lua_State *L) {
     (void)fflush(s->real);
     (void)setvbuf(s->ours, NULL, s->fd == STDERR_FILENO ? _IONBF : _IOLBF,
                   BUFSIZ);
-    replace(L, s, s->real, s->ours);
+    replace(s, s->real, s->ours);
   }
   return 0;
 }
 
-void neap__above_close(lua_State *L) {
+void neap__above_close(void) {
   int i;
   for (i = 0; i < NSTREAMS; i++) {
     stream *s = &streams[i];
     if (s->ours == NULL)
       continue;
-    replace(L, s, s->ours, s->real);
+    replace(s, s->ours, s->real);
     (void)fclose(s->ours);
     s->ours = NULL;
   }

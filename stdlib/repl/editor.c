@@ -175,11 +175,15 @@ static void prepare_terminal(int raw) {
   (void)el_wset(here.el, EL_PREP_TERM, raw);
 }
 
-/* Ctrl-Z: the program stops here, and goes on when the shell lets it. */
+/* Ctrl-Z: the program stops here, and goes on when the shell lets it. Where
+   there is none that could, the system does not stop it. */
 static void suspend(void) {
+  struct sigaction stop = {.sa_handler = SIG_DFL}, before;
   neap__editor_hide();
   prepare_terminal(0);
-  (void)raise(SIGSTOP);
+  (void)sigaction(SIGTSTP, &stop, &before); /* a valid signal: cannot fail */
+  (void)raise(SIGTSTP);
+  (void)sigaction(SIGTSTP, &before, NULL);
   prepare_terminal(1);
   el_resize(here.el);
   neap__editor_show();
@@ -414,8 +418,6 @@ static void push_pasted(lua_State *L) {
 /* Lua: after a read; `count` characters, which may be none */
 static int push_line(lua_State *L, const wchar_t *line, int count) {
   if (here.ending != NULL || (line == NULL && here.pasted == NULL)) {
-    if (here.ending != NULL)
-      leave_line();
     lua_pushnil(L);
     lua_pushstring(L, here.ending != NULL ? here.ending : "end");
   } else if (here.pasted != NULL) {
@@ -459,10 +461,11 @@ static int read_line(lua_State *L) {
   here.editing = 1;
   line = el_wgets(here.el, &count);
   here.editing = 0;
+  if (here.ending != NULL)
+    leave_line();
   prepare_terminal(0);
-  (void)push_line(L, line, count);
   (void)uselocale(before);
-  return 2;
+  return push_line(L, line, count);
 }
 
 /* Lua: add(entry): to the history that the arrow keys go through */
@@ -555,7 +558,8 @@ static int open_editor(void) {
 
 /* Lua: close() */
 static int close_editor(lua_State *L) {
-  neap__above_close(L);
+  (void)L;
+  neap__above_close();
   if (here.el != NULL)
     el_end(here.el);
   if (here.history != NULL)

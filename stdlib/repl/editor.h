@@ -47,7 +47,7 @@ void neap__editor_show(void);
 /* From now on what scripts write to stdout and stderr goes above the line
    that is edited. Returns 0, or -1: no memory. */
 int neap__above_open(lua_State *L);
-void neap__above_close(lua_State *L);
+void neap__above_close(void);
 /* What scripts have written is on the screen. */
 void neap__above_flush(void);
 /* The line to be edited begins a line of the screen. */

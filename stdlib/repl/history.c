@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LARGEST (256 << 10) /* bytes */
+#define LARGEST_ENTRY (LARGEST / 4) /* more is not worth what it pushes out */
 
 /* The folders on the way to a file, which only the user may enter. */
 static void make_folders(char *path) {
@@ -150,6 +151,8 @@ int neap__history_append(lua_State *L) {
   luaL_addchar(&b, '\n');
   luaL_pushresult(&b);
   line = lua_tolstring(L, -1, &size);
+  if (size > LARGEST_ENTRY)
+    return 0;
   fd = open_locked(L, 1, O_RDWR | O_CREAT);
   if (fd < 0)
     return 0; /* there is no history, then */

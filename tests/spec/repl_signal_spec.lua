@@ -199,6 +199,28 @@ describe("the end of the interactive mode", function()
     end
   end)
 
+  it("comes with a signal that arrives behind Ctrl-C, or while tasks clean up", function()
+    local t <close> = open()
+    local pid = pid_of(t)
+    t:type(("do io.popen('kill -INT %d; kill -TERM %d'):close() end\n"):format(pid, pid))
+    t:expect_last("ended: 143")
+    local two <close> = open()
+    pid = pid_of(two)
+    two:paste(CLEANUP)
+    two:type("do create_task(cleanup(1000)) end\n")
+    two:expect_last("\nbegun\n>")
+    two:press("C-d")
+    two:expect("\ncleanup")
+    assert(os.execute("kill -TERM " .. pid))
+    two:expect_last("ended: 143")
+  end)
+
+  it("with a signal leaves nothing unwritten", function()
+    local result = program.run({program.neap, "-i"}, {stdin = CLEANUP:gsub("\n", " ") ..
+      "\ndo create_task(cleanup(0)) await(sleep(0)) os.execute('kill -TERM ' .. require 'process'.pid) await(sleep(1000)) end\n"})
+    assert.matches("begun\ncleanup\nclean\n", result.stdout, 1, true)
+  end)
+
   it("comes when the terminal goes away, also where nobody tells so", function()
     for _, trap in ipairs {"", "trap '' HUP; "} do
       local pid
@@ -233,7 +255,25 @@ describe("the end of the interactive mode", function()
   end)
 end)
 
+describe("Ctrl-Z in the interactive mode", function()
+  it("stops nothing where no shell could go on with it", function()
+    local t <close> = open()
+    t:type("'ab")
+    t:expect_last("> 'ab")
+    t:press("C-z")
+    t:type("c'\n")
+    t:expect_last('"abc"\n>')
+  end)
+end)
+
 describe("the start of the interactive mode", function()
+  it("tells whose prompt it is, below what lua tells", function()
+    local t <close> = open()
+    assert.equal(("%s\nNeap %s. Type \".help\" for more information.\n>"):format(
+      program.capture(program.quote(program.neap) .. " -v"),
+      program.capture(program.quote(program.neap) .. " --version"):match "^Neap (%S+)"), t:screen())
+  end)
+
   it("comes after LUA_INIT, options and the script", function()
     local folder <close> = program.folder()
     folder:write("s.lua", "run(async(function() await(sleep(0)) made = init .. given end)())")

@@ -130,6 +130,35 @@ describe("the interactive mode on a terminal", function()
     assert.matches("^%d+ +\n", text)
   end)
 
+  it("keeps its history when an entry is too large for the file", function()
+    local t <close> = open()
+    local code = "do local history, append = os.getenv 'XDG_STATE_HOME' .. '/neap/history', " ..
+      "require 'neap.repl.editor'.history_append "
+    talk(t, "'first'", '"first"')
+    code = code .. "append(history, ('x'):rep(300000)) append(history, 'last') end"
+    talk(t, code, "end")
+    assert.equal("'first'\n" .. code .. "\nlast\n", program.read(t.folder:file "state/neap/history"))
+  end)
+
+  it("works where a script guards the globals, or breaks a library", function()
+    local t <close> = open {words = {"-e", "setmetatable(_G, {__newindex = error})", "-i"}}
+    talk(t, "6 * 7", "42", "_ + _1", "84")
+    t:type("string.find = nil\n")
+    talk(t, "_", "\n> _\n84")
+    talk(t, "package.loaded['neap.repl.typing'] = {}", "= {}", "_2", "\n84")
+    t:expect("attempt to call a nil value")
+  end)
+
+  it("gives Lua its streams back at the end, whatever names they have", function()
+    local t <close> = open()
+    t:type("out, io = io.stdout, nil\n")
+    t:expect_last("\n>")
+    t:type("setmetatable({}, {__gc = function() out:write 'at the end\\n' end})\n")
+    t:press("C-d")
+    t:expect("\nat the end\n")
+    t:expect_last("ended: 0")
+  end)
+
   it("completes words", function()
     local t <close> = open()
     t:type("string.forma")

@@ -80,13 +80,16 @@ static void what_catches_an_interrupt_is_ended_by_the_next(void **state) {
   neap_error(vm, &info);
   assert_int_equal(info.code, NEAP_EINTR);
   assert_string_equal(info.message, "KeyboardInterrupt");
+  assert_int_equal(info.exit_code, -1);
   assert_int_equal(neap_tick(vm, 0), 0);
   script = load_text(vm, "x", spins);
   assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_EINTR);
-  spawn(vm, "error(asyncio.KeyboardInterrupt('over'))", NULL, NULL);
+  spawn(vm, "error(asyncio.KeyboardInterrupt('over', {code = 256 + 3}))", NULL,
+        NULL);
   assert_int_equal(neap_run(vm), NEAP_EINTR);
   neap_error(vm, &info);
   assert_string_equal(info.message, "KeyboardInterrupt: over");
+  assert_int_equal(info.exit_code, 3);
   assert_int_equal(neap_run(vm), NEAP_OK);
   close_vm(vm);
 }

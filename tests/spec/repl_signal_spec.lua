@@ -217,7 +217,8 @@ describe("the end of the interactive mode", function()
 
   it("with a signal leaves nothing unwritten", function()
     local result = program.run({program.neap, "-i"}, {stdin = CLEANUP:gsub("\n", " ") ..
-      "\ndo create_task(cleanup(0)) await(sleep(0)) os.execute('kill -TERM ' .. require 'process'.pid) await(sleep(1000)) end\n"})
+      "\ndo create_task(cleanup(0)) await(sleep(0)) " ..
+      "os.execute('kill -TERM ' .. require 'process'.pid) await(sleep(1000)) end\n"})
     assert.matches("begun\ncleanup\nclean\n", result.stdout, 1, true)
   end)
 

@@ -18,8 +18,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -173,14 +171,13 @@ static int backend_of(neap_vm *vm) {
 /* Has a script asked for the end: process.exit, in a task that nobody awaits;
    or was a task interrupted that catches errors? */
 static void look_for_end(neap__runner *runner) {
-  static const char exits[] = "SystemExit: exit code ";
   neap_error_info info;
   neap_error(runner->vm, &info);
   if (info.code != NEAP_EINTR)
     return;
-  runner->exits = strncmp(info.message, exits, sizeof exits - 1) == 0;
+  runner->exits = info.exit_code >= 0;
   if (runner->exits)
-    runner->status = atoi(info.message + sizeof exits - 1);
+    runner->status = info.exit_code;
   else
     neap__chunk_message(NULL, info.message);
   (void)neap_cancel(runner->vm, 0, NULL); /* fails: that is the last error now,

@@ -178,6 +178,7 @@ struct neap_vm {
   int failure_code;          /* embed/failure.c: of the last one, and its */
   char *failure_message;     /* texts; NULL: that of the code, */
   char *failure_traceback;   /* and none */
+  int failure_exit;          /* the exit code that it asks for; -1: none */
   neap_port *port;           /* embed/port.c; NULL: nobody has asked for one */
   uint32_t native_calls;     /* promises and work that are not over */
   void (*host_wakeup)(void *ud); /* config.wakeup */

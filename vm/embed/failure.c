@@ -1,6 +1,7 @@
 /*
 ** failure.c - what went wrong, as neap_error tells it: the code, message
-** and traceback of the last function that failed.
+** and traceback of the last function that failed, and what exit code a script
+** has asked for.
 */
 #include <string.h>
 
@@ -27,6 +28,7 @@ static void copy(neap_vm *vm, char **to, const char *text) {
 int neap__fail(neap_vm *vm, int code, const char *message,
                const char *traceback) {
   vm->failure_code = code;
+  vm->failure_exit = -1;
   copy(vm, &vm->failure_message, message);
   copy(vm, &vm->failure_traceback, traceback);
   return code;
@@ -42,33 +44,41 @@ NEAP_API void neap_error(neap_vm *vm, neap_error_info *info) {
   info->code = vm->failure_code;
   info->message = message != NULL ? message : neap_strerror(info->code);
   info->traceback = traceback != NULL ? traceback : "";
+  info->exit_code = info->code == NEAP_EINTR ? vm->failure_exit : -1;
 }
 
-/* The same as neap__fail, with the texts that the C function f gives for the
-   value at the top of L, which stays. */
+/* The same as neap__fail, with the texts, and perhaps the exit code, that the C
+   function f gives for the value at the top of L, which stays. */
 static int fail_with(neap_vm *vm, lua_State *L, int code, lua_CFunction f) {
   int top = lua_gettop(L), described = 0;
   if (lua_checkstack(L, 4)) {
     lua_pushcfunction(L, f);
     lua_pushvalue(L, top);
-    described = neap__own_pcall(vm, L, 1, 2) == LUA_OK;
+    described = neap__own_pcall(vm, L, 1, 3) == LUA_OK;
   }
-  if (described)
-    (void)neap__fail(vm, code, lua_tostring(L, -2), lua_tostring(L, -1));
-  else
+  if (described) {
+    (void)neap__fail(vm, code, lua_tostring(L, -3), lua_tostring(L, -2));
+    if (lua_isinteger(L, -1))
+      vm->failure_exit = (int)lua_tointeger(L, -1) & 0xFF;
+  } else
     (void)neap__fail(vm, code, NULL, NULL);
   lua_settop(L, top);
   return code;
 }
 
-/* Lua: error -> its text, its traceback or nil */
+/* Lua: error -> its text, its traceback or nil; what KeyboardInterrupts have
+   as `code` */
 static int describe(lua_State *L) {
   lua_settop(L, 1);
   neap__error_message(L, 1, 1);
   lua_pushvalue(L, 1);
   neap__raised_traceback(L);
   lua_replace(L, -2);
-  return 2;
+  if (!neap_iskeyboardinterrupt(L, 1))
+    return 2;
+  lua_pushliteral(L, "code");
+  lua_rawget(L, 1);
+  return 3;
 }
 
 static int code_of(neap_vm *vm, int flags, int status) {

@@ -109,6 +109,7 @@ typedef struct neap_error_info {
   const char *message;   /* "plugin:3: boom"; never NULL */
   const char *traceback; /* the whole await chain, a "\n\t" before each line,
                             to be printed behind the message; "": none */
+  int exit_code;         /* that process.exit asks for, 0 to 255; -1: none */
 } neap_error_info;
 
 /* Tells of the last function of the VM that failed, or, inside a done
@@ -475,12 +476,11 @@ NEAP_API int neap_run(neap_vm *vm);
 /* Makes neap_run return after the turn that runs; from a callback. */
 NEAP_API int neap_stop(neap_vm *vm);
 
-/*
-** Does what can be done without waiting: one turn if `budget_us` is 0, else at
-** least one step, and more within so many microseconds; a step that has begun
-** is not cut short (but see limits.slice). Returns 1 if something is ready
-** still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK, EINTR.
-*/
+/* Does what can be done without waiting: one turn if `budget_us` is 0, else at
+   least one step, and more within so many microseconds; a step that has begun
+   is not cut short (but see limits.slice). Returns 1 if something is ready
+   still, 0 if the VM has to wait, or an error: as neap_run, but EDEADLK; and of
+   NEAP_EINTR only neap_error tells. */
 NEAP_API int neap_tick(neap_vm *vm, uint64_t budget_us);
 
 /*

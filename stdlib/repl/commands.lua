@@ -14,6 +14,8 @@
 local asyncio = require "asyncio"
 local inspect = require "neap.repl.inspect"
 
+local async, await = asyncio.async, asyncio.await -- whatever a script puts in their place
+
 local M = {}
 
 local GRACE <const> = 1 -- seconds that tasks have to end before they are told of

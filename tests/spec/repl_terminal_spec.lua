@@ -147,6 +147,8 @@ describe("the interactive mode on a terminal", function()
     talk(t, "_", "\n> _\n84")
     talk(t, "package.loaded['neap.repl.typing'] = {}", "= {}", "_2", "\n84")
     t:expect("attempt to call a nil value")
+    t:type("await, async = nil\n.time 1\n")
+    t:expect("\nwall ")
   end)
 
   it("gives Lua its streams back at the end, whatever names they have", function()

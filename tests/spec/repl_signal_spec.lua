@@ -222,6 +222,17 @@ describe("the end of the interactive mode", function()
     assert.matches("begun\ncleanup\nclean\n", result.stdout, 1, true)
   end)
 
+  it("comes with a signal while a loop spins that catches errors", function()
+    for signal, code in pairs {HUP = 129, TERM = 143} do
+      local t <close> = open()
+      local pid = pid_of(t)
+      t:type("print 'begun' while true do pcall(function() while true do end end) end\n")
+      t:expect("\nbegun")
+      assert(os.execute(("kill -%s %s"):format(signal, pid)))
+      t:expect("ended: " .. code)
+    end
+  end)
+
   it("comes when the terminal goes away, also where nobody tells so", function()
     for _, trap in ipairs {"", "trap '' HUP; "} do
       local pid

@@ -31,7 +31,7 @@ static struct {
   pthread_t thread;
   int pipe[2]; /* the numbers of signals */
   timer_t timer;
-  volatile sig_atomic_t asked; /* a SIGINT is in the pipe, and not forgotten */
+  volatile sig_atomic_t asked; /* one that ends a step is in the pipe */
   volatile sig_atomic_t stopped_step; /* the VM was interrupted for it */
 } here = {.pipe = {-1, -1}};
 
@@ -44,6 +44,11 @@ static const int kept[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH};
 static void ring(long ns) {
   struct itimerspec when = {{0, ns}, {0, ns}};
   (void)timer_settime(here.timer, 0, &when, NULL); /* both are valid */
+}
+
+/* Is a step that goes on for long interrupted for it? */
+static int stops_step(int sig) {
+  return sig == SIGINT || sig == SIGTERM || sig == SIGHUP;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context) {
@@ -62,7 +67,7 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
   } else {
     unsigned char number = (unsigned char)sig;
     /* if the pipe is full, there are signals enough to look at */
-    if (write(here.pipe[1], &number, 1) == 1 && sig == SIGINT) {
+    if (write(here.pipe[1], &number, 1) == 1 && stops_step(sig)) {
       here.asked = 1;
       ring(GRACE);
     }
@@ -147,9 +152,9 @@ static int next_signal(void) {
   int counts;
   if (read(here.pipe[0], &number, 1) != 1)
     return 0;
-  if (number != SIGINT)
+  if (!stops_step(number))
     return number;
-  counts = here.asked && !here.stopped_step;
+  counts = number != SIGINT || (here.asked && !here.stopped_step);
   neap__turn_forget();
   return counts ? number : 0;
 }

@@ -33,6 +33,7 @@ void neap__turn_editing(int editing);
 **
 ** A SIGINT comes to the caller when no step of a task goes on for long;
 ** else it ends the step with the error "interrupted!", and that is all.
+** SIGTERM and SIGHUP end such a step as well, and come to the caller.
 */
 int neap__turn(neap__runner *runner, int fd, int ms);
 

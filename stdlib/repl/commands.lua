@@ -12,9 +12,12 @@
 -- is raised.
 --
 local asyncio = require "asyncio"
+local help = require "neap.repl.help"
 local inspect = require "neap.repl.inspect"
 
-local async, await = asyncio.async, asyncio.await -- whatever a script puts in their place
+local async, await, collectgarbage, error, ipairs = async, await, collectgarbage, error, ipairs
+local loadfile, math, os, rawget, require, table = loadfile, math, os, rawget, require, table
+local tostring, type = tostring, type
 
 local M = {}
 
@@ -77,7 +80,6 @@ end
 
 -- Signatures, one below the other.
 local function show_list(session, names)
-  local help = require "neap.repl.help"
   local lines, seen = {}, {}
   for _, name in ipairs(names) do
     local entry = help.lookup(name)
@@ -98,7 +100,6 @@ end
 
 -- About a name: as it is; a module; the last part of a name; a global.
 local function help_with(session, name)
-  local help = require "neap.repl.help"
   local entry, command = help.lookup(name), name:match "^%.(%a+)$"
   if entry then return session.print(describe(entry)) end
   if commands[command] then return session.print(usage_of(command)) end
@@ -122,7 +123,6 @@ local function help_with(session, name)
 end
 
 local function modules()
-  local help = require "neap.repl.help"
   local list, seen = {}, {}
   for _, name in ipairs(help.names()) do
     local module = help.lookup(name).module
@@ -168,7 +168,7 @@ end
 
 local function names_of(tasks)
   local list = {}
-  for i, task in ipairs(tasks) do list[i] = task:get_name() end
+  for i, task in ipairs(tasks) do list[i] = task:get_name():gsub("%c", "?") end
   return list
 end
 

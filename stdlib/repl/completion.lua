@@ -13,6 +13,8 @@
 -- known. A metatable may list it, in a table __dir, with the names as keys.
 -- How many keys are looked at, and offered, is bounded.
 --
+local asyncio = require "asyncio"
+local help = require "neap.repl.help"
 local is_name = require("neap.repl.names").is_name
 local keywords = require("neap.repl.names").keywords
 
@@ -31,12 +33,12 @@ local CHAIN <const> = 100 -- tables that are each other's __index
 local FOLDERS <const> = 200 -- folders that are looked into for modules
 local CODE <const> = 1000 -- bytes before the cursor in which a chain may stand
 
--- A list that takes each name once that begins with `prefix`. add(name) gives
--- whether there is room for more.
+-- A list that takes each name once that begins with `prefix`, and that can be
+-- shown and typed. add(name) gives whether there is room for more.
 local function candidates(prefix)
   local list, seen = {}, {}
   return list, function(name)
-    if not seen[name] and sub(name, 1, #prefix) == prefix then
+    if not seen[name] and sub(name, 1, #prefix) == prefix and not find(name, "%c") then
       seen[name] = true
       list[#list + 1] = name
     end
@@ -78,7 +80,7 @@ end
 local function add_documented(value, add)
   for name, module in next, loaded do
     if rawequal(module, value) and type(name) == "string" and name ~= "_G" then
-      for _, entry in ipairs(require("neap.repl.help").names()) do
+      for _, entry in ipairs(help.names()) do
         if sub(entry, 1, #name + 1) == name .. "." then add(sub(entry, #name + 2)) end
       end
     end
@@ -299,14 +301,14 @@ end
 
 local function task_names()
   local names = {}
-  for i, task in ipairs(require("asyncio").all_tasks()) do names[i] = task:get_name() end
+  for i, task in ipairs(asyncio.all_tasks()) do names[i] = task:get_name() end
   return names
 end
 
 -- What stands behind a command; the others take nothing.
 local arguments = {
   cancel = task_names,
-  help = function() return require("neap.repl.help").names() end,
+  help = help.names,
   load = complete_file,
   time = function(text, from, env)
     local first, list = complete_lua(sub(text, from), env)

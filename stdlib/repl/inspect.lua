@@ -233,7 +233,7 @@ end
 local build
 
 local function key_leaf(state, key)
-  if is_name(key) then return {text = key, kind = "plain"} end
+  if is_name(key) and #key <= SHORT then return {text = key, kind = "plain"} end
   local meta = getmetatable(key)
   if type(key) == "table" and not (meta and rawget(meta, "__tostring")) then
     return {text = "[" .. describe_object(key, meta) .. "]", kind = "mark"}

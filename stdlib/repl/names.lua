@@ -3,7 +3,7 @@
 --
 local M = {}
 
-local find = string.find
+local find, type = string.find, type
 
 -- The keywords, sorted.
 M.keywords = {

@@ -4,12 +4,13 @@
 --
 local asyncio = require "asyncio"
 local editor = require "neap.repl.editor"
+local inspect = require "neap.repl.inspect"
 local start = require "neap.repl.session"
 local typing = require "neap.repl.typing"
 
-local collectgarbage, error, ipairs, load, math, next, pairs = collectgarbage, error, ipairs, load, math, next, pairs
-local rawset, require, select, setmetatable = rawset, require, select, setmetatable
-local concat, find, type = table.concat, string.find, type
+local collectgarbage, error, ipairs, load, math, next = collectgarbage, error, ipairs, load, math, next
+local concat, find, pack, rawset, setmetatable = table.concat, string.find, table.pack, rawset, setmetatable
+local type = type
 local getenv, monotonic, stdout, stderr = os.getenv, asyncio.time, io.stdout, io.stderr
 local env = _G
 
@@ -73,18 +74,17 @@ end
 -- Shows the results of a line, and keeps the first as _, _1, _2 ... also where
 -- a script has made new globals an error.
 function M.show(...)
-  local n = select("#", ...)
-  if n == 0 then return hint() end
-  local inspect = require "neap.repl.inspect"
+  local results = pack(...)
+  if results.n == 0 then return hint() end
   local options = {width = editor.columns(), colour = coloured()}
   local texts, breaks = {}, "  "
-  if ... ~= nil then
+  if results[1] ~= nil then
     count = count + 1
-    rawset(env, "_", (...))
-    rawset(env, "_" .. count, (...))
+    rawset(env, "_", results[1])
+    rawset(env, "_" .. count, results[1])
   end
-  for i = 1, n do
-    texts[i] = inspect(select(i, ...), options)
+  for i = 1, results.n do
+    texts[i] = inspect(results[i], options)
     if find(texts[i], "\n") then breaks = "\n" end
   end
   stdout:write(concat(texts, breaks), "\n")
@@ -105,10 +105,10 @@ end
 
 -- Forgets the globals that have come since the beginning.
 function session.reset()
-  for name in pairs(env) do
-    if start.globals[name] == nil then env[name] = nil end
+  for name in next, env do
+    if start.globals[name] == nil then rawset(env, name, nil) end
   end
-  for name, value in pairs(start.globals) do env[name] = value end
+  for name, value in next, start.globals do rawset(env, name, value) end
   count = 0
 end
 
@@ -123,7 +123,7 @@ end)
 function M.command(line)
   if not find(line, "^%.%a") then return nil end
   return function()
-    asyncio.await(require "neap.repl.commands".run(line, session))
+    asyncio.await(start.part("commands").run(line, session))
   end
 end
 

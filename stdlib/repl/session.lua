@@ -4,14 +4,31 @@
 --
 local editor = require "neap.repl.editor"
 
-local next, require, tostring = next, require, tostring
+local next, pcall, rawget, rawset, require, type = next, pcall, rawget, rawset, require, type
 local env = _G
 
 local globals = {} -- as they were at the beginning
 
+local ready = {} -- parts that are loaded
+
+-- Another part, which is loaded with the globals of the beginning: people call their variables `table` and `next`, too.
+local function part(name)
+  name = "neap.repl." .. name
+  if not ready[name] then
+    local typed = {}
+    for key, value in next, globals do
+      typed[key] = rawget(env, key)
+      rawset(env, key, value)
+    end
+    ready[name] = pcall(require, name)
+    for key in next, globals do rawset(env, key, typed[key]) end
+  end
+  return require(name) -- or raises why not
+end
+
 -- A function of another part.
-local function later(part, name)
-  return function(...) return require("neap.repl." .. part)[name](...) end
+local function later(where, name)
+  return function(...) return part(where)[name](...) end
 end
 
 local callbacks = {complete = later("typing", "complete"), load = later("typing", "load")}
@@ -25,12 +42,13 @@ local function read(prompt, before)
     pasted = pasted .. line
     if not rest or rest == "" then return pasted end
     pasted, initial = pasted .. "\n", rest
-    prompt = tostring(env._PROMPT2 or ">> ")
+    prompt = rawget(env, "_PROMPT2")
+    prompt = type(prompt) == "string" and prompt or ">> "
   end
 end
 
 local M = {
-  globals = globals,
+  globals = globals, part = part,
   read = read, remember = later("typing", "remember"), command = later("results", "command"),
   show = later("results", "show"), look = later("results", "look"), close = editor.close,
 }

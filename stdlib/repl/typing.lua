@@ -2,11 +2,13 @@
 -- typing.lua - what helps who types on a terminal: history and completion.
 --
 local editor = require "neap.repl.editor"
+local start = require "neap.repl.session"
 
 local MOST_SHOWN <const> = 100 -- candidates of a completion
 
-local ipairs, math, require, table, utf8 = ipairs, math, require, table, utf8
+local ipairs, math, table, utf8 = ipairs, math, table, utf8
 local find, getenv = string.find, os.getenv
+local env = _G
 
 local M = {last = nil} -- the last entry of the history
 
@@ -57,12 +59,13 @@ local function common_prefix(list)
   return prefix
 end
 
--- In columns, as ls does; what all begin with up to the last dot or slash is left out.
-local function listing(list)
+-- In columns, as ls does; what all begin with, `prefix`, is left out up to its last dot.
+local function listing(list, prefix)
+  local from = prefix:match "^.*%.()" or 1
   local width, columns, lines = 1, editor.columns(), {}
   local names = {}
   for i = 1, math.min(#list, MOST_SHOWN) do
-    names[i] = list[i]:match "[^.:/]+[/]?$" or list[i]
+    names[i] = list[i]:sub(from)
     width = math.max(width, (utf8.len(names[i]) or #names[i]) + 2)
   end
   local rows = (#names + columns // width) // math.max(columns // width, 1)
@@ -80,11 +83,11 @@ end
 
 -- For the editor: how many characters before the cursor go, what comes for them, what there is to choose from.
 function M.complete(text)
-  local first, candidates = require "neap.repl.completion"(text, _G)
+  local first, candidates = start.part("completion")(text, env)
   if #candidates == 0 then return nil end
   local old, new = text:sub(first), common_prefix(candidates)
   if #new < #old then new = old end
-  return utf8.len(old) or #old, new, #candidates > 1 and new == old and listing(candidates) or nil
+  return utf8.len(old) or #old, new, #candidates > 1 and new == old and listing(candidates, new) or nil
 end
 
 -- ======================================================}

@@ -234,6 +234,16 @@ describe("a command", function()
 end)
 
 describe("completion", function()
+  it("offers nothing that would move the cursor", function()
+    tasks.main(function()
+      for i, name in ipairs {"job", "job\27[31m", "job\n"} do create_task(sleep(10), {name = name .. i}) end
+      assert.same({"job1", 9}, {completed(".cancel j")})
+    end)
+    package.preload["neapless\27"] = print
+    assert.same({"", 10}, {completed("require 'neapless")})
+    package.preload["neapless\27"] = nil
+  end)
+
   it("runs no code of the script's", function()
     local function refuse() error "it was called" end
     local meta = {__index = refuse, __pairs = refuse, __len = refuse, __eq = refuse, __lt = refuse, __call = refuse,

@@ -140,6 +140,10 @@ describe("a table", function()
     assert.equal("{{}, {}}", inspect {{}, {}})
   end)
 
+  it("cuts a key as it does a string", function()
+    assert.equal('{["' .. ("x"):rep(200) .. '"... 1 more bytes] = 1}', inspect({[("x"):rep(201)] = 1}, {width = 999}))
+  end)
+
   it("shows what its keys are when they are no names", function()
     assert.equal("{[<table 0x>] = 1, [<built-in function>] = 2}",
       (shown {[{1}] = 1, [print] = 2}:gsub("{(%[<b.-= 2), (.-= 1)}", "{%2, %1}")))

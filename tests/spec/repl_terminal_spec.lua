@@ -179,6 +179,43 @@ describe("the interactive mode on a terminal", function()
     t:expect_last("\n> string.re")
   end)
 
+  it("lists what there is to choose from", function()
+    local t <close> = open()
+    for _, name in ipairs {"abc.lua", "abd.lua", "abd.txt"} do t.folder:write(name, "") end
+    t:type(".load ab")
+    t:press("Tab")
+    t:expect("\nabc.lua  abd.lua  abd.txt\n> .load ab")
+    t:press("C-u")
+    t:type(".help asyncio.Tim")
+    t:press("Tab")
+    t:expect_last("asyncio.TimeoutError")
+    t:press("C-u")
+    t:type(".help asyncio.time")
+    t:press("Tab")
+    t:expect("\ntime        timeout     timeout_at\n")
+  end)
+
+  it("does not depend on the globals that are typed over, nor on their metatable", function()
+    local t <close> = open()
+    talk(t, "table = {1, 2}", "2}", "table", "{1, 2}",
+      "string, next, type, error, ipairs, math, os, rawget, pairs = 1, 2, 3, 4, 5, 6, 7, 8, 9", "9",
+      "{next}", "{2}", ".help sleep", "or nothing", ".tasks", "no tasks", "require = nil", "nil")
+    t:type("coll")
+    t:press("Tab")
+    t:expect_last("> collectgarbage")
+    t:press("C-u")
+    talk(t, ".reset", "are forgotten", "table.concat {1}", '"1"',
+      "do setmetatable(_G, {__index = error, __newindex = error}) end", "end", "5", "5", "_", "5")
+    t:type("do debug.setmetatable('', nil) end\n")
+    t:type("print(8)\n")
+    t:expect("\n8\n")
+  end)
+
+  it("shows many results", function()
+    local t <close> = open()
+    talk(t, "table.unpack({}, 1, 300000)", "nil  nil", "1", "1")
+  end)
+
   it("takes UTF-8, and bytes that are none", function()
     local t <close> = open()
     talk(t, "#'é€😀'", "9")

@@ -28,17 +28,28 @@
 #define NO_INPUT (-1)
 #define DISCARDED (-3)
 
-/* Pushes the prompt: the global of that name as text, or the default. */
-static const char *push_prompt(lua_State *L, const char *global,
-                               const char *otherwise) {
-  const char *prompt;
-  if (lua_getglobal(L, global) == LUA_TNIL) {
+/* Lua: the prompt: the global of that name as text, or the default */
+static int prompt(lua_State *L) {
+  if (lua_getglobal(L, lua_tostring(L, 1)) != LUA_TNIL)
+    luaL_tolstring(L, -1, NULL);
+  else
+    lua_pushvalue(L, 2);
+  return 1;
+}
+
+/* Pushes the prompt. Metamethods may raise: without the editor that ends the
+   program, as it does lua; with it, there is the default. */
+static void push_prompt(neap__runner *runner, lua_State *L, const char *global,
+                        const char *otherwise) {
+  lua_pushcfunction(L, prompt);
+  lua_pushstring(L, global);
+  lua_pushstring(L, otherwise);
+  if (!runner->edits) {
+    lua_call(L, 2, 1);
+  } else if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
     lua_pop(L, 1);
-    return lua_pushstring(L, otherwise);
+    lua_pushstring(L, otherwise);
   }
-  prompt = luaL_tolstring(L, -1, NULL);
-  lua_remove(L, -2);
-  return prompt;
 }
 
 /* Whether a read of standard input finds bytes that stdio has already: then
@@ -121,9 +132,9 @@ static int push_line(neap__runner *runner, lua_State *L, int first) {
   const char *line;
   int status;
   if (first)
-    push_prompt(L, "_PROMPT", "> ");
+    push_prompt(runner, L, "_PROMPT", "> ");
   else
-    push_prompt(L, "_PROMPT2", ">> ");
+    push_prompt(runner, L, "_PROMPT2", ">> ");
   status = runner->edits ? edited_read(runner, L, first)
                          : plain_read(runner, L);
   if (status != LUA_OK)

@@ -123,7 +123,11 @@ local function name_of(meta)
   return type(name) == "string" and in_line(name) or nil
 end
 
-local function give_up() error("it takes too long", 0) end
+-- A hook: raises now, and where that is caught, again at the next instruction.
+local function give_up()
+  sethook(give_up, "", 1)
+  error("it takes too long", 0)
+end
 
 -- What the object's __tostring gives; or nil and why there is no text.
 local function call_tostring(convert, value)

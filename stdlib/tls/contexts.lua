@@ -74,6 +74,9 @@ local function set_protocols(context, names)
   check(c.set_protocols(context, table.concat(list)), "alpn")
 end
 
+-- What each context was made of: context -> options that the sides look at.
+M.options_of = setmetatable({}, {__mode = "k"})
+
 -- C looks at the name that was added last first: "*" sorts before all others.
 local function add_names(context, contexts)
   local names = {}
@@ -81,14 +84,17 @@ local function add_names(context, contexts)
     if type(name) ~= "string" or not c.is_context(each) then
       usage.refuse('sni: a table of names and contexts expected; write {["a.example"] = tls.context{...}}')
     end
+    local own = M.options_of[each]
+    if not own.cert then
+      usage.refuse("sni: the context for %q has no certificate; give it cert= and key=", name)
+    elseif own.verify then
+      usage.refuse("sni: verify= of the context for %q would not count; give it, and ca=, beside sni=", name)
+    end
     names[#names + 1] = name
   end
   table.sort(names)
   for _, name in ipairs(names) do check(c.add_name(context, name, contexts[name]), "sni") end
 end
-
--- What each context was made of: context -> options that the sides look at.
-M.options_of = setmetatable({}, {__mode = "k"})
 
 -- new(options) -> a context of options that are known
 function M.new(options)

@@ -56,6 +56,7 @@ end
 local function seconds_of(options)
   local seconds = options.timeout
   if usage.check(seconds, "number", "timeout") == nil then return PATIENCE end
+  if seconds ~= seconds then usage.refuse "timeout is no number (NaN)" end
   if seconds < 0 then usage.refuse("timeout is %s, but cannot be negative", seconds + 0.0) end
   return seconds
 end
@@ -69,8 +70,8 @@ function M.client(options, host)
   local session = usage.check(options.session, "string", "session")
   if name then
     name = name:gsub("%.$", "") -- "example.com." is the same host
-    -- OpenSSL would take ".example" for all names below it
-    if #name < 1 or #name > 255 or name:find "^%." or name:find("\0", 1, true) then
+    -- OpenSSL would take ".example" for all names below it, and "*.example" for what certificates say of them
+    if #name < 1 or #name > 255 or name:find "^[.*]" or name:find("\0", 1, true) then
       usage.refuse("server_name: %q is no name of a host", name)
     end
   elseif contexts.options_of[context].verify ~= false then

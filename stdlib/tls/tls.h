@@ -114,8 +114,10 @@ tls_link *tls__link_new(tls_shared *shared, tls_context *context);
 void tls__link_begin(tls_link *t, stream_transport *under);
 
 /* failure.c */
-/* "*" in a certificate stands for a whole label. */
-#define TLS__HOST_FLAGS X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+/* "*" in a certificate stands for a whole label. Its subject is no name of a
+   host: an authority's limits need not hold for it. */
+#define TLS__HOST_FLAGS                                                        \
+  (X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
 void tls__failure_take(tls_link *t); /* from OpenSSL's queue, and empties it */
 int tls__failure_verify(int ok, X509_STORE_CTX *store); /* OpenSSL calls it */
 /* Whether the certificate of a session that was resumed is still good. */

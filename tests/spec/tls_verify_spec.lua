@@ -68,6 +68,11 @@ describe("A client", function()
       (distrust(shows "nobody", trusts {ca = file "nobody.pem", server_name = "other.example"})))
   end)
 
+  it("takes no host from the subject", function()
+    local _, err = distrust(shows "nobody", trusts {ca = file "nobody.pem"})
+    assert.equal("HOSTNAME_MISMATCH", err.code)
+  end)
+
   it("refuses one that is over, and says when", function()
     local message, err = distrust(shows "expired", trusts())
     assert.equal("the certificate is refused for 'localhost': certificate has expired (CERTIFICATE_HAS_EXPIRED): "
@@ -381,6 +386,10 @@ describe("Options", function()
     assert.equal("tls: alpn: names of 1 to 255 bytes expected, got ", why {alpn = {""}})
     assert.equal('tls: sni: a table of names and contexts expected; write {["a.example"] = tls.context{...}}',
       why {sni = {["a.example"] = {}}})
+    assert.equal('tls: sni: the context for "a.example" has no certificate; give it cert= and key=',
+      why {sni = {["a.example"] = tls.context()}})
+    assert.equal('tls: sni: verify= of the context for "a.example" would not count; give it, and ca=, beside sni=',
+      why {sni = {["a.example"] = tls.context(shows("wild", {verify = true, ca = file "ca.pem"}))}})
   end)
 
   it("are checked in a program that has no other module", function()
@@ -399,6 +408,8 @@ describe("Options", function()
       assert.equal('tls: server_name: "" is no name of a host', connect {server_name = "."})
       assert.equal('tls: server_name: "a\\0b" is no name of a host', connect {server_name = "a\0b"})
       assert.equal('tls: server_name: ".example" is no name of a host', connect {server_name = ".example"})
+      assert.equal('tls: server_name: "*.example" is no name of a host', connect {server_name = "*.example"})
+      assert.equal("tls: timeout is no number (NaN)", connect {timeout = 0 / 0, verify = false})
       assert.equal("tls: session: a string expected, got a number", connect {session = 1, verify = false})
       assert.equal("tls.connect: session: that is none; take one from tls.session()",
         connect {session = "x", verify = false})

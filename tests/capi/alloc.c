@@ -6,6 +6,7 @@
 #include "capi.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <time.h>
 #if defined(__GLIBC__)
 #include <malloc.h> /* before its names are replaced */
@@ -34,11 +35,18 @@ static int try_memalign(void **block, size_t alignment, size_t size) {
   return refuse() ? ENOMEM : posix_memalign(block, alignment, size);
 }
 
+static void *try_mmap(void *at, size_t size, int protection, int flags, int fd,
+                      off_t offset) {
+  return refuse() ? MAP_FAILED
+                  : mmap(at, size, protection, flags, fd, offset);
+}
+
 #undef NDEBUG
 #define NDEBUG
 #define malloc try_malloc
 #define realloc try_realloc
 #define posix_memalign try_memalign
+#define mmap try_mmap
 #define neap__malloc tested_malloc
 #define neap__memory_alloc tested_alloc
 #define neap__memory_trim tested_trim
@@ -47,6 +55,7 @@ static int try_memalign(void **block, size_t alignment, size_t size) {
 #undef malloc
 #undef realloc
 #undef posix_memalign
+#undef mmap
 
 /* Byte i of a block is tag + i. */
 typedef struct test_block {

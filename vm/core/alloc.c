@@ -29,6 +29,7 @@
 #define REGION ((size_t)32 * 1024) /* aligned as well: see region_of */
 #define FEW_REGIONS 32             /* not worth looking for idle ones */
 #define HUGE_REGIONS 64            /* what a huge page holds, mostly */
+#define HUGE (HUGE_REGIONS * REGION)
 #define MANY_REGIONS 128           /* huge pages from here on */
 
 void *neap__malloc(void *ud, void *block, size_t old, size_t size) {
@@ -55,7 +56,7 @@ typedef struct neap__region {
   size_t idle;               /* of these, while they are counted */
 } region;
 
-#define HEADER 16 /* malloc's own; so that spans lie side by side */
+#define HEADER 16 /* malloc's own; so that regions lie side by side */
 #define USABLE (REGION - HEADER - sizeof(region)) /* for blocks, of each */
 
 static region *region_of(void *p) {
@@ -75,6 +76,51 @@ static void put(neap__memory *m, void *p, size_t class) {
 static int is_idle(void *p) {
   region *span = region_of(p)->span;
   return span->idle == span->usable;
+}
+
+static void *make_one(void) {
+  void *p;
+  return posix_memalign(&p, REGION, REGION - HEADER) == 0 ? p : NULL;
+}
+
+static void *map(size_t size) {
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+/* Gives address space back. When that fails, it is lost, and nothing else. */
+static void unmap(void *p, size_t size) {
+  if (size > 0)
+    (void)munmap(p, size);
+}
+
+/* A huge page, if the system has one, from the system itself: malloc would
+   take twice the address space. Mostly it lies beside the one before. */
+static void *make_many(void) {
+  char *p = (char *)map(HUGE);
+  if (p != NULL && (uintptr_t)p % HUGE != 0) {
+    unmap(p, HUGE);
+    p = (char *)map(2 * HUGE);
+    if (p != NULL) {
+      size_t before = HUGE - (uintptr_t)p % HUGE;
+      unmap(p, before);
+      unmap(p + before + HUGE, HUGE - before);
+      p += before;
+    }
+  }
+#ifdef MADV_HUGEPAGE
+  if (p != NULL)
+    (void)madvise(p, HUGE, MADV_HUGEPAGE); /* a wish: it may be refused */
+#endif
+  return p;
+}
+
+static void drop_span(region *r) {
+  if (r->regions == 1)
+    free(r);
+  else
+    unmap(r, HUGE);
 }
 
 /* Frees the spans in which all is idle. */
@@ -106,7 +152,7 @@ static void sweep(neap__memory *m) {
     if (is_idle(r)) {
       *link = r->next;
       m->count -= r->regions;
-      free(r);
+      drop_span(r);
     }
     else {
       r->idle = 0;
@@ -128,16 +174,9 @@ static void *make_large(neap__memory *m, size_t size) {
 
 /* False: no memory. */
 static int add_span(neap__memory *m, size_t regions) {
-  size_t size = regions * REGION;
-  void *p;
-  region *r;
-  if (posix_memalign(&p, size, size - HEADER) != 0)
+  region *r = (region *)(regions == 1 ? make_one() : make_many());
+  if (r == NULL)
     return 0;
-#ifdef MADV_HUGEPAGE
-  if (regions == HUGE_REGIONS) /* a wish: it may be refused */
-    (void)madvise(p, size - HEADER, MADV_HUGEPAGE);
-#endif
-  r = (region *)p;
   r->next = m->spans;
   r->regions = regions;
   r->usable = regions * USABLE;
@@ -265,7 +304,7 @@ void neap__memory_free(neap__memory *m) {
   region *r;
   while ((r = m->spans) != NULL) {
     m->spans = r->next;
-    free(r);
+    drop_span(r);
   }
 }
 

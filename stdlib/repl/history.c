@@ -14,8 +14,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#define PATIENCE 200        /* ms, to wait for the lock */
 #define LARGEST (256 << 10) /* bytes */
 #define LARGEST_ENTRY (LARGEST / 4) /* more is not worth what it pushes out */
 
@@ -29,25 +31,47 @@ static void make_folders(char *path) {
   }
 }
 
+/* Locks the file, if the others who use it let go of it within PATIENCE:
+   nobody waits for the prompt much longer. Whether it is locked. */
+static int lock(int fd) {
+  const struct timespec pause = {0, 1000000};
+  for (int i = 0; i < PATIENCE; i++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+      return 1;
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return 0;
+    (void)nanosleep(&pause, NULL);
+  }
+  return 0;
+}
+
+/* Whether it is a file; from now on one that only its user reads. */
+static int is_private(int fd) {
+  struct stat st;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    return 0;
+  if ((st.st_mode & 077) != 0)
+    (void)!fchmod(fd, 0600); /* who may not do so has not made it */
+  return 1;
+}
+
 /* Opens the file at the index of the stack, and locks it; -1, without it. */
 static int open_locked(lua_State *L, int index, int flags) {
   char *path;
-  int fd, status;
-  fd = open(luaL_checkstring(L, index), flags | O_CLOEXEC, 0600);
+  int fd;
+  flags |= O_CLOEXEC | O_NONBLOCK; /* it may be a pipe without a writer */
+  fd = open(luaL_checkstring(L, index), flags, 0600);
   if (fd < 0 && errno == ENOENT && (flags & O_CREAT)) {
     path = strdup(lua_tostring(L, index));
     if (path == NULL)
       return -1;
     make_folders(path);
-    fd = open(path, flags | O_CLOEXEC, 0600);
+    fd = open(path, flags, 0600);
     free(path);
   }
   if (fd < 0)
     return -1;
-  do
-    status = flock(fd, LOCK_EX);
-  while (status != 0 && errno == EINTR);
-  if (status == 0)
+  if (is_private(fd) && lock(fd))
     return fd;
   (void)close(fd);
   return -1;

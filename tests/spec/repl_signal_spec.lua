@@ -199,6 +199,15 @@ describe("the end of the interactive mode", function()
     end
   end)
 
+  it("cleans up whatever has become of the globals", function()
+    local t <close> = open()
+    t:paste(CLEANUP)
+    t:type("ipairs, table, math, next = nil do create_task(cleanup(0)) end\n")
+    t:expect_last("\nbegun\n>")
+    t:press("C-d")
+    t:expect("\ncleanup\nclean\n")
+  end)
+
   it("comes with a signal that arrives behind Ctrl-C, or while tasks clean up", function()
     local t <close> = open()
     local pid = pid_of(t)

@@ -119,6 +119,30 @@ describe("the interactive mode on a terminal", function()
     assert.equal("'first'\n'second'\n'th\\\\\\\\ird'\n", program.read(file))
   end)
 
+  it("makes a history private that was not, and does without one that others hold", function()
+    local t <close> = open()
+    local file = t.folder:file "state/neap/history"
+    talk(t, "'first'", '"first"')
+    assert(os.execute("chmod 644 " .. file))
+    talk(t, "'second'", '"second"')
+    assert.equal("600", program.capture("stat -c %a " .. file))
+    local held = t.folder:file "held"
+    local holder <close> = assert(io.popen(("flock %s sh -c 'echo >%s; read line'"):format(file, held), "w"))
+    assert(os.execute(("until test -e %s; do sleep 0.01; done"):format(held)))
+    talk(t, "'third'", '"third"')
+    assert.equal("'first'\n'second'\n", program.read(file))
+  end)
+
+  it("is no reader of a pipe where its history should be", function()
+    local t <close> = open()
+    local file = t.folder:file "state/neap/history"
+    talk(t, "'first'", '"first"')
+    assert(os.execute(("rm %s && mkfifo %s"):format(file, file)))
+    talk(t, "'second'", '"second"')
+    local two <close> = open {env = {XDG_STATE_HOME = t.folder:file "state"}}
+    talk(two, "'third'", '"third"')
+  end)
+
   it("keeps a history of bounded size", function()
     local t <close> = open()
     t:type("for i = 1, 3000 do local s = require 'neap.repl.editor' " ..
@@ -147,6 +171,7 @@ describe("the interactive mode on a terminal", function()
     talk(t, "_", "\n> _\n84")
     talk(t, "package.loaded['neap.repl.typing'] = {}", "= {}", "_2", "\n84")
     t:expect("attempt to call a nil value")
+    t:type("string.find = string.match\n") -- which does as well
     t:type("await, async = nil\n.time 1\n")
     t:expect("\nwall ")
   end)

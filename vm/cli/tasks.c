@@ -1,6 +1,7 @@
 /*
 ** tasks.c - what the interactive mode does to all tasks: names them, ends
-** them. It is done in Lua, where that is short.
+** them. It is done in Lua, where that is short, with as few globals as can be:
+** users call their variables `table` and `next`, too.
 */
 #include "tasks.h"
 
@@ -11,13 +12,13 @@
 #define SECOND 1000000000 /* ns */
 
 static const char name_tasks[] =
-  "local tasks, names = require 'asyncio'.all_tasks(), {}\n"
-  "for i = 1, math.min(#tasks, 20) do names[i] = tasks[i]:get_name() end\n"
-  "local more = #tasks - #names\n"
-  "if more > 0 then names[#names + 1] = more .. ' more' end\n"
-  "if #tasks > 0 then\n"
-  "  io.stderr:write('still running: ', table.concat(names, ', '), '\\n')\n"
-  "end";
+  "local tasks, text = require 'asyncio'.all_tasks(), 'still running: '\n"
+  "for i = 1, #tasks do\n"
+  "  if i > 1 then text = text .. ', ' end\n"
+  "  if i > 20 then text = text .. #tasks - 20 .. ' more' break end\n"
+  "  text = text .. tasks[i]:get_name()\n"
+  "end\n"
+  "if #tasks > 0 then io.stderr:write(text, '\\n') end";
 
 /* As at the end of a run: who makes a new task in its cleanup has that
    cancelled in a further round. */
@@ -26,14 +27,20 @@ static const char end_tasks[] =
   "local me, asked = asyncio.current_task(), {}\n"
   "repeat\n"
   "  local left = {}\n"
-  "  for _, task in ipairs(asyncio.all_tasks()) do\n"
+  "  local tasks = asyncio.all_tasks()\n"
+  "  for i = 1, #tasks do\n"
+  "    local task = tasks[i]\n"
   "    if task ~= me then left[#left + 1] = task end\n"
   "    if task ~= me and not asked[task] then\n"
   "      asked[task] = true\n"
   "      task:cancel()\n"
   "    end\n"
   "  end\n"
-  "  if #left > 0 then asyncio.await(asyncio.wait(left)) end\n"
+  "  if #left > 0 then\n" /* not await(left[1]): its error is to be told */
+  "    local over = asyncio.Future()\n"
+  "    left[1]:add_done_callback(function() over:set_result() end)\n"
+  "    asyncio.await(over)\n"
+  "  end\n"
   "until #left == 0";
 
 void neap__tasks_interrupted(neap__runner *runner) {

@@ -130,6 +130,7 @@ describe("the interactive mode on a terminal", function()
     local holder <close> = assert(io.popen(("flock %s sh -c 'echo >%s; read line'"):format(file, held), "w"))
     assert(os.execute(("until test -e %s; do sleep 0.01; done"):format(held)))
     talk(t, "'third'", '"third"')
+    holder:write "\n" -- enough
     assert.equal("'first'\n'second'\n", program.read(file))
   end)
 

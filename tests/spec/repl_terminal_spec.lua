@@ -96,6 +96,15 @@ describe("the interactive mode on a terminal", function()
     t:expect_last("\nend\n1\n2\n>")
   end)
 
+  it("continues an expression, and shows what it gives", function()
+    local t <close> = open()
+    for _, line in ipairs {"{1,", "2}", "1 +", "math.max(2,", "3)"} do
+      t:type(line .. "\n")
+      t:expect_last(line == "2}" and "{1, 2}\n>" or line == "3)" and "\n4\n>" or "\n>>")
+    end
+    talk(t, "x = = 1", "unexpected symbol near '='")
+  end)
+
   it("keeps its history for the next time, and for other sessions", function()
     local t <close> = open()
     local two <close> = open {env = {XDG_STATE_HOME = t.folder:file "state"}}

@@ -180,10 +180,24 @@ static int is_incomplete(lua_State *L, int status) {
          strcmp(text + length - mark_length, mark) == 0;
 }
 
+/* Is the line at index 1 an expression that stops too early? */
+static int begins_expression(lua_State *L) {
+  int top = lua_gettop(L), begins;
+  size_t length;
+  const char *code;
+  lua_pushliteral(L, "return ");
+  lua_pushvalue(L, 1);
+  lua_concat(L, 2);
+  code = lua_tolstring(L, -1, &length);
+  begins = is_incomplete(L, luaL_loadbuffer(L, code, length, CHUNK_NAME));
+  lua_settop(L, top);
+  return begins;
+}
+
 /*
 ** Loads the line at index 1 as a statement, with as many lines more as it
-** needs. When input ends before the statement does, the syntax error
-** stands.
+** needs; with the editor also as an expression of several lines, which lua
+** has no ear for. When input ends before that does, the syntax error stands.
 */
 static int load_statement(neap__runner *runner, lua_State *L) {
   for (;;) {
@@ -191,7 +205,8 @@ static int load_statement(neap__runner *runner, lua_State *L) {
     const char *code = lua_tolstring(L, 1, &length);
     int status = luaL_loadbuffer(L, code, length, CHUNK_NAME);
     int read;
-    if (!is_incomplete(L, status))
+    if (!is_incomplete(L, status) &&
+        !(status == LUA_ERRSYNTAX && runner->edits && begins_expression(L)))
       return status;
     read = push_line(runner, L, 0);
     if (read == NO_INPUT)
@@ -202,6 +217,8 @@ static int load_statement(neap__runner *runner, lua_State *L) {
     lua_pushliteral(L, "\n");
     lua_insert(L, 2);
     lua_concat(L, 3);
+    if (runner->edits && load_expression(L) == LUA_OK)
+      return LUA_OK;
   }
 }
 

@@ -8,16 +8,15 @@
 **
 ** Regions come one by one, and in a large VM as many at once as a huge page
 ** holds: most of the time that a block takes at its first use is the page's.
-** Such a span of regions goes back to malloc when all its blocks are idle:
-** looked for by neap__memory_trim, and whenever the number of regions has
-** doubled, so that the room that one size once took serves other sizes, too.
+** Such a span of regions is given back when all its blocks are idle: looked
+** for by neap__memory_trim, and whenever the number of regions has doubled, so
+** that the room that one size once took serves other sizes, too.
 **
 ** Who looks for bugs, with assertions on, gets all blocks from malloc, for
 ** sanitizers and valgrind to see.
 */
 #include <stdlib.h>
 #include <string.h>
-
 #include <sys/mman.h>
 
 #include "vm.h"

@@ -106,6 +106,12 @@ void neap__keyboard(lua_State *L) {
   vm->stopping = 1;
 }
 
+void neap__keyboard_take(lua_State *L) {
+  neap__ref_push(L, NEAP__KEYBOARD);
+  lua_pushboolean(L, 0);
+  neap__ref_set(L, NEAP__KEYBOARD);
+}
+
 NEAP_API int neap_interrupt(neap_vm *vm) {
   neap__task *task = vm->current;
   vm->interrupt_time = 0;

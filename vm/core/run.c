@@ -162,9 +162,7 @@ static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task) {
   if (!vm->keyboard && !cancelled && vm->interrupts <= 1)
     return;
   task->future.observed = 1;
-  neap__ref_push(L, NEAP__KEYBOARD);
-  lua_pushboolean(L, 0);
-  neap__ref_set(L, NEAP__KEYBOARD);
+  neap__keyboard_take(L);
   if (!vm->keyboard) {
     lua_pushnil(L);
     neap__error_new(L, "KeyboardInterrupt");

@@ -62,7 +62,7 @@ typedef enum neap__ref {
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__WARNED,                    /* set of texts, coroutine.c */
   NEAP__CLASSES,                   /* error classes by name, error.c */
-  NEAP__KEYBOARD,                  /* the KeyboardInterrupt raised, run.c */
+  NEAP__KEYBOARD,                  /* the one raised, interrupt.c */
   NEAP__REFS
 } neap__ref;
 
@@ -91,7 +91,7 @@ struct neap_vm {
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
   neap__coroutine *fresh;    /* newest coroutine object (coroutine.c), */
-  lua_State *fresh_stack;    /* where it stands; a Lua thread that runs nothing */
+  lua_State *fresh_stack;    /* where it stands: a Lua thread, only a stack */
 
   neap__queue ready;         /* jobs of the next turn */
   neap__heap timers;

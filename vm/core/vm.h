@@ -486,6 +486,8 @@ void neap__step_end(neap_vm *vm, uint64_t begin);
 /* A step has ended with the KeyboardInterrupt at the top, which is popped:
    stops the loop. */
 void neap__keyboard(lua_State *L);
+/* Pushes it, or false, and keeps it no longer. */
+void neap__keyboard_take(lua_State *L);
 /* Takes the interrupt's hook, if it is there, off a Lua thread; or any
    hook: the thread is as a new one. */
 void neap__interrupt_clear(lua_State *L);

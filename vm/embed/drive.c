@@ -32,9 +32,7 @@ static int check_keyboard(neap_vm *vm) {
   if (!vm->keyboard)
     return NEAP_OK;
   vm->keyboard = 0;
-  neap__ref_push(L, NEAP__KEYBOARD);
-  lua_pushboolean(L, 0);
-  neap__ref_set(L, NEAP__KEYBOARD);
+  neap__keyboard_take(L);
   return neap__fail_lua(vm, L, LUA_ERRRUN); /* NEAP_EINTR */
 }
 

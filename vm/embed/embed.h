@@ -95,6 +95,7 @@ static inline int neap__call_check(neap_vm *vm, double deadline, int nargs,
     return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
   if (nargs < 0 || nresults < 0)
     return neap__fail(vm, NEAP_EINVAL, "less than no values", NULL);
+  /* and for a handler, the function, and what neap__fail_lua pushes */
   if (!neap__room(vm->running, (nargs > nresults ? nargs : nresults) + 10))
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   return neap__attach(vm); /* it may create tasks */

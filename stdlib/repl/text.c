@@ -58,21 +58,11 @@ void neap__text_push(lua_State *L, const wchar_t *text, size_t size) {
   luaL_buffinit(L, &b);
   for (i = 0; i < size; i++) {
     unsigned c = (unsigned)text[i];
-    if (c < 0x80 || (c >= BYTE + 0x80 && c <= BYTE + 0xFF))
+    if (c < 0x80 || (c >= BYTE + 0x80 && c <= BYTE + 0xFF)) {
       luaL_addchar(&b, (char)(c & 0xFF));
-    else {
-      if (c < 0x800)
-        luaL_addchar(&b, (char)(0xC0 | c >> 6));
-      else {
-        if (c < 0x10000)
-          luaL_addchar(&b, (char)(0xE0 | c >> 12));
-        else {
-          luaL_addchar(&b, (char)(0xF0 | c >> 18));
-          luaL_addchar(&b, (char)(0x80 | (c >> 12 & 0x3F)));
-        }
-        luaL_addchar(&b, (char)(0x80 | (c >> 6 & 0x3F)));
-      }
-      luaL_addchar(&b, (char)(0x80 | (c & 0x3F)));
+    } else {
+      lua_pushfstring(L, "%U", (long)c);
+      luaL_addvalue(&b);
     }
   }
   luaL_pushresult(&b);

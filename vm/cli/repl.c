@@ -149,19 +149,26 @@ static int push_line(neap__runner *runner, lua_State *L, int first) {
   return LUA_OK;
 }
 
-/* Loads the line at index 1 as an expression; when it is none, pushes
-   nothing. */
-static int load_expression(lua_State *L) {
+/* Loads the line at index 1 between "return" and `ending`; pushes the chunk,
+   or the message. */
+static int load_returned(lua_State *L, const char *ending) {
   size_t length;
   const char *code;
   int status;
   lua_pushliteral(L, "return ");
   lua_pushvalue(L, 1);
-  lua_pushliteral(L, ";");
+  lua_pushstring(L, ending);
   lua_concat(L, 3);
   code = lua_tolstring(L, -1, &length);
   status = luaL_loadbuffer(L, code, length, CHUNK_NAME);
-  lua_remove(L, 2); /* the code */
+  lua_remove(L, -2); /* the code */
+  return status;
+}
+
+/* Loads the line at index 1 as an expression; when it is none, pushes
+   nothing. */
+static int load_expression(lua_State *L) {
+  int status = load_returned(L, ";");
   if (status != LUA_OK)
     lua_pop(L, 1); /* the message: of no use, it may be a statement */
   return status;
@@ -182,15 +189,8 @@ static int is_incomplete(lua_State *L, int status) {
 
 /* Is the line at index 1 an expression that stops too early? */
 static int begins_expression(lua_State *L) {
-  int top = lua_gettop(L), begins;
-  size_t length;
-  const char *code;
-  lua_pushliteral(L, "return ");
-  lua_pushvalue(L, 1);
-  lua_concat(L, 2);
-  code = lua_tolstring(L, -1, &length);
-  begins = is_incomplete(L, luaL_loadbuffer(L, code, length, CHUNK_NAME));
-  lua_settop(L, top);
+  int begins = is_incomplete(L, load_returned(L, ""));
+  lua_pop(L, 1);
   return begins;
 }
 

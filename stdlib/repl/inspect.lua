@@ -5,7 +5,7 @@
 -- A value becomes a tree first, which is then laid out: in one line where
 -- that is short enough. A node is a leaf, {text=, kind=}, or a table:
 --   items: a list of {key = leaf or nil, value = node}
---   value, title: the table itself, and what stands before its brace
+--   title: what stands before its brace
 --   shared, id: it comes again below; its number
 --   size: how long it is in one line
 -- A reference to a table that has been shown is {node=, kind=}.
@@ -202,6 +202,12 @@ local function before(a, b)
   return format("%p", a) < format("%p", b)
 end
 
+-- Sorts a list of keys, and leaves the first ones.
+local function keep_first(keys, limit)
+  sort(keys, before)
+  for i = #keys, limit + 1, -1 do keys[i] = nil end
+end
+
 -- The first keys of a table, in their order, but for 1 to `length`; and how
 -- many more there are, at least.
 local function first_keys(state, t, length)
@@ -215,15 +221,13 @@ local function first_keys(state, t, length)
       if last == nil or before(key, last) then
         keys[#keys + 1] = key
         if #keys >= 2 * limit then
-          sort(keys, before)
-          for i = #keys, limit + 1, -1 do keys[i] = nil end
+          keep_first(keys, limit)
           last = keys[limit]
         end
       end
     end
   end
-  sort(keys, before)
-  for i = #keys, limit + 1, -1 do keys[i] = nil end
+  keep_first(keys, limit)
   return keys, count - #keys
 end
 
@@ -286,7 +290,7 @@ local function build_table(state, t, meta, depth)
   elseif depth < 1 and next(t) ~= nil then
     return {text = title .. "{...}", kind = "mark"}
   end
-  local node = {items = {}, title = title, value = t}
+  local node = {items = {}, title = title}
   if next(t) ~= nil then state.seen[t] = node end
   add_items(state, node, t, depth - 1)
   if meta and title == "" then add_mark(node.items, "%s", describe_metatable(meta)) end

@@ -216,6 +216,11 @@ local function show_results(session, results)
   end
 end
 
+-- An argument without the quotes around it, if it has any.
+local function unquoted(text)
+  return text:match "^'(.*)'$" or text:match '^"(.*)"$' or text
+end
+
 commands.help = {argument = "[NAME]", summary = "what a function of the library does; these commands"}
 function commands.help.run(session, name)
   if name ~= "" then return help_with(session, name) end
@@ -234,7 +239,7 @@ end
 
 commands.cancel = {argument = "NAME", summary = "asks the task of that name to end"}
 function commands.cancel.run(session, name)
-  name = name:match "^'(.*)'$" or name:match '^"(.*)"$' or name
+  name = unquoted(name)
   local found = {}
   local tasks = other_tasks()
   for _, task in ipairs(tasks) do
@@ -275,7 +280,7 @@ end
 commands.load = {argument = "FILE", summary = "runs a file of Lua here; it may await"}
 function commands.load.run(session, path)
   if path == "" then return session.print "load what? .load FILE" end
-  path = path:match "^'(.*)'$" or path:match '^"(.*)"$' or path
+  path = unquoted(path)
   local chunk, message = loadfile(path, "t", session.env)
   if not chunk then error(message, 0) end
   show_results(session, table.pack(chunk()))

@@ -168,15 +168,15 @@ end
 -- Files and modules
 -- =======================================================
 
-local function names_in(folder, prefix, limit)
-  return require("neap.repl.folder")(folder == "" and "." or folder, prefix, limit)
+local function names_in(folder, prefix)
+  return require("neap.repl.folder")(folder == "" and "." or folder, prefix, CANDIDATES)
 end
 
 -- Files whose path is what `text` has from byte `from` on.
 local function complete_file(text, from)
   local list = {}
   local folder, name = match(text, "^(.-)([^/]*)$", from)
-  for _, entry in ipairs(find(folder, "[%c\\]") and list or names_in(folder, name, CANDIDATES)) do
+  for _, entry in ipairs(find(folder, "[%c\\]") and list or names_in(folder, name)) do
     -- what would have to be escaped in a string is left out
     if not find(entry, "[%c\\\"']") then list[#list + 1] = entry end
   end
@@ -194,7 +194,7 @@ local function add_modules(template, parent, name, budget, add)
   local start, tail = match(template, "^([^?]*)%?([^?]*)$")
   if not start then return end
   local folder, stem = match(start .. gsub(parent, "%.", "/"), "^(.-)([^/]*)$")
-  for _, entry in ipairs(names_in(folder, stem .. name, CANDIDATES)) do
+  for _, entry in ipairs(names_in(folder, stem .. name)) do
     local module = parent .. sub(entry, #stem + 1)
     local file = sub(module, 1, -#tail - 1)
     if sub(entry, -1) ~= "/" then
@@ -205,7 +205,7 @@ local function add_modules(template, parent, name, budget, add)
       if sub(tail, 1, 1) == "/" then
         if is_file(folder .. entry .. sub(tail, 2)) then add(module) end
       else -- does it have modules?
-        for _, inner in ipairs(names_in(folder .. entry, "", CANDIDATES)) do
+        for _, inner in ipairs(names_in(folder .. entry, "")) do
           if sub(inner, -#tail) == tail then
             add(module .. ".")
             break

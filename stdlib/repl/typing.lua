@@ -47,6 +47,11 @@ end
 -- Completion
 -- ======================================================
 
+-- In characters; of what is no UTF-8, in bytes.
+local function length(text)
+  return utf8.len(text) or #text
+end
+
 local function common_prefix(list)
   local prefix = list[1]
   for i = 2, #list do
@@ -66,14 +71,13 @@ local function listing(list, prefix)
   local names = {}
   for i = 1, math.min(#list, MOST_SHOWN) do
     names[i] = list[i]:sub(from)
-    width = math.max(width, (utf8.len(names[i]) or #names[i]) + 2)
+    width = math.max(width, length(names[i]) + 2)
   end
   local rows = (#names + columns // width) // math.max(columns // width, 1)
-  rows = math.max(rows, 1)
   for row = 1, rows do
     local line = {}
     for i = row, #names, rows do
-      line[#line + 1] = names[i] .. (" "):rep(width - (utf8.len(names[i]) or #names[i]))
+      line[#line + 1] = names[i] .. (" "):rep(width - length(names[i]))
     end
     lines[row] = table.concat(line):gsub(" +$", "")
   end
@@ -87,7 +91,7 @@ function M.complete(text)
   if #candidates == 0 then return nil end
   local old, new = text:sub(first), common_prefix(candidates)
   if #new < #old then new = old end
-  return utf8.len(old) or #old, new, #candidates > 1 and new == old and listing(candidates, new) or nil
+  return length(old), new, #candidates > 1 and new == old and listing(candidates, new) or nil
 end
 
 -- ======================================================}

@@ -6,11 +6,8 @@ local terminal = require "terminal"
 local time = require "time"
 
 local function open(options)
-  options = options or {}
   if not terminal.exists then pending("tmux is not installed") end
-  local t = terminal.open({program.neap, table.unpack(options.words or {})}, options)
-  t:expect_last("\n>")
-  return t
+  return terminal.open_repl(options)
 end
 
 -- Defines cleanup(seconds): an async function that waits for ever, and when it
@@ -307,9 +304,7 @@ describe("the start of the interactive mode", function()
   end)
 
   it("needs no terminal that can be edited on", function()
-    if not terminal.exists then pending("tmux is not installed") end
-    local t <close> = terminal.open({program.neap}, {env = {TERM = "dumb"}})
-    t:expect_last("\n>")
+    local t <close> = open {env = {TERM = "dumb"}}
     t:type("do create_task(async(function() for i = 1, 2 do await(sleep(0.01)) print('tick ' .. i) end end)()) end\n")
     t:expect("tick 1\ntick 2")
     t:type("await(sleep(1000))\n")

@@ -6,11 +6,8 @@ local terminal = require "terminal"
 
 -- Opens the interactive mode, and waits for the prompt.
 local function open(options)
-  options = options or {}
   if not terminal.exists then pending("tmux is not installed") end
-  local t = terminal.open({program.neap, table.unpack(options.words or {})}, options)
-  t:expect_last("\n>")
-  return t
+  return terminal.open_repl(options)
 end
 
 -- Types lines, and waits for what comes of each.

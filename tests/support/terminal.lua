@@ -1,7 +1,7 @@
 -- terminal.lua - drives a program in a real terminal, which is tmux's: what
 -- is typed goes in, what the screen shows comes out.
 --
---   local terminal = require "tests.support.terminal"
+--   local terminal = require "terminal"
 --   local t <close> = terminal.open({program.neap, "-i"})
 --   t:type("1 + 1\n")
 --   t:expect("\n2\n> ")
@@ -9,7 +9,7 @@
 -- Nothing here waits for time to pass: `expect` looks at the screen until it
 -- shows what it has to, and fails when it does not for long.
 
-local program = require "tests.support.program"
+local program = require "program"
 local time = require "time"
 
 local M = {}
@@ -85,8 +85,7 @@ function Terminal:resize(width, height)
   tmux(self, {"resize-window", "-x", tostring(width), "-y", tostring(height)})
 end
 
--- Waits until the screen shows a text, somewhere or (`at_end`) at its end;
--- gives the screen.
+-- Waits until the screen, behind a newline, passes a test; gives it.
 local function wait_for(self, what, test)
   local deadline = time.monotonic() + LIMIT
   local screen
@@ -98,6 +97,7 @@ local function wait_for(self, what, test)
   error(("the screen does not show %q but\n%s"):format(what, screen), 3)
 end
 
+-- Waits until the screen shows a text; gives the screen.
 function Terminal:expect(text)
   return wait_for(self, text, function(screen) return screen:find(text, 1, true) end)
 end
@@ -105,6 +105,15 @@ end
 -- The same at the end of what the screen shows.
 function Terminal:expect_last(text)
   return wait_for(self, text, function(screen) return screen:sub(-#text) == text end)
+end
+
+-- Starts Neap, and waits for the prompt of its interactive mode. options: as
+-- of open; words: behind the program's name.
+function M.open_repl(options)
+  options = options or {}
+  local t = M.open({program.neap, table.unpack(options.words or {})}, options)
+  t:expect_last("\n>")
+  return t
 end
 
 return M

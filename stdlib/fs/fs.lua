@@ -84,11 +84,11 @@ local function is_loop(walk, dev, ino)
   return false
 end
 
--- Enters a folder; unless links are followed it has to be in `above`, when
--- that is given. Gives an error, if there is one.
-local function enter(walk, path, above)
-  if walk.follow then above = nil end
-  local ok, entries, dev, ino = pcall(functions.scan, path, above and above.dev, above and above.ino)
+-- Enters a folder; unless links are followed it has to be in the one where we
+-- are, if that is any. Gives an error, if there is one.
+local function enter(walk, path)
+  local above = not walk.follow and walk.folders[#walk.folders] or {}
+  local ok, entries, dev, ino = pcall(functions.scan, path, above.dev, above.ino)
   if not ok then return entries end
   if not is_loop(walk, dev, ino) then
     table.insert(walk.folders, {path = path, dev = dev, ino = ino, entries = entries, at = 1})
@@ -113,7 +113,7 @@ function Walk.__call(walk)
   local down = walk.down
   if down then
     walk.down = nil
-    local err = enter(walk, down, walk.folders[#walk.folders])
+    local err = enter(walk, down)
     if err then return down, "error", err end
   end
   local folders = walk.folders

@@ -327,16 +327,15 @@ static int leave(remove_op *r) {
   r->op.made[inner->path_len] = '\0';
   if (r->depth > 0) {
     status = open_above(r);
+    if (status == 0)
+      parent = dirfd(inner[-1].dir);
     name = r->op.made + inner[-1].path_len + 1;
   }
   (void)closedir(inner->dir);
-  if (status != 0)
-    return status;
-  if (r->depth > 0)
-    parent = dirfd(inner[-1].dir);
-  if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+  if (status == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0 &&
+      errno != ENOENT)
     return failed_at(r, "rmdir");
-  return 0;
+  return status;
 }
 
 /* Removes the next name from the folder where we are, or enters it, or

@@ -15,6 +15,8 @@ local lfs = require "lfs"
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 local model = require "fs_model"
+local program = require "program"
+local tasks = require "tasks"
 
 local base, first, count, cancels = arg[1], tonumber(arg[2]), tonumber(arg[3]), arg[4] == "1"
 
@@ -23,25 +25,9 @@ local NAMES <const> = {"a", "b\n", "\xffc", "d"}
 local LARGE <const> = ("0123456789"):rep(20000)
 local NO_DATA <const> = {copy = true, copy_all = true, link = true, rename = true}
 
--- A stream of numbers of its own for each task: random(n) gives 1 to n.
-local function numbers(seed)
-  local state = seed * 2654435761 + 1
-  return function(n)
-    state = state ~ (state << 13)
-    state = state ~ (state >> 7)
-    state = state ~ (state << 17)
-    return (state >> 11) % n + 1
-  end
-end
-
 -- {=====================================================
 -- What is there, read with Lua's own means
 -- ======================================================
-
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
 
 local BITS <const> = {r = 4, w = 2, x = 1, ["-"] = 0}
 
@@ -56,7 +42,7 @@ local function found(path, known)
     known[st.ino] = known[st.ino] or {kind = "link", text = st.target}
     return known[st.ino]
   elseif st.mode == "file" then
-    known[st.ino] = known[st.ino] or {kind = "file", data = read(path), mode = octal(st.permissions)}
+    known[st.ino] = known[st.ino] or {kind = "file", data = program.read(path), mode = octal(st.permissions)}
     return known[st.ino]
   end
   local node = model.folder()
@@ -251,12 +237,12 @@ end
 
 local function run_seed(seed)
   local folder <close> = await(fs.tempdir {dir = base})
-  local states, tasks = {}, {}
+  local states, running = {}, {}
   for i = 1, TASKS do
     states[i] = {folder = folder.path .. "/" .. i, root = model.folder(), log = {}}
-    tasks[i] = run_task(states[i], numbers(seed * TASKS + i))
+    running[i] = run_task(states[i], tasks.random(seed * TASKS + i))
   end
-  local wrong = await(gather(tasks))
+  local wrong = await(gather(running))
   for i = 1, TASKS do
     if wrong[i] then return wrong[i] end
   end

@@ -6,7 +6,6 @@
 
 local asyncio = require "asyncio"
 local http = require "http"
-local lfs = require "lfs"
 local program = require "program"
 local servers = require "http_servers"
 local tasks = require "tasks"
@@ -17,15 +16,6 @@ local main, caught, co = tasks.main, tasks.caught, tasks.co
 local NO_NAME = "http://" .. ("x"):rep(64) .. ".invalid/"
 
 local nginx, faults
-
--- How many descriptors are open.
-local function descriptors()
-  local count = 0
-  for _ in lfs.dir "/proc/self/fd" do
-    count = count + 1
-  end
-  return count
-end
 
 -- Waits until the fault server has no connection but those of `control`.
 local function until_idle()
@@ -66,9 +56,9 @@ local function fails(expected, url, options, session_options)
   assert.equal(expected.code, err.code, tostring(err))
   assert.equal(expected.status, err.status)
   assert.equal(expected.body and 200 or nil, status)
-  local before, times = descriptors(), options and options.timeout and 3 or 8
+  local before, times = tasks.descriptors(), options and options.timeout and 3 or 8
   tasks.assert_no_growth(8192, function() attempt(session_options, url, options) end, times)
-  assert.equal(before, descriptors())
+  assert.equal(before, tasks.descriptors())
   until_idle()
 end
 
@@ -257,7 +247,7 @@ describe("http, when something goes wrong:", function()
 
     it(("leave nothing (NEAP_SEED=%d)"):format(seed), function()
       local list, random = requests(), tasks.random(seed)
-      local before, memory, cancelled = descriptors(), nil, 0
+      local before, memory, cancelled = tasks.descriptors(), nil, 0
       main(function()
         local session <close> = http.ClientSession{ca = nginx.ca}
         for i = 1, COUNT // TOGETHER do
@@ -278,7 +268,7 @@ describe("http, when something goes wrong:", function()
         assert.equal(1, #asyncio.all_tasks())
       end)
       -- curl's threads that resolve names may be about to end
-      main(function() tasks.wait_until(function() return descriptors() == before end) end)
+      main(function() tasks.wait_until(function() return tasks.descriptors() == before end) end)
       until_idle()
     end)
 

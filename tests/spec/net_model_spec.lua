@@ -4,25 +4,18 @@
 --
 -- NEAP_SEED=n replays what a seed says; NEAP_PROGRAMS=n plays so many.
 
-local lfs = require "lfs"
 local model = require "net_model"
 local tasks = require "tasks"
 
 local FIXED = tasks.sanitized and 40 or 150 -- seeds that are the same each time
 local RANDOM = tasks.sanitized and 10 or 50 -- and others
 
-local function descriptors()
-  local n = 0
-  for _ in lfs.dir("/proc/self/fd") do n = n + 1 end
-  return n
-end
-
 local function play(seed)
-  local before = descriptors()
+  local before = tasks.descriptors()
   local ok, bytes = pcall(tasks.main, model.play, seed)
   if not ok then error(("NEAP_SEED=%d: %s"):format(seed, tostring(bytes)), 0) end
   run(tasks.co(tasks.turns, 3)) -- what is closed has been given back
-  assert.equal(before, descriptors(), "NEAP_SEED=" .. seed)
+  assert.equal(before, tasks.descriptors(), "NEAP_SEED=" .. seed)
   return bytes
 end
 

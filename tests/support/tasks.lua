@@ -3,6 +3,7 @@
 
 local assert = require "luassert"
 local asyncio = require "asyncio"
+local lfs = require "lfs"
 
 local M = {}
 
@@ -99,6 +100,13 @@ function M.memory()
   collectgarbage()
   collectgarbage()
   return collectgarbage "count" * 1024
+end
+
+-- How many descriptors are open.
+function M.descriptors()
+  local n = 0
+  for _ in lfs.dir "/proc/self/fd" do n = n + 1 end
+  return n
 end
 
 -- Asserts that memory grows by less than so many bytes in n calls of fn (1

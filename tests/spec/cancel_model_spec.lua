@@ -18,15 +18,6 @@ local LIMIT = 300  -- seconds that it may take
 local SHRINKING = 60 -- seconds to make a program smaller
 local MAIN = "tests/support/cancel_model_main.lua"
 
--- The first seed and how many there are.
-local function seeds()
-  local first = tonumber(os.getenv "NEAP_SEED")
-  local n = tonumber(os.getenv "NEAP_PROGRAMS")
-  if first then return first, n or 1 end
-  if n then return os.time() % 1000000 * 1000, n end
-  return 1, FIXED
-end
-
 -- The name of the program that standard error tells something of, and that.
 local function reported(stderr)
   local name
@@ -75,7 +66,7 @@ end
 
 describe("cancellation", function()
   it("is that of the model in random programs", function()
-    local first, n = seeds()
+    local first, n = tasks.seeds(FIXED)
     for at = first, first + n - 1, BATCH do
       local count = math.min(BATCH, first + n - at)
       local name, text = run_programs({at, count}, nil, LIMIT)

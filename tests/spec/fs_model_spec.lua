@@ -10,17 +10,9 @@ local tasks = require "tasks"
 
 local FIXED <const> = tasks.sanitized and 10 or 40 -- seeds that are the same each time
 
--- The first seed and how many there are.
-local function seeds()
-  local first, n = tonumber(os.getenv "NEAP_SEED"), tonumber(os.getenv "NEAP_PROGRAMS")
-  if first then return first, n or 1 end
-  if n then return os.time() % 1000000 * 1000, n end
-  return 1, FIXED
-end
-
 local function run(threads, cancels)
   local folder <close> = program.folder()
-  local first, count = seeds()
+  local first, count = tasks.seeds(FIXED)
   local result = program.run({program.neap, "tests/support/fs_model_main.lua", folder.path, first, count, cancels},
     {env = {UV_THREADPOOL_SIZE = threads}, timeout = 60 + count})
   assert.equal("", result.stdout)

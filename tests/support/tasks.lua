@@ -141,6 +141,16 @@ function M.random(seed)
   end
 end
 
+-- The first seed of a test with random programs and how many there are: those
+-- that NEAP_SEED and NEAP_PROGRAMS ask for; unless they do, 1 and `fixed`.
+function M.seeds(fixed)
+  local first = tonumber(os.getenv "NEAP_SEED")
+  local n = tonumber(os.getenv "NEAP_PROGRAMS")
+  if first then return first, n or 1 end
+  if n then return os.time() % 1000000 * 1000, n end
+  return 1, fixed
+end
+
 -- 300 tasks that hold a lock or semaphore some times each; some are cancelled.
 -- Gives how many had it at once, at the most.
 function M.most_holders(lock, seed)

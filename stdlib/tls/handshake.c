@@ -39,18 +39,26 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
   return lua_error(L);
 }
 
-/* Makes the link of a stream, which is at the top. */
-static tls_link *link_new(lua_State *L, Stream *s) {
+/* Pushes a new Stream like that at BELOW, with a link, and gives the link. */
+static tls_link *link_new(lua_State *L) {
+  const stream_api *streams = tls__streams(L);
   tls_context *context = tls__context_check(L, CONTEXT);
-  tls_link *t = tls__link_new(tls__shared(L), context);
+  const Stream *below;
+  Stream *s;
+  tls_link *t;
+  module_check(L, NEAP_CAN_NET, "tls");
+  below = streams->check(L, BELOW, "tls");
+  s = streams->create(L, below->name, below->needs);
+  t = tls__link_new(tls__shared(L), context);
   if (t == NULL)
     luaL_error(L, "not enough memory");
-  tls__streams(L)->attach(s, &t->transport);
+  streams->attach(s, &t->transport);
   return t;
 }
 
-static int begin(lua_State *L, Stream *s, tls_link *t) {
+static int begin(lua_State *L, tls_link *t) {
   const stream_api *streams = tls__streams(L);
+  Stream *s = (Stream *)t->transport.owner;
   lua_Number seconds = module_seconds(L, SECONDS, "tls", "timeout");
   Stream *below = streams->check(L, BELOW, "tls");
   stream_transport *under;
@@ -68,14 +76,6 @@ static int begin(lua_State *L, Stream *s, tls_link *t) {
   s->writer.cancel = cancel;
   s->writer.what = "a TLS handshake";
   return neap_suspend(L, &s->writer, seconds, (lua_KContext)s, ended);
-}
-
-/* Pushes a new Stream like that at BELOW. */
-static Stream *stream_new(lua_State *L) {
-  const Stream *below;
-  module_check(L, NEAP_CAN_NET, "tls");
-  below = tls__streams(L)->check(L, BELOW, "tls");
-  return tls__streams(L)->create(L, below->name, below->needs);
 }
 
 /* Whom a client wants at the other side. Whether there was memory. */
@@ -108,41 +108,36 @@ static void set_session(lua_State *L, SSL *ssl) {
 
 /* Lua: connect(seconds, stream, context, name or nil, session or nil) */
 static int client(lua_State *L) {
-  const tls_context *context = tls__context_check(L, CONTEXT);
-  int verify = context->verify != TLS__VERIFY_NO;
-  Stream *s;
+  int verify;
   tls_link *t;
   lua_settop(L, SESSION);
-  s = stream_new(L);
-  t = link_new(L, s);
+  t = link_new(L);
+  verify = t->context->verify != TLS__VERIFY_NO;
   SSL_set_connect_state(t->ssl);
   if (verify)
     SSL_set_verify(t->ssl, SSL_VERIFY_PEER, tls__failure_verify);
-  if (verify && context->trusts_system &&
+  if (verify && t->context->trusts_system &&
       !tls__trust_system(t->shared, t->ssl))
     return luaL_error(L, "not enough memory");
   if (!lua_isnil(L, NAME) && !set_peer(t, luaL_checkstring(L, NAME), verify))
     return luaL_error(L, "not enough memory");
   if (!lua_isnil(L, SESSION))
     set_session(L, t->ssl);
-  return begin(L, s, t);
+  return begin(L, t);
 }
 
 /* Lua: accept(seconds, stream, context) */
 static int server(lua_State *L) {
-  int verify = tls__context_check(L, CONTEXT)->verify;
-  Stream *s;
   tls_link *t;
   lua_settop(L, CONTEXT);
-  s = stream_new(L);
-  t = link_new(L, s);
+  t = link_new(L);
   SSL_set_accept_state(t->ssl);
-  if (verify == TLS__VERIFY)
+  if (t->context->verify == TLS__VERIFY)
     SSL_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                    tls__failure_verify);
-  else if (verify == TLS__VERIFY_OPTIONAL)
+  else if (t->context->verify == TLS__VERIFY_OPTIONAL)
     SSL_set_verify(t->ssl, SSL_VERIFY_PEER, tls__failure_verify);
-  return begin(L, s, t);
+  return begin(L, t);
 }
 
 const luaL_Reg tls__handshake_functions[] = {

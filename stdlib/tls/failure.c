@@ -72,10 +72,8 @@ int tls__failure_push(lua_State *L, stream_transport *transport, int status,
   tls__set_string(L, "address", address);
   tls__set_string(L, "server_name", t->server_name);
   tls__set_string(L, "reason", ERR_reason_error_string(failure->error));
-  lua_pushboolean(L, timeout);
-  lua_setfield(L, -2, "timeout");
-  lua_pushboolean(L, SSL_is_server(t->ssl));
-  lua_setfield(L, -2, "is_server");
+  tls__set_boolean(L, "timeout", timeout);
+  tls__set_boolean(L, "is_server", SSL_is_server(t->ssl));
   if (failure->verify != X509_V_OK)
     tls__set_string(L, "verify",
                     X509_verify_cert_error_string(failure->verify));

@@ -21,7 +21,7 @@ void tls__set_string(lua_State *L, const char *name, const char *value) {
   lua_setfield(L, -2, name);
 }
 
-static void set_boolean(lua_State *L, const char *name, int value) {
+void tls__set_boolean(lua_State *L, const char *name, int value) {
   lua_pushboolean(L, value);
   lua_setfield(L, -2, name);
 }
@@ -43,11 +43,11 @@ static int info(lua_State *L) {
   }
   tls__set_string(L, "server_name",
                   SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
-  set_boolean(L, "is_server", SSL_is_server(ssl));
-  set_boolean(L, "resumed", SSL_session_reused(ssl));
-  set_boolean(L, "verified", verifies &&
-                                 SSL_get0_peer_certificate(ssl) != NULL &&
-                                 SSL_get_verify_result(ssl) == X509_V_OK);
+  tls__set_boolean(L, "is_server", SSL_is_server(ssl));
+  tls__set_boolean(L, "resumed", SSL_session_reused(ssl));
+  tls__set_boolean(L, "verified",
+                   verifies && SSL_get0_peer_certificate(ssl) != NULL &&
+                       SSL_get_verify_result(ssl) == X509_V_OK);
   return 1;
 }
 

@@ -128,8 +128,9 @@ int tls__failure_push(lua_State *L, stream_transport *transport, int status,
 extern const luaL_Reg tls__failure_functions[];
 
 /* info.c */
-/* Sets a field of the table at the top; NULL: nil. */
+/* Set a field of the table at the top; NULL: nil. */
 void tls__set_string(lua_State *L, const char *name, const char *value);
+void tls__set_boolean(lua_State *L, const char *name, int value);
 void tls__push_certificate(lua_State *L, tls_shared *shared, X509 *x);
 extern const luaL_Reg tls__info_functions[];
 

@@ -45,17 +45,17 @@ void stream__pipe_closed(Stream *s) {
 
 /* Reads from now on; or finishes it, if nothing more comes. */
 static void begin_reading(Stream *from) {
-  int status = 0;
   if (from->input_status == 0 && !from->reading) {
+    int status;
     from->reading = 1;
     status = from->transport->ops->start(from->transport);
     if (from->piped_to == NULL) /* it has brought the end */
       return;
-    if (status != 0)
+    if (status != 0) {
       from->reading = 0;
+      from->input_status = status;
+    }
   }
-  if (status != 0)
-    from->input_status = status;
   if (from->input_status != 0)
     finish(from, 0);
 }

@@ -11,10 +11,12 @@ M.known = usage.set "alpn ca cert key max_version min_version password sni verif
 
 local EISDIR <const> = 21
 
+local function is_text(value) return value:find("-----BEGIN", 1, true) end
+
 -- A text in PEM, or what is in the file of that name; nil: that is a folder.
 local function text_of(value, what)
   usage.check(value, "string", what)
-  if value:find("-----BEGIN", 1, true) then return value end
+  if is_text(value) then return value end
   local file <close> = usage.open(value, "rb", what)
   local text, message, code = file:read("a")
   if not text and code ~= EISDIR then usage.refuse("%s: cannot read %s", what, message) end
@@ -24,8 +26,7 @@ end
 -- Refuses an option when there is something wrong with it.
 local function check(wrong, what, value)
   if not wrong then return end
-  local is_file = value and not value:find("-----BEGIN", 1, true)
-  usage.refuse("%s: %s%s", what, wrong, is_file and (" (%s)"):format(value) or "")
+  usage.refuse("%s: %s%s", what, wrong, value and not is_text(value) and (" (%s)"):format(value) or "")
 end
 
 local function use_certificate(context, options)

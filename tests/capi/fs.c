@@ -30,15 +30,10 @@ static void without_the_capability_there_is_path_alone(void **state) {
   close_vm(vm);
 }
 
-static int drop_fs(neap_frame *frame, void *ud) {
-  (void)ud;
-  return neap_drop(neap_frame_vm(frame), NEAP_CAN_FS);
-}
-
 static void what_a_script_has_kept_ends_with_the_capability(void **state) {
   neap_vm *vm = new_vm_with(NEAP_CAN_FS, NULL);
   (void)state;
-  assert_int_equal(neap_register(vm, "drop", drop_fs, NULL), NEAP_OK);
+  add_drop(vm, NEAP_CAN_FS);
   run_script(
       vm, "local fs = require 'fs'\n"
           "local file = await(fs.open('/dev/null', 'r+'))\n"

@@ -4,15 +4,10 @@
 */
 #include "limited.h"
 
-static int drop_net(neap_frame *frame, void *ud) {
-  (void)ud;
-  return neap_drop(neap_frame_vm(frame), NEAP_CAN_NET);
-}
-
 static void what_a_script_has_kept_ends_with_the_capability(void **state) {
   neap_vm *vm = vm_on(NULL, NEAP_CAN_NET);
   (void)state;
-  assert_int_equal(neap_register(vm, "drop", drop_net, NULL), NEAP_OK);
+  add_drop(vm, NEAP_CAN_NET);
   run_script(
       vm, "local net = require 'net'\n"
           "local server = await(net.listen('127.0.0.1', 0, function(s)\n"
@@ -50,7 +45,7 @@ static void a_server_ends_with_the_capability(void **state) {
   reports said;
   neap_vm *vm = reporting_vm(&said, NEAP_CAN_NET);
   (void)state;
-  assert_int_equal(neap_register(vm, "drop", drop_net, NULL), NEAP_OK);
+  add_drop(vm, NEAP_CAN_NET);
   run_script(
       vm, "net = require 'net'\n"
           "server = await(net.listen('127.0.0.1', 0, function() end))\n"

@@ -1,6 +1,6 @@
 /*
 ** threads.h - what tests of tasks share: scripts that run as tasks, a promise
-** that somebody opens for all, threads, and chance.
+** that somebody opens for all, the loss of a capability, threads, and chance.
 */
 #ifndef THREADS_H
 #define THREADS_H
@@ -92,6 +92,17 @@ static inline void gate_open(gate *g) {
 static inline void add_gate(neap_vm *vm, gate *g) {
   memset(g, 0, sizeof *g);
   assert_int_equal(neap_register_async(vm, "gate", gate_wait, g), NEAP_OK);
+}
+
+/* A native function; `ud` is the capability itself. */
+static inline int drop(neap_frame *frame, void *ud) {
+  return neap_drop(neap_frame_vm(frame), (unsigned)(uintptr_t)ud);
+}
+
+/* Lets scripts drop() the capability. */
+static inline void add_drop(neap_vm *vm, unsigned capability) {
+  assert_int_equal(neap_register(vm, "drop", drop,
+                                 (void *)(uintptr_t)capability), NEAP_OK);
 }
 
 static inline void thread_start(uv_thread_t *thread, void (*f)(void *ud),

@@ -27,16 +27,11 @@ static void add_script(char *script, size_t size, const char *rest) {
                  options, rest);
 }
 
-static int drop_net(neap_frame *frame, void *ud) {
-  (void)ud;
-  return neap_drop(neap_frame_vm(frame), NEAP_CAN_NET);
-}
-
 static void a_stream_ends_with_the_capability(void **state) {
   neap_vm *vm = vm_on(NULL, NEAP_CAN_NET | NEAP_CAN_FS);
   char script[2000];
   (void)state;
-  assert_int_equal(neap_register(vm, "drop", drop_net, NULL), NEAP_OK);
+  add_drop(vm, NEAP_CAN_NET);
   add_script(script, sizeof script,
              "local server = listen(function(s) pcall(await, s:read()) end)\n"
              "local s = await(connect(server))\n"

@@ -2,7 +2,6 @@
 ** tls.c - tests the module tls in a host: its capability, VMs on several
 ** threads, and what of it is under way when the VM is closed.
 */
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "threads.h"
@@ -101,7 +100,7 @@ static void on_a_hosts_loop_nothing_comes_after_the_close(void **state) {
   }
 }
 
-static void *talk(void *ud) {
+static void talk(void *ud) {
   neap_vm *vm = vm_on(NULL, NEAP_CAN_NET | NEAP_CAN_FS);
   char script[2000];
   add_script(script, sizeof script,
@@ -122,17 +121,16 @@ static void *talk(void *ud) {
   spawn(vm, script, succeeded, ud);
   assert_int_equal(neap_run(vm), NEAP_OK);
   close_vm(vm);
-  return NULL;
 }
 
 static void vms_of_several_threads_know_nothing_of_each_other(void **state) {
-  pthread_t threads[3];
+  uv_thread_t threads[3];
   int count[3] = {0};
   (void)state;
   for (size_t i = 0; i < 3; i++)
-    assert_int_equal(pthread_create(&threads[i], NULL, talk, &count[i]), 0);
+    thread_start(&threads[i], talk, &count[i]);
   for (size_t i = 0; i < 3; i++) {
-    assert_int_equal(pthread_join(threads[i], NULL), 0);
+    thread_join(&threads[i]);
     assert_int_equal(count[i], 1);
   }
 }

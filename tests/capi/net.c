@@ -252,6 +252,7 @@ static const char serving[] =
     "end))\n"
     "local _\n"
     "_, port = server:address()\n"
+    "if tell then tell(port) end\n"
     "while served ~= 10 do await(sleep(0.001)) end";
 
 static const char asking[] =
@@ -306,13 +307,9 @@ static int tell_port(neap_frame *frame, void *ud) {
 
 static void serve(void *ud) {
   neap_vm *vm = vm_on(NULL, NEAP_CAN_NET);
-  char script[1000];
   (void)ud;
-  (void)snprintf(script, sizeof script, "%.*s tell(port)\n%s",
-                 (int)(strstr(serving, "while served") - serving), serving,
-                 strstr(serving, "while served"));
   assert_int_equal(neap_register(vm, "tell", tell_port, NULL), NEAP_OK);
-  run_script(vm, script);
+  run_script(vm, serving);
   close_vm(vm);
 }
 

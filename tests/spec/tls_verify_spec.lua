@@ -173,7 +173,7 @@ describe("A server", function()
   end)
 
   it("of TLS 1.3 tells the client so in what that reads", function()
-    main(peers.raw_ends, function(raw_client, raw_server)
+    streams.ends(function(raw_client, raw_server)
       local client, err = peers.handshakes(raw_client, raw_server,
         shows("localhost", {verify = true, ca = file "ca.pem"}), trusts())
       assert.equal("PEER_DID_NOT_RETURN_A_CERTIFICATE", err.code)
@@ -292,7 +292,7 @@ describe("Both sides", function()
     it("resume a session (" .. version .. ")", function()
       local context = tls.context(shows("mixed", {max_version = version, verify = "optional", ca = file "ca.pem"}))
       local function handshake(options)
-        return main(peers.raw_ends, function(raw_client, raw_server)
+        return streams.ends(function(raw_client, raw_server)
           local client, server = peers.handshakes(raw_client, raw_server, {context = context}, options)
           if asyncio.isinstance(client, tls.TLSError) then
             if not asyncio.isinstance(server, tls.TLSError) then server:close() end
@@ -399,7 +399,7 @@ describe("Options", function()
   end)
 
   it("of a connection are refused as well, and leave the stream as it is", function()
-    main(peers.raw_ends, function(raw_client, raw_server)
+    streams.ends(function(raw_client, raw_server)
       local function connect(options)
         return refused(function() await(tls.connect(raw_client, options)) end)
       end

@@ -1,31 +1,32 @@
 -- streams.lua - what specs of streams and sockets share: two ends of a
 -- connection, servers that end with the test.
 
+local asyncio = require "asyncio"
 local net = require "net"
 local tasks = require "tasks"
 
 local M = {}
 
--- Runs fn(client, server) on the two ends of a connection, as the main task;
--- gives its results.
-function M.ends(fn)
-  return tasks.main(function()
-    local other = require "asyncio".Future()
-    local server = await(net.listen("127.0.0.1", 0, async(function(stream)
-      local over = require "asyncio".Event()
-      other:set_result(stream, over)
-      await(over:wait())
-    end)))
-    local client <close> = await(net.connect(server:address()))
-    local stream, over = await(other)
-    local _ <close> = tasks.at_end(function()
-      over:set()
-      server:close()
-      await(server:wait_closed())
-    end)
-    return fn(client, stream)
+-- Runs fn(client, server) on the two ends of a connection, in a task; gives its
+-- results.
+function M.connected(fn)
+  local other, over = asyncio.Future(), asyncio.Event()
+  local server = await(net.listen("127.0.0.1", 0, async(function(stream)
+    other:set_result(stream)
+    await(over:wait())
+  end)))
+  local client <close> = await(net.connect(server:address()))
+  local stream = await(other)
+  local _ <close> = tasks.at_end(function()
+    over:set()
+    server:close()
+    await(server:wait_closed())
   end)
+  return fn(client, stream)
 end
+
+-- The same as the main task.
+function M.ends(fn) return tasks.main(M.connected, fn) end
 
 -- Runs fn(stream, server) as the main task, connected to a server with this
 -- handler; gives its results.

@@ -5,6 +5,7 @@ local certificates = require "certificates"
 local net = require "net"
 local process = require "process"
 local program = require "program"
+local streams = require "streams"
 local tasks = require "tasks"
 local tls = require "tls"
 
@@ -42,23 +43,6 @@ function M.trusts(more)
   return options
 end
 
--- Runs fn(client, server) on the two raw ends of a connection, in a task.
-function M.raw_ends(fn)
-  local other = require "asyncio".Future()
-  local over = require "asyncio".Event()
-  local listener = await(net.listen("127.0.0.1", 0, async(function(stream)
-    other:set_result(stream)
-    await(over:wait())
-  end)))
-  local _ <close> = tasks.at_end(function()
-    over:set()
-    listener:close()
-    await(listener:wait_closed())
-  end)
-  local client <close> = await(net.connect(listener:address()))
-  return fn(client, await(other))
-end
-
 -- Runs fn(client, server, raw client, raw server) on the two ends of a
 -- connection with TLS, as the main task; gives its results.
 function M.ends(fn, server_options, client_options)
@@ -68,7 +52,7 @@ function M.ends(fn, server_options, client_options)
     local server <close> = await(accepting)
     return fn(client, server, raw_client, raw_server)
   end
-  return tasks.main(M.raw_ends, body)
+  return streams.ends(body)
 end
 
 -- Both handshakes on two raw ends: what each comes to, a stream or an error.
@@ -87,7 +71,7 @@ end
 -- The same in a connection of its own, which is closed then: what there is to
 -- know of streams, errors as they are.
 function M.outcomes(server_options, client_options)
-  return tasks.main(M.raw_ends, function(raw_client, raw_server)
+  return streams.ends(function(raw_client, raw_server)
     local results = {M.handshakes(raw_client, raw_server, server_options, client_options)}
     for i, result in ipairs(results) do
       if require "stream".is_stream(result) then

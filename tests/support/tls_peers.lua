@@ -29,18 +29,19 @@ function M.stop()
   folder = nil
 end
 
--- The options for a certificate of that name, and for trusting in ca.pem; with
--- what is in `more`.
-function M.shows(name, more)
-  local options = {cert = M.file(name .. ".pem"), key = M.file(name .. ".key")}
+local function with(options, more)
   for key, value in pairs(more or {}) do options[key] = value end
   return options
 end
 
+-- The options for a certificate of that name, and for trusting in ca.pem; with
+-- what is in `more`.
+function M.shows(name, more)
+  return with({cert = M.file(name .. ".pem"), key = M.file(name .. ".key")}, more)
+end
+
 function M.trusts(more)
-  local options = {ca = M.file "ca.pem", server_name = "localhost"}
-  for key, value in pairs(more or {}) do options[key] = value end
-  return options
+  return with({ca = M.file "ca.pem", server_name = "localhost"}, more)
 end
 
 -- Runs fn(client, server, raw client, raw server) on the two ends of a

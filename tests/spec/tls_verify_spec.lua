@@ -4,6 +4,8 @@
 local asyncio = require "asyncio"
 local net = require "net"
 local peers = require "tls_peers"
+local process = require "process"
+local program = require "program"
 local streams = require "streams"
 local tasks = require "tasks"
 local tls = require "tls"
@@ -111,19 +113,16 @@ describe("A client", function()
       end
       run(main())]]
     peers.served(streams.echo, function(_, port)
-      for _, variable in ipairs {"SSL_CERT_FILE=" .. file "ca.pem", "SSL_CERT_DIR=" .. file "hashed"} do
-        local name, value = variable:match "^(.-)=(.*)$"
-        local process = require "process"
+      for name, value in pairs {SSL_CERT_FILE = file "ca.pem", SSL_CERT_DIR = file "hashed"} do
         local environment = process.environ()
         environment[name] = value
-        local result = await(process.run {require "program".neap, "-", port, input = script, env = environment})
+        local result = await(process.run {program.neap, "-", port, input = script, env = environment})
         assert.equal("true\n", result.stdout, result.stderr)
       end
     end)
   end)
 
   it("takes authorities as file, as text, and as a folder", function()
-    local program = require "program"
     for _, ca in ipairs {file "ca.pem", program.read(file "ca.pem"), file "hashed",
       program.read(file "other_ca.pem") .. program.read(file "ca.pem")} do
       assert.is_true(outcomes(shows "localhost", trusts {ca = ca}).verified)
@@ -213,11 +212,10 @@ describe("A server", function()
   end)
 
   it("takes a key with a password, and both in one file, or as texts", function()
-    local read = require "program".read
     for _, options in ipairs {
       {cert = file "localhost.pem", key = file "locked.key", password = "secret"},
       {cert = file "both.pem"},
-      {cert = read(file "localhost.pem"), key = read(file "localhost.key")},
+      {cert = program.read(file "localhost.pem"), key = program.read(file "localhost.key")},
     } do
       assert.is_true(outcomes(options, trusts()).verified)
     end
@@ -332,14 +330,13 @@ end)
 describe("A certificate", function()
   it("is told of with all that it says", function()
     local certificate = outcomes(shows "localhost", trusts()).certificate
-    local read = require "program".read
     assert.equal("CN=localhost", certificate.subject)
     assert.equal("CN=Neap test CA", certificate.issuer)
     assert.same({"localhost", "127.0.0.1"}, certificate.names)
     assert.equal(2 * 24 * 3600, certificate.not_after - certificate.not_before)
     assert.is_true(math.abs(os.time() - certificate.not_before) < 3600)
-    assert.equal(read(file "localhost.pem"), certificate.pem)
-    local openssl = require "program".capture(("openssl x509 -in %s -noout -serial -fingerprint -sha256")
+    assert.equal(program.read(file "localhost.pem"), certificate.pem)
+    local openssl = program.capture(("openssl x509 -in %s -noout -serial -fingerprint -sha256")
       :format(file "localhost.pem"))
     assert.equal(openssl:match "serial=(%x+)", certificate.serial)
     assert.equal(openssl:match "ingerprint=([%x:]+)":gsub(":", ""):lower(), certificate.fingerprint)
@@ -373,7 +370,7 @@ describe("Options", function()
     assert.equal("tls: cert: cannot open none.pem: No such file or directory", why {cert = file "none.pem"})
     assert.equal("tls: ca: there is no certificate in it (localhost.key)", why {ca = file "localhost.key"})
     assert.equal("tls: ca: there is no certificate in it", why {ca = "-----BEGIN NONSENSE-----"})
-    local damaged = require "program".read(file "ca.pem")
+    local damaged = program.read(file "ca.pem")
       .. "-----BEGIN CERTIFICATE-----\nTm9uZQ==\n-----END CERTIFICATE-----\n"
     assert.equal("tls: ca: a certificate in it cannot be read", why {ca = damaged})
     assert.equal("tls: cert: a certificate in it cannot be read", why {cert = damaged})
@@ -393,7 +390,7 @@ describe("Options", function()
   end)
 
   it("are checked in a program that has no other module", function()
-    local result = require "program".run_script('print(pcall(require "tls".context, {ca = 1}))')
+    local result = program.run_script('print(pcall(require "tls".context, {ca = 1}))')
     assert.equal("false\ttls: ca: a string expected, got a number\n",
       (result.stdout:gsub("script.lua:%d+: ", "")), result.stderr)
   end)

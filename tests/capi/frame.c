@@ -2,6 +2,8 @@
 ** frame.c - tests one call of a native function: its arguments, its results,
 ** its errors. The functions themselves: native.c.
 */
+#include <limits.h>
+
 #include "natives.h"
 
 /* {======================================================
@@ -34,18 +36,27 @@ static void there_may_be_many_arguments_and_results(void **state) {
         "for i = 1, 5000 do assert(r[i] == list[i]) end");
 }
 
-static int outside(neap_frame *frame, void *ud) {
-  (void)ud;
-  (void)neap_return(frame, neap_integer(1));
-  (void)neap_return(frame, neap_integer(2)); /* are no arguments */
+static void look_outside(neap_frame *frame) {
+  lua_Integer n;
   for (int i = -1000000; i <= 1000000; i += 250000) {
-    lua_Integer n;
     if (i != 0)
       assert_int_equal(neap_arg(frame, i).type, NEAP_NIL);
     assert_int_equal(neap_arg_integer(frame, i, &n), NEAP_ESCRIPT);
   }
+  for (int i = 2; i <= 40; i++)
+    assert_int_equal(neap_arg(frame, i).type, NEAP_NIL);
   assert_int_equal(neap_arg(frame, 0).type, NEAP_NIL);
-  assert_int_equal(neap_arg(frame, 2).type, NEAP_NIL);
+  assert_int_equal(neap_arg(frame, INT_MIN).type, NEAP_NIL);
+  assert_int_equal(neap_arg(frame, INT_MAX).type, NEAP_NIL);
+}
+
+static int outside(neap_frame *frame, void *ud) {
+  (void)ud;
+  look_outside(frame);
+  (void)neap_return(frame, neap_integer(1));
+  (void)neap_return(frame, neap_integer(2)); /* are no arguments */
+  look_outside(frame);
+  assert_int_equal(neap_arg_count(frame), 1);
   return NEAP_OK;
 }
 

@@ -235,14 +235,13 @@ static inline void neap__scope_reset(neap_vm *vm) {
 ** native.c: functions in C; object.c: host objects
 ** ======================================================= */
 
-/* One call of a native function. Its arguments are on the stack from 1 on
-   (`first`: of a method, from 2), its results above them. */
+/* One call of a native function. On the stack are its arguments, and above
+   them its results: only when there are some need the arguments be counted. */
 struct neap_frame {
   lua_State *L;
   neap_vm *vm;
   const char *name;   /* of the function */
-  int first;          /* stack index of the first argument */
-  int nargs;
+  int before;         /* slots before the arguments: of a method, 1 */
   int nresults;
   int lost;           /* a NEAP_E code: an argument, a result or the message
                          was lost; the call fails, whatever f returns */
@@ -263,18 +262,17 @@ typedef struct neap__suspension {
 /* The call has not just given results: raises an error, or suspends. */
 int neap__native_finish(neap_frame *frame, int status);
 
-/* Lua: calls a native function, and does what its status says. `first`: its
-   first argument. Used by functions, methods, and `after`. */
+/* Lua: calls a native function, and does what its status says. `before`: slots
+   before the arguments. Used by functions, methods, and `after`. */
 static inline int neap__native_call(lua_State *L, neap_vm *vm,
-                                    const char *name, int first,
+                                    const char *name, int before,
                                     neap_function f, void *ud) {
   neap_frame frame;
   int status;
   frame.L = L;
   frame.vm = vm;
   frame.name = name;
-  frame.first = first;
-  frame.nargs = lua_gettop(L) - first + 1;
+  frame.before = before;
   frame.nresults = 0;
   frame.lost = NEAP_OK;
   frame.message.type = NEAP_NIL;
@@ -282,7 +280,7 @@ static inline int neap__native_call(lua_State *L, neap_vm *vm,
   frame.scope = neap__scope_open(vm);
   status = f(&frame, ud);
   if (status == NEAP_OK && frame.lost == NEAP_OK && frame.suspension == NULL) {
-    neap__scope_close(vm, frame.scope);
+    neap__scope_close(frame.vm, frame.scope); /* `vm` is kept nowhere */
     return frame.nresults;
   }
   return neap__native_finish(&frame, status);

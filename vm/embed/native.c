@@ -17,6 +17,9 @@
 #define SPARE 4 /* free slots on the stack, to look at values */
 #define ROOM (LUA_MINSTACK - SPARE) /* for results, which Lua has made */
 
+/* What is rare has a call of its own: the rest saves fewer registers then. */
+#define RARE __attribute__((noinline)) static
+
 /* An index that is valid, and at which there is no value. */
 #define NOWHERE lua_upvalueindex(256)
 
@@ -61,7 +64,7 @@ int neap__native_finish(neap_frame *frame, int status) {
   lua_State *L = frame->L;
   neap_vm *vm = frame->vm;
   neap__suspension *s = frame->suspension;
-  lua_settop(L, frame->first - 1 + frame->nargs); /* these are no results */
+  lua_pop(L, frame->nresults); /* these are none */
   (void)neap__value_push(vm, L, &frame->message); /* it is borrowed, or nil */
   neap__scope_close(vm, frame->scope);
   if (frame->lost != NEAP_OK)
@@ -78,7 +81,7 @@ int neap__native_finish(neap_frame *frame, int status) {
 
 static int call(lua_State *L) {
   const native *n = (native *)lua_touserdata(L, lua_upvalueindex(1));
-  return neap__native_call(L, neap__vm(L), n->name, 1, n->f, n->ud);
+  return neap__native_call(L, neap__vm(L), n->name, 0, n->f, n->ud);
 }
 
 /* ====================================================== } */
@@ -167,10 +170,19 @@ NEAP_API int neap_function_new(neap_vm *vm, const char *name, neap_function f,
 
 NEAP_API neap_vm *neap_frame_vm(neap_frame *frame) { return frame->vm; }
 
-NEAP_API int neap_arg_count(neap_frame *frame) { return frame->nargs; }
+NEAP_API int neap_arg_count(neap_frame *frame) {
+  return lua_gettop(frame->L) - frame->nresults - frame->before;
+}
 
-static int index_of(const neap_frame *frame, int i) {
-  return i >= 1 && i <= frame->nargs ? frame->first + i - 1 : NOWHERE;
+RARE int index_counted(neap_frame *frame, int i) {
+  return i >= 1 && i <= neap_arg_count(frame) ? frame->before + i : NOWHERE;
+}
+
+/* A free slot is as good as nowhere, until there are results. */
+static int index_of(neap_frame *frame, int i) {
+  return __builtin_expect((unsigned)i - 1 < ROOM && frame->nresults == 0, 1)
+             ? frame->before + i
+             : index_counted(frame, i);
 }
 
 NEAP_API neap_value neap_arg(neap_frame *frame, int i) {
@@ -193,7 +205,7 @@ static int expected(neap_frame *frame, int i, const char *type) {
   return bad_argument(frame, i, fault);
 }
 
-static int expected_integer(neap_frame *frame, int i) {
+RARE int expected_integer(neap_frame *frame, int i) {
   if (lua_isnumber(frame->L, index_of(frame, i)))
     return bad_argument(frame, i, "number has no integer representation");
   return expected(frame, i, "integer");
@@ -277,7 +289,8 @@ NEAP_API int neap_arg_object(neap_frame *frame, int i, const neap_class *type,
 ** The outcome
 ** ======================================================= */
 
-NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value) {
+/* One that is not plain, or needs room. */
+RARE int return_any(neap_frame *frame, const neap_value *value) {
   int status;
   if (frame->nresults >= ROOM && !lua_checkstack(frame->L, 1 + SPARE))
     status = neap__fail(frame->vm, NEAP_ENOMEM, NULL, NULL);
@@ -288,6 +301,13 @@ NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value) {
   else
     frame->lost = status;
   return status;
+}
+
+NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value) {
+  if (frame->nresults >= ROOM || !neap__plain_push(frame->L, value))
+    return return_any(frame, value);
+  frame->nresults++;
+  return NEAP_OK;
 }
 
 NEAP_API int neap_fail(neap_frame *frame, const char *format, ...) {

@@ -80,7 +80,7 @@ static int call(lua_State *L) {
     neap__hosted_fault(L, 1, type, fault, sizeof fault);
     return luaL_error(L, "calling '%s' on bad self (%s)", method->name, fault);
   }
-  return neap__native_call(L, neap__vm(L), method->name, 2, method->call,
+  return neap__native_call(L, neap__vm(L), method->name, 1, method->call,
                            object);
 }
 

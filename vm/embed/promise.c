@@ -249,7 +249,7 @@ typedef struct offload {
   void (*dispose)(void *ud);
   void *ud;
   neap_port *port; /* rings at the end of the work; NULL: nobody listens */
-  int first;     /* as in the frame of the call */
+  int before;    /* as in the frame of the call */
   int cancelled; /* nobody waits any longer */
   int ended;     /* the work has */
 } offload;
@@ -281,7 +281,7 @@ static int run_after(neap_frame *frame, void *ud) {
 
 static int offload_results(lua_State *L, neap_vm *vm, neap__suspension *s) {
   offload *o = (offload *)s;
-  return neap__native_call(L, vm, s->wait.what, o->first, run_after, o);
+  return neap__native_call(L, vm, s->wait.what, o->before, run_after, o);
 }
 
 static void work_runs(uv_work_t *request) {
@@ -337,7 +337,7 @@ NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
     o->port = frame->vm->port;
     neap_port_retain(o->port);
   }
-  o->first = frame->first;
+  o->before = frame->before;
   (void)uv_queue_work(loop, &o->request, work_runs,
                       work_ended); /* cannot fail */
   neap_loop_retain(frame->vm);

@@ -76,16 +76,12 @@ static int is_shorter(const neap__budget *outer, double deadline) {
 }
 
 /* Calls what is pushed above a message handler, as lua_pcall does, with a
-   budget of its own where there are limits; inside a task or another call only
-   if it is to have less time. An error leaves nothing but the handler. */
-static int run_call(neap_vm *vm, lua_State *L, int nargs, int nresults,
-                    double deadline) {
+   budget of its own; inside a task or another call only if it is to have less
+   time. An error leaves nothing but the handler. */
+NEAP__APART int call_limited(neap_vm *vm, lua_State *L, int nargs,
+                             int nresults, double deadline) {
   neap__budget *own = NULL, *inner = vm->inner;
-  int status, handler = -2 - nargs;
-  if (vm->limits == NULL) {
-    status = lua_pcall(L, nargs, nresults, handler);
-    return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
-  }
+  int status;
   if (is_shorter(neap__budget_current(vm), deadline)) {
     own = neap__budget_new(vm, neap__budget_current(vm), deadline);
     if (own == NULL) {
@@ -97,7 +93,7 @@ static int run_call(neap_vm *vm, lua_State *L, int nargs, int nresults,
   (void)neap__limits_begin(vm);
   if (own != NULL && own->outer == NULL)
     neap__limits_step(vm); /* a host's callback may make many calls */
-  status = lua_pcall(L, nargs, nresults, handler);
+  status = lua_pcall(L, nargs, nresults, -2 - nargs);
   neap__limits_end(vm);
   if (status != LUA_OK)
     status = neap__fail_lua(vm, L, status);
@@ -106,6 +102,12 @@ static int run_call(neap_vm *vm, lua_State *L, int nargs, int nresults,
     neap__budget_drop(vm, own);
   }
   return status;
+}
+
+/* The same without limits. */
+static int call_unlimited(neap_vm *vm, lua_State *L, int nargs, int nresults) {
+  int status = lua_pcall(L, nargs, nresults, -2 - nargs);
+  return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
 }
 
 /* Stores the n values at the top. */
@@ -118,10 +120,12 @@ static int get_results(neap_vm *vm, lua_State *L, neap_value *results, int n) {
   return status;
 }
 
-static void clear(neap_value *results, int n) {
+/* There are no results; returns the status. */
+NEAP__APART int without(neap_value *results, int n, int status) {
   int i;
   for (i = 0; i < n; i++)
     results[i] = neap_nil();
+  return status;
 }
 
 /* The results may stand where the function or an argument stands: they are
@@ -129,27 +133,28 @@ static void clear(neap_value *results, int n) {
 NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
                        const neap_value *args, int nargs, neap_value *results,
                        int nresults, double deadline) {
+  lua_State *L;
   int status = neap__call_check(vm, deadline, nargs, nresults);
+  if (status != NEAP_OK)
+    return without(results, nresults, status);
+  L = vm->running;
+  lua_pushcfunction(L, neap__callback_handler);
+  status = neap__call_push(vm, L, function, args, nargs);
   if (status == NEAP_OK) {
-    lua_State *L = vm->running;
-    lua_pushcfunction(L, neap__callback_handler);
-    status = neap__call_push(vm, L, function, args, nargs);
-    if (status == NEAP_OK) {
-      neap__scope_reset(vm);
-      neap__enter(vm);
-      status = run_call(vm, L, nargs, nresults, deadline);
-      neap__leave(vm);
-    }
-    if (status == NEAP_OK) {
-      status = get_results(vm, L, results, nresults);
-      lua_pop(L, nresults + 1);
-    }
-    else
-      lua_pop(L, 1);
+    neap__scope_reset(vm);
+    neap__enter(vm);
+    status = vm->limits == NULL
+                 ? call_unlimited(vm, L, nargs, nresults)
+                 : call_limited(vm, L, nargs, nresults, deadline);
+    neap__leave(vm);
   }
   if (status != NEAP_OK)
-    clear(results, nresults);
-  return status;
+    lua_pop(L, 1);
+  else {
+    status = get_results(vm, L, results, nresults);
+    lua_pop(L, nresults + 1);
+  }
+  return status == NEAP_OK ? NEAP_OK : without(results, nresults, status);
 }
 
 /* ====================================================== } */

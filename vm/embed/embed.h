@@ -5,9 +5,14 @@
 #ifndef NEAP_EMBED_H
 #define NEAP_EMBED_H
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "../core/vm.h"
+
+/* A function that is not inline where it is called: what is called often saves
+   fewer registers without it. */
+#define NEAP__APART __attribute__((noinline)) static
 
 /* {======================================================
 ** failure.c: errors, as neap_error tells them
@@ -16,10 +21,11 @@
 /* Remembers an error for neap_error; returns `code`. NULL: the text of the
    code. Copies; cannot fail (without memory the texts are the code's). */
 int neap__fail(neap_vm *vm, int code, const char *message,
-               const char *traceback);
+               const char *traceback) __attribute__((cold));
 /* The same for the error at the top of L, popped, that a protected call has
    ended with; `status`: of lua_pcall. Runs no Lua. */
-int neap__fail_lua(neap_vm *vm, lua_State *L, int status);
+int neap__fail_lua(neap_vm *vm, lua_State *L, int status)
+    __attribute__((cold));
 /* The same for the task at the top, which stays: it has failed, was cancelled,
    or killed (`killed`: the code). */
 int neap__fail_task(neap_vm *vm, lua_State *L, int killed);
@@ -62,10 +68,10 @@ static inline void neap__enter(neap_vm *vm) {
   if (vm->L == NULL) {
     vm->L = vm->main;
     vm->host_interrupted = 0;
+    vm->entered = 1;
   }
-  else if (vm->entered == 0)
-    return; /* in a script's `run` */
-  vm->entered++;
+  else if (vm->entered > 0) /* not in a script's `run` */
+    vm->entered++;
 }
 static inline void neap__leave(neap_vm *vm) {
   if (vm->entered == 0 || --vm->entered > 0)
@@ -78,8 +84,9 @@ static inline void neap__leave(neap_vm *vm) {
 }
 
 /* As lua_checkstack, which costs more: each frame has LUA_MINSTACK slots. */
-static inline int neap__room(lua_State *L, int n) {
-  return n <= LUA_MINSTACK - lua_gettop(L) || lua_checkstack(L, n);
+static inline int neap__room(lua_State *L, size_t n) {
+  return (size_t)lua_gettop(L) + n <= LUA_MINSTACK ||
+         (n <= INT_MAX && lua_checkstack(L, (int)n));
 }
 
 /* Whether a call, or a task, may begin; then there is room on the stack of
@@ -96,7 +103,7 @@ static inline int neap__call_check(neap_vm *vm, double deadline, int nargs,
   if (nargs < 0 || nresults < 0)
     return neap__fail(vm, NEAP_EINVAL, "less than no values", NULL);
   /* and for a handler, the function, and what neap__fail_lua pushes */
-  if (!neap__room(vm->running, (nargs > nresults ? nargs : nresults) + 10))
+  if (!neap__room(vm->running, (size_t)nargs + (size_t)nresults + 10))
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   return neap__attach(vm); /* it may create tasks */
 }
@@ -176,16 +183,19 @@ static inline int neap__value_pass(neap_vm *vm, lua_State *L,
 static inline int neap__call_push(neap_vm *vm, lua_State *L,
                                   const neap_value *function,
                                   const neap_value *args, int nargs) {
-  int i, status = NEAP_OK;
+  int i, status;
   if (function->type != NEAP_FUNCTION ||
       !(function->ref > 0 ? neap__retained_push(vm, L, function)
                           : neap__reference_push(vm, L, function)))
     return neap__fail(vm, NEAP_EINVAL, "a function expected", NULL);
-  for (i = 0; i < nargs && status == NEAP_OK; i++)
+  for (i = 0; i < nargs; i++) {
     status = neap__value_pass(vm, L, &args[i]);
-  if (status != NEAP_OK)
-    lua_pop(L, i);
-  return status;
+    if (status != NEAP_OK) {
+      lua_pop(L, i + 1);
+      return status;
+    }
+  }
+  return NEAP_OK;
 }
 
 /* Stores the value at the index in `*value`, which is borrowed. Needs a free
@@ -221,11 +231,12 @@ static inline void neap__scope_close(neap_vm *vm, int scope) {
     vm->shelved = scope;
   }
 }
+/* Whether something is being called there. */
+int neap__has_frames(lua_State *L);
 /* What was borrowed outside of all scopes, if this is outside: also no native
    function, called by way of Lua's own API, is below. */
 static inline void neap__scope_reset(neap_vm *vm) {
-  lua_Debug ar;
-  if (vm->shelved > 0 && vm->L == NULL && !lua_getstack(vm->main, 0, &ar))
+  if (vm->shelved > 0 && vm->L == NULL && !neap__has_frames(vm->main))
     neap__scope_close(vm, 0);
 }
 

@@ -17,9 +17,6 @@
 #define SPARE 4 /* free slots on the stack, to look at values */
 #define ROOM (LUA_MINSTACK - SPARE) /* for results, which Lua has made */
 
-/* What is rare has a call of its own: the rest saves fewer registers then. */
-#define RARE __attribute__((noinline)) static
-
 /* An index that is valid, and at which there is no value. */
 #define NOWHERE lua_upvalueindex(256)
 
@@ -174,7 +171,7 @@ NEAP_API int neap_arg_count(neap_frame *frame) {
   return lua_gettop(frame->L) - frame->nresults - frame->before;
 }
 
-RARE int index_counted(neap_frame *frame, int i) {
+NEAP__APART int index_counted(neap_frame *frame, int i) {
   return i >= 1 && i <= neap_arg_count(frame) ? frame->before + i : NOWHERE;
 }
 
@@ -205,7 +202,7 @@ static int expected(neap_frame *frame, int i, const char *type) {
   return bad_argument(frame, i, fault);
 }
 
-RARE int expected_integer(neap_frame *frame, int i) {
+NEAP__APART int expected_integer(neap_frame *frame, int i) {
   if (lua_isnumber(frame->L, index_of(frame, i)))
     return bad_argument(frame, i, "number has no integer representation");
   return expected(frame, i, "integer");
@@ -290,7 +287,7 @@ NEAP_API int neap_arg_object(neap_frame *frame, int i, const neap_class *type,
 ** ======================================================= */
 
 /* One that is not plain, or needs room. */
-RARE int return_any(neap_frame *frame, const neap_value *value) {
+NEAP__APART int return_any(neap_frame *frame, const neap_value *value) {
   int status;
   if (frame->nresults >= ROOM && !lua_checkstack(frame->L, 1 + SPARE))
     status = neap__fail(frame->vm, NEAP_ENOMEM, NULL, NULL);

@@ -172,6 +172,11 @@ int neap__pair_pop(neap_vm *vm, lua_State *L, neap_value *key,
   return kept;
 }
 
+int neap__has_frames(lua_State *L) {
+  lua_Debug ar;
+  return lua_getstack(L, 0, &ar);
+}
+
 int neap__pair_before(neap_vm *vm, lua_State *L, const neap_value *key) {
   lua_State *shelf = vm->shelf;
   int top = lua_gettop(shelf), same;

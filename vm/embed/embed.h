@@ -254,6 +254,8 @@ struct neap_frame {
   const char *name;   /* of the function */
   int before;         /* slots before the arguments: of a method, 1 */
   int nresults;
+  int converted;      /* whether the last number asked for was one; here,
+                         because neap_arg_integer then needs no stack */
   int lost;           /* a NEAP_E code: an argument, a result or the message
                          was lost; the call fails, whatever f returns */
   neap_value message; /* of neap_fail; nil: none */

@@ -209,15 +209,15 @@ NEAP__APART int expected_integer(neap_frame *frame, int i) {
 }
 
 NEAP_API int neap_arg_integer(neap_frame *frame, int i, lua_Integer *value) {
-  int is_integer;
-  *value = lua_tointegerx(frame->L, index_of(frame, i), &is_integer);
-  return is_integer ? NEAP_OK : expected_integer(frame, i);
+  int index = index_of(frame, i);
+  *value = lua_tointegerx(frame->L, index, &frame->converted);
+  return frame->converted ? NEAP_OK : expected_integer(frame, i);
 }
 
 NEAP_API int neap_arg_number(neap_frame *frame, int i, lua_Number *value) {
-  int is_number;
-  *value = lua_tonumberx(frame->L, index_of(frame, i), &is_number);
-  return is_number ? NEAP_OK : expected(frame, i, "number");
+  int index = index_of(frame, i);
+  *value = lua_tonumberx(frame->L, index, &frame->converted);
+  return frame->converted ? NEAP_OK : expected(frame, i, "number");
 }
 
 NEAP_API int neap_arg_boolean(neap_frame *frame, int i, int *value) {

@@ -149,6 +149,22 @@ describe("run", function()
     assert.is_false(called)
   end)
 
+  it("RU-03 calls the callbacks of the tasks left over", function()
+    local log = {}
+    main(function()
+      for i = 1, 3 do
+        local task = create_task(sleep(60))
+        task:add_done_callback(function(t)
+          log[#log + 1] = i
+          assert.is_true(t:cancelled())
+          if i == 2 then create_task(co(function() log[#log + 1] = "a new one" end)) end
+        end)
+      end
+      await(sleep(0))
+    end)
+    assert.same({1, 2, 3}, log)
+  end)
+
   it("RU-04 cancels the tasks left over before main's error comes out", function()
     local order = {}
     local boom = {}

@@ -12,7 +12,8 @@
 #define MOST_LISTED 20 /* tasks in the report of a deadlock */
 #define BURST 100000 /* tasks at once that make the end of a run tidy up */
 
-/* The main task is done: the turn in which waiters look at it is the last. */
+/* The main task is done, or the last one of those left over: the turn in which
+   waiters look at it, and its callbacks run, is the last. */
 static void stop_job(neap_vm *vm, neap__job *job) {
   (void)job;
   vm->stopping = 1;
@@ -67,12 +68,12 @@ static int end_leftovers(lua_State *L) {
         neap__task_cancel(L, task);
     }
     vm->ending = 0;
-    while (vm->leftovers > 0) { /* the last one stops the loop */
+    do {
       if (!neap__loop_run(vm))
         return 0; /* they await what never comes */
       if (vm->interrupts > 1)
         return 0; /* the user does not want to wait */
-    }
+    } while (vm->leftovers > 0);
   }
   return 0;
 }
@@ -87,7 +88,8 @@ void neap__ready_drop(neap_vm *vm, lua_State *L) {
       neap__gather_drop_child(vm, L, job);
     else if (neap__is_group_job(job))
       neap__group_drop_member(vm, L, job);
-    else if (!neap__is_task_job(job) && job != &vm->stop)
+    else if (!neap__is_task_job(job) && job != &vm->stop &&
+             job != &vm->last_ended)
       neap__queue_push(&kept, job);
   }
   neap__queue_splice(&vm->ready, &kept);
@@ -125,6 +127,7 @@ static int make_main(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   vm->main_task = neap__task_new(L, 1, 2);
   vm->stop.run = stop_job;
+  vm->last_ended.run = stop_job;
   neap__future_wait(&vm->main_task->future, &vm->stop);
   return 1;
 }

@@ -121,6 +121,7 @@ struct neap_vm {
 
   neap__task *main_task;     /* of `run`, or NULL */
   neap__job stop;            /* waits for the main task */
+  neap__job last_ended;      /* comes after the last leftover's callbacks */
   volatile sig_atomic_t interrupts; /* neap_interrupt calls in this run */
   int interrupts_seen;       /* of these, handled by the loop */
   uint64_t interrupt_time;   /* of the last one, when a step saw it */

@@ -160,7 +160,7 @@ static void settle(lua_State *L, int index, neap__task *task,
     neap__task_release(vm, L, task);
   if (task->leftover) {
     if (--vm->leftovers == 0)
-      vm->stopping = 1;
+      neap__queue_push(&vm->ready, &vm->last_ended);
     lua_getiuservalue(L, index, NEAP__RESULT);
     if (state == NEAP__FAILED &&
         !(neap__error_flags(L, -1) & NEAP__IS_KEYBOARD)) { /* run raises it */

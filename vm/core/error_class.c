@@ -16,11 +16,11 @@
 static const char flags_key = 0; /* in each class */
 
 int neap__error_flags(lua_State *L, int index) {
-  int flags;
-  if (lua_islightuserdata(L, index) &&
+  int flags, type = lua_type(L, index);
+  if (type == LUA_TLIGHTUSERDATA &&
       lua_touserdata(L, index) == (void *)neap__vm(L))
     return NEAP__IS_PASSING | NEAP__IS_KILL;
-  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+  if (type != LUA_TTABLE || !lua_getmetatable(L, index))
     return 0;
   lua_rawgetp(L, -1, &flags_key);
   flags = (int)lua_tointeger(L, -1) & ~NEAP__IS_KILL; /* scripts have the key */

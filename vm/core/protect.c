@@ -100,24 +100,25 @@ static int pass(lua_State *L) {
   return neap__throw(L);
 }
 
-/* The results of a protected call, all but the `extra` values below them;
-   or false and the error at the top. */
-static int catch_finish(lua_State *L, int status, lua_KContext extra) {
+/* The results of a protected call, all but the `extra` values below them; or
+   false and the error at the top, unless it is one of `passing`. */
+static int results(lua_State *L, int status, lua_KContext extra, int passing) {
   if (status == LUA_OK || status == LUA_YIELD)
     return lua_gettop(L) - (int)extra;
-  if (neap__error_flags(L, -1) & NEAP__IS_KILL)
+  if (neap__error_flags(L, -1) & passing)
     return pass(L);
   neap__raising_clear(L); /* this error has come to its end */
   lua_pushboolean(L, 0);
-  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
   return 2;
 }
 
 static int finish(lua_State *L, int status, lua_KContext extra) {
-  if (status != LUA_OK && status != LUA_YIELD &&
-      (neap__error_flags(L, -1) & NEAP__IS_PASSING))
-    return pass(L);
-  return catch_finish(L, status, extra);
+  return results(L, status, extra, NEAP__IS_PASSING);
+}
+
+static int catch_finish(lua_State *L, int status, lua_KContext extra) {
+  return results(L, status, extra, NEAP__IS_KILL);
 }
 
 /* Calls f, ... from the stack; `k` makes the results of it. */

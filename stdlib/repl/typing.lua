@@ -73,7 +73,7 @@ local function listing(list, prefix)
     names[i] = list[i]:sub(from)
     width = math.max(width, length(names[i]) + 2)
   end
-  local rows = (#names + columns // width) // math.max(columns // width, 1)
+  local rows = (#names - 1) // math.max(columns // width, 1) + 1
   for row = 1, rows do
     local line = {}
     for i = row, #names, rows do

@@ -225,6 +225,12 @@ describe("the interactive mode on a terminal", function()
     t:type(".help asyncio.time")
     t:press("Tab")
     t:expect("\ntime        timeout     timeout_at\n")
+    t:press("C-u")
+    for i = 1, 9 do t.folder:write("full" .. i, "") end -- 7 columns each
+    t:resize(24, 24)
+    t:type(".load full")
+    t:press("Tab")
+    t:expect("\nfull1  full4  full7\nfull2  full5  full8\nfull3  full6  full9\n> .load full")
   end)
 
   it("does not depend on the globals that are typed over, nor on their metatable", function()

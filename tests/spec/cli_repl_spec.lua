@@ -97,6 +97,16 @@ describe("the interactive mode", function()
     assert.equal(0, result.code)
   end)
 
+  it("says so when no event loop can be opened, and goes on", function()
+    -- three descriptors are open, and the three of the interactive mode
+    local result = program.run([[ulimit -n 9; exec timeout 30 "$LUA" -i]], {
+      stdin = "1 + 1\n)\n2\n", env = {LUA = NEAP},
+    })
+    assert.equal("no event loop can be opened\nstdin:1: unexpected symbol near ')'\nno event loop can be opened\n",
+      result.stderr)
+    assert.equal(0, result.code)
+  end)
+
   it("takes a last line without newline, and lines with \\0", function()
     local result = neap({"-i"}, {stdin = "#'a\0b'\n#'a\0bc'"})
     assert.matches("> 3\n> 4\n> \n$", result.stdout)

@@ -113,20 +113,19 @@ static int prepare(neap__runner *runner, lua_State *L) {
   return status;
 }
 
-/* Starts the task of the function at the top, popped. Raises what goes
-   wrong. */
-static neap_task start(neap__runner *runner, lua_State *L) {
-  neap_task task = 0;
+/* Starts the task of the function at the top, popped. Returns 0, or what goes
+   wrong: without a loop, which is opened here, the task would wait for ever. */
+static int start(neap__runner *runner, lua_State *L, neap_task *task) {
   neap_value number;
   int status = prepare(runner, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_key);
   number = neap_integer(++now.number);
   now.status = LUA_ERRRUN;
+  if (status == NEAP_OK && neap_backend_fd(runner->vm) < 0)
+    status = NEAP_ELOOP;
   if (status == NEAP_OK)
-    status = neap_spawn(runner->vm, &in_task, &number, 1, 0, NULL, NULL, &task);
-  if (status != NEAP_OK)
-    luaL_error(L, "%s", neap_strerror(status));
-  return task;
+    status = neap_spawn(runner->vm, &in_task, &number, 1, 0, NULL, NULL, task);
+  return status;
 }
 
 /* Pushes what the task has left behind. */
@@ -157,8 +156,12 @@ static int is_cancelled(lua_State *L) {
 }
 
 int neap__evaluate(neap__runner *runner, lua_State *L) {
-  neap_task task = start(runner, L);
-  int interrupts = 0;
+  neap_task task;
+  int interrupts = 0, started = start(runner, L, &task);
+  if (started != NEAP_OK) {
+    lua_pushstring(L, neap_strerror(started));
+    return LUA_ERRRUN;
+  }
   while (neap_pending(runner->vm, task) && !runner->exits) {
     int event = neap__turn(runner, -1, -1);
     if (event == SIGINT) {

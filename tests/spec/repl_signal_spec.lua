@@ -30,6 +30,18 @@ local function pid_of(t)
   return t:expect("pid\n"):match "pid\n(%d+)"
 end
 
+-- A call of a function in C that takes for ever.
+local LONG = "(('a'):rep(30000):find(('a*'):rep(30) .. 'b'))"
+
+-- Waits until the process has ended; `again` is called until then.
+local function ends(pid, again)
+  local deadline = time.monotonic() + 30
+  while os.execute("kill -0 " .. pid .. " 2>/dev/null") do
+    again()
+    assert(time.monotonic() < deadline, "it runs on")
+  end
+end
+
 describe("Ctrl-C in the interactive mode", function()
   it("discards the line, and what it continues", function()
     local t <close> = open()
@@ -99,6 +111,25 @@ describe("Ctrl-C in the interactive mode", function()
     t:press("C-c")
     t:expect_last("KeyboardInterrupt\n>")
     assert.is_nil(t:screen():find("clean\n", 1, true))
+  end)
+
+  it("ends the program when it comes again to what cannot be interrupted", function()
+    local spin = "{%s = function() print 'begun' while true do end end}"
+    for _, code in ipairs {
+      "setmetatable({}, " .. spin:format "__gc" .. ") collectgarbage()",
+      "do setmetatable({}, " .. spin:format "__gc" .. ") end", -- collected while a line is typed
+      "do create_task(async(function() error(setmetatable({}, " .. spin:format "__tostring" .. ")) end)()) end",
+      "do print 'begun' print(" .. LONG .. ") end",
+    } do
+      local t <close> = open()
+      local pid = pid_of(t)
+      t:type("create_task(sleep(0))\n" .. code .. "\n")
+      t:expect("\nbegun")
+      ends(pid, function() os.execute(("kill -INT %s 2>/dev/null; sleep 0.1"):format(pid)) end)
+      t:expect("ended: 130")
+      t:type("seen\n") -- the terminal shows what is typed
+      t:expect("\nseen\nseen")
+    end
   end)
 
   it("gives the prompt back from a task that does not let itself be cancelled", function()
@@ -239,6 +270,17 @@ describe("the end of the interactive mode", function()
     end
   end)
 
+  it("comes with a signal when nothing can be interrupted", function()
+    for signal, code in pairs {HUP = 129, TERM = 143} do
+      local t <close> = open()
+      local pid = pid_of(t)
+      t:type("print 'begun' print(" .. LONG .. ")\n")
+      t:expect("\nbegun")
+      assert(os.execute(("kill -%s %s"):format(signal, pid)))
+      t:expect("ended: " .. code)
+    end
+  end)
+
   it("comes when the terminal goes away, also where nobody tells so", function()
     -- A shell that leads the session, and ends, sends SIGCONT, which takes back the SIGSTOP by which LeakSanitizer
     -- holds the threads: it would wait for ever. The other ends are looked at for leaks.
@@ -249,11 +291,7 @@ describe("the end of the interactive mode", function()
         local t <close> = open {words = {}, before = trap, env = env}
         pid = pid_of(t)
       end
-      local deadline = time.monotonic() + 30
-      repeat
-        time.sleep(0.01)
-        assert(time.monotonic() < deadline, "it runs on")
-      until not os.execute("kill -0 " .. pid .. " 2>/dev/null")
+      ends(pid, function() time.sleep(0.01) end)
     end
   end)
 

@@ -44,9 +44,9 @@ static void push_prompt(neap__runner *runner, lua_State *L, const char *global,
   lua_pushcfunction(L, prompt);
   lua_pushstring(L, global);
   lua_pushstring(L, otherwise);
-  if (!runner->edits) {
-    lua_call(L, 2, 1);
-  } else if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+  if (neap__turn_call(runner, L, 2, 1) != LUA_OK) {
+    if (!runner->edits)
+      (void)lua_error(L);
     lua_pop(L, 1);
     lua_pushstring(L, otherwise);
   }
@@ -241,14 +241,14 @@ static int load_line(neap__runner *runner, lua_State *L) {
 }
 
 /* Prints what is on the stack, with the global `print`. */
-static void print_results(lua_State *L) {
+static void print_results(neap__runner *runner, lua_State *L) {
   int count = lua_gettop(L);
   if (count == 0)
     return;
   luaL_checkstack(L, LUA_MINSTACK, "too many results to print");
   lua_getglobal(L, "print");
   lua_insert(L, 1);
-  if (lua_pcall(L, count, 0, 0) != LUA_OK)
+  if (neap__turn_call(runner, L, count, 0) != LUA_OK)
     neap__chunk_message(NULL, lua_pushfstring(L, "error calling 'print' (%s)",
                                               lua_tostring(L, -1)));
 }
@@ -272,7 +272,7 @@ void neap__repl_run(neap__runner *runner, lua_State *L) {
     if (status == LUA_OK && runner->edits)
       neap__terminal_show(runner, L);
     else if (status == LUA_OK)
-      print_results(L);
+      print_results(runner, L);
     else if (status > LUA_OK)
       neap__chunk_report(runner, L, status);
     (void)neap__turn_open(runner); /* cannot fail: it is open */

@@ -172,5 +172,6 @@ int neap__terminal_command(neap__runner *runner, lua_State *L, int index) {
 void neap__terminal_show(neap__runner *runner, lua_State *L) {
   push_function(L, "show");
   lua_insert(L, 1);
-  neap__chunk_report(runner, L, lua_pcall(L, lua_gettop(L) - 1, 0, 0));
+  neap__chunk_report(runner, L,
+                     neap__turn_call(runner, L, lua_gettop(L) - 1, 0));
 }

@@ -7,7 +7,12 @@
 ** task that was typed), and not whatever task happens to run just then.
 ** Therefore the handler lets the VM alone, but starts a timer: if nobody has
 ** read the pipe when that rings, a step spins, and is interrupted; and again
-** at each ring after that, as it may catch the error.
+** at each ring after that, as it may catch the error. Only scripts are: the
+** program's own Lua goes on.
+**
+** C code, and Lua's finalizers, cannot be interrupted. What has not heeded it
+** for a second is ended by the next Ctrl-C with the whole program, as in lua;
+** SIGTERM and SIGHUP do not wait for another.
 */
 #define _GNU_SOURCE /* pipe2 */
 
@@ -18,10 +23,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #define GRACE 100000000 /* ns that a step may go on after Ctrl-C */
+#define MOST_RINGS 10 /* of the timer, until nobody is waited for */
 #define TURN 1000 /* us of turns between two looks at input */
 #define PATIENCE 10000000 /* ns that input may keep the VM waiting */
 
@@ -31,8 +38,13 @@ static struct {
   pthread_t thread;
   int pipe[2]; /* the numbers of signals */
   timer_t timer;
-  volatile sig_atomic_t asked; /* one that ends a step is in the pipe */
-  volatile sig_atomic_t stopped_step; /* the VM was interrupted for it */
+  volatile sig_atomic_t asked; /* one that ends a step is in the pipe, */
+  volatile sig_atomic_t ending; /* and one that ends the program: its number */
+  volatile sig_atomic_t rings; /* so often the timer has rung since then */
+  volatile sig_atomic_t in_script; /* a script runs */
+  volatile sig_atomic_t stopped_step; /* it was interrupted */
+  volatile sig_atomic_t editing; /* the terminal is the editor's; */
+  struct termios terminal; /* as it was before */
 } here = {.pipe = {-1, -1}};
 
 static int backend = -1; /* the VM's, when it has a loop */
@@ -51,6 +63,26 @@ static int stops_step(int sig) {
   return sig == SIGINT || sig == SIGTERM || sig == SIGHUP;
 }
 
+/* The signal does what it does without our handler, when that has returned. */
+static void give_in(int sig) {
+  (void)signal(sig, SIG_DFL);
+  if (here.editing)
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, &here.terminal);
+  (void)raise(sig);
+}
+
+/* Somebody has asked, and nobody has read the pipe yet. */
+static void on_ring(void) {
+  if (here.rings < MOST_RINGS)
+    here.rings++;
+  else if (here.ending != 0)
+    give_in(here.ending);
+  if (here.in_script) {
+    here.stopped_step = 1;
+    (void)neap_interrupt(here.vm);
+  }
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context) {
   int saved_errno = errno; /* of the code that was interrupted */
   (void)context;
@@ -58,18 +90,21 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     if (info->si_code != SI_TIMER)
       (void)pthread_kill(here.thread, sig);
   } else if (sig == SIGINT && info->si_code == SI_TIMER) {
-    if (here.asked) {
-      here.stopped_step = 1;
-      (void)neap_interrupt(here.vm);
-    }
+    if (here.asked)
+      on_ring();
   } else if (sig == SIGQUIT) {
     (void)neap_dump(here.vm);
+  } else if (stops_step(sig) && here.rings == MOST_RINGS) {
+    give_in(sig);
   } else {
     unsigned char number = (unsigned char)sig;
     /* if the pipe is full, there are signals enough to look at */
     if (write(here.pipe[1], &number, 1) == 1 && stops_step(sig)) {
+      if (sig != SIGINT)
+        here.ending = sig;
       here.asked = 1;
-      ring(GRACE);
+      if (here.rings == 0)
+        ring(GRACE);
     }
   }
   errno = saved_errno;
@@ -140,6 +175,7 @@ void neap__turn_close(void) {
 }
 
 void neap__turn_editing(int editing) {
+  here.editing = editing && tcgetattr(STDIN_FILENO, &here.terminal) == 0;
   if (editing)
     keep(SIGTSTP);
   else
@@ -162,8 +198,35 @@ static int next_signal(void) {
 /* The pipe keeps its bytes, as there may be other signals among them. */
 void neap__turn_forget(void) {
   here.asked = 0;
+  here.ending = 0;
+  here.rings = 0;
   here.stopped_step = 0;
   ring(0);
+}
+
+static int do_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Scripts run now, or not. An interrupt that has found none to stop ends this
+   call, and nothing of ours. */
+static void set_in_script(neap_vm *vm, int in_script) {
+  lua_State *L = neap_lua(vm);
+  here.in_script = in_script;
+  if (in_script || !here.stopped_step)
+    return;
+  lua_pushcfunction(L, do_nothing);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+int neap__turn_call(neap__runner *runner, lua_State *L, int narg, int nres) {
+  int status;
+  set_in_script(runner->vm, 1);
+  status = lua_pcall(L, narg, nres, 0);
+  set_in_script(runner->vm, 0);
+  return status;
 }
 
 /* The descriptor of the VM's loop, once there is something on it. */
@@ -190,9 +253,13 @@ static void look_for_end(neap__runner *runner) {
 }
 
 static void tick(neap__runner *runner) {
+  int status;
   if (backend < 0)
     return;
-  if (neap_tick(runner->vm, TURN) == NEAP_ENOMEM)
+  set_in_script(runner->vm, 1);
+  status = neap_tick(runner->vm, TURN);
+  set_in_script(runner->vm, 0);
+  if (status == NEAP_ENOMEM)
     (void)poll(NULL, 0, 1); /* what is ready may find some later */
   look_for_end(runner);
   last_turn = uv_hrtime();

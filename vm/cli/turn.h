@@ -33,11 +33,17 @@ void neap__turn_editing(int editing);
 **
 ** A SIGINT comes to the caller when no step of a task goes on for long;
 ** else it ends the step with the error "interrupted!", and that is all.
-** SIGTERM and SIGHUP end such a step as well, and come to the caller.
+** SIGTERM and SIGHUP end such a step as well, and come to the caller. What
+** does not let itself be ended goes with the whole program: by a second
+** signal, or soon after those two.
 */
 int neap__turn(neap__runner *runner, int fd, int ms);
 
 /* Forgets SIGINTs that have come. */
 void neap__turn_forget(void);
+
+/* Calls a function in which a script may run, as lua_pcall does: a signal
+   that ends a step ends it, too. */
+int neap__turn_call(neap__runner *runner, lua_State *L, int narg, int nres);
 
 #endif

@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define HISTORY 5000 /* entries in memory */
+#define NARROWEST 10 /* columns: libedit, which shows \U+12345 in one row,
+                        writes behind the end of a shorter one */
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
 #define PASTE_END "\033[201~"
@@ -48,8 +50,18 @@ static void screen_size(int *rows, int *columns) {
   if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
       size.ws_row > 0) {
     *rows = size.ws_row;
-    *columns = size.ws_col;
+    *columns = size.ws_col > NARROWEST ? size.ws_col : NARROWEST;
   }
+}
+
+/* The screen has another size. */
+static void resize(void) {
+  wchar_t text[8];
+  int rows, columns;
+  el_resize(here.el);
+  screen_size(&rows, &columns);
+  (void)swprintf(text, sizeof text / sizeof *text, L"%d", columns);
+  (void)el_wset(here.el, EL_SETTC, L"co", text, NULL);
 }
 
 /* Goes over a text as libedit shows it. */
@@ -185,7 +197,7 @@ static void suspend(void) {
   (void)raise(SIGTSTP);
   (void)sigaction(SIGTSTP, &before, NULL);
   prepare_terminal(1);
-  el_resize(here.el);
+  resize();
   neap__editor_show();
 }
 
@@ -204,7 +216,7 @@ static int wait_for_key(void) {
     neap__editor_show();
     if (strcmp(what, "resize") == 0) {
       neap__editor_hide();
-      el_resize(here.el);
+      resize();
       neap__editor_show();
     } else if (strcmp(what, "suspend") == 0) {
       suspend();
@@ -552,6 +564,7 @@ static int open_editor(void) {
   (void)el_wset(here.el, EL_EDITOR, L"emacs");
   (void)el_wset(here.el, EL_GETCFN, next_char);
   bind_keys();
+  resize();
   (void)el_source(here.el, NULL); /* ~/.editrc */
   return atexit(restore);
 }

@@ -569,9 +569,10 @@ static int open_editor(void) {
   return atexit(restore);
 }
 
-/* Lua: close() */
+/* Lua: close(): not while a line is edited */
 static int close_editor(lua_State *L) {
-  (void)L;
+  if (here.editing)
+    return luaL_error(L, "a line is being edited");
   neap__above_close();
   if (here.el != NULL)
     el_end(here.el);
@@ -590,12 +591,15 @@ static int close_editor(lua_State *L) {
 /* Lua: open() -> whether there is a terminal that lines can be edited on */
 static int open_terminal(lua_State *L) {
   locale_t before = uselocale((locale_t)0);
-  int status = here.el == NULL ? open_editor() : -1;
+  int status;
+  if (here.el != NULL)
+    return luaL_error(L, "the terminal is open");
+  status = open_editor();
   (void)uselocale(before);
   if (status == 0)
     status = neap__above_open(L);
   if (status != 0)
-    (void)close_editor(L);
+    (void)close_editor(L); /* nothing is edited: raises nothing */
   lua_pushboolean(L, status == 0);
   return 1;
 }

@@ -183,6 +183,19 @@ describe("the interactive mode on a terminal", function()
     t:expect("\nwall ")
   end)
 
+  it("lets no script open its terminal again, nor close it while a line is edited", function()
+    local t <close> = open()
+    local typed = t.folder:file "typed"
+    t:type("do local e = require 'neap.repl.editor' create_task(async(function() " ..
+      ("while not io.open %q do await(sleep(0.01)) end "):format(typed) ..
+      "print(pcall(e.open)) print(pcall(e.close)) end)()) end\n")
+    t:expect_last("\n>")
+    t:type("half")
+    t:expect_last("\n> half")
+    program.write(typed, "")
+    t:expect_last("\nfalse   the terminal is open\nfalse   a line is being edited\n> half")
+  end)
+
   it("gives Lua its streams back at the end, whatever names they have", function()
     local t <close> = open()
     t:type("out, io = io.stdout, nil\n")

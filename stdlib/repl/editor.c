@@ -68,7 +68,12 @@ static void resize(void) {
 static void go_over(place *p, const wchar_t *text, const wchar_t *end,
                     int columns) {
   for (; text < end; text++) {
-    int width = neap__text_width(*text, p->column);
+    int width;
+    if (*text == NEAP__TEXT_MARK) {
+      text = wcschr(text + 1, NEAP__TEXT_MARK);
+      text++;
+    }
+    width = neap__text_width(*text, p->column);
     if (*text == L'\n' || p->column + width > columns) {
       p->row++;
       p->column = *text == L'\n' ? 0 : width;
@@ -450,7 +455,7 @@ static int read_line(lua_State *L) {
   const wchar_t *line;
   locale_t before;
   size_t size;
-  const char *prompt = luaL_checklstring(L, PROMPT, &size);
+  const char *prompt = luaL_checklstring(L, PROMPT, &size), *last;
   int count = 0;
   luaL_argcheck(L, here.el != NULL && !here.editing, PROMPT, "no terminal");
   lua_settop(L, CALLBACKS);
@@ -458,7 +463,9 @@ static int read_line(lua_State *L) {
   free(here.prompt);
   free(here.pasted);
   here.pasted = NULL;
-  here.prompt = neap__text_wide(prompt, size);
+  last = memrchr(prompt, '\n', size);
+  last = last != NULL ? last + 1 : prompt;
+  here.prompt = neap__text_prompt(last, size - (size_t)(last - prompt));
   if (here.prompt == NULL)
     return luaL_error(L, "not enough memory");
   here.L = L;
@@ -467,6 +474,7 @@ static int read_line(lua_State *L) {
   here.begun = 0;
   neap__above_flush();
   neap__above_begin_line();
+  (void)fwrite(prompt, 1, (size_t)(last - prompt), here.out);
   before = uselocale(here.locale);
   prepare_terminal(1);
   here.hidden = 0;
@@ -560,7 +568,7 @@ static int open_editor(void) {
   (void)history_w(here.history, &event, H_SETSIZE, HISTORY);
   (void)history_w(here.history, &event, H_SETUNIQUE, 1);
   (void)el_wset(here.el, EL_HIST, history_w, here.history);
-  (void)el_wset(here.el, EL_PROMPT, give_prompt);
+  (void)el_wset(here.el, EL_PROMPT_ESC, give_prompt, NEAP__TEXT_MARK);
   (void)el_wset(here.el, EL_EDITOR, L"emacs");
   (void)el_wset(here.el, EL_GETCFN, next_char);
   bind_keys();

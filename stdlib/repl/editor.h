@@ -69,6 +69,10 @@ void neap__above_resume_line(void);
 int neap__text_decode(const unsigned char *bytes, size_t size, wchar_t *c);
 /* The whole text, to be freed; NULL: no memory. */
 wchar_t *neap__text_wide(const char *text, size_t size);
+/* Stands around what takes no room on the screen; no text has it. */
+#define NEAP__TEXT_MARK 0xDC00
+/* The same of a prompt, with marks around its escape sequences. */
+wchar_t *neap__text_prompt(const char *text, size_t size);
 /* Pushes characters as a string. */
 void neap__text_push(lua_State *L, const wchar_t *text, size_t size);
 /* How many columns a character takes at this one, as libedit shows it; a

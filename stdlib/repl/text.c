@@ -6,6 +6,7 @@
 #include "editor.h"
 
 #include <stdlib.h>
+#include <wchar.h>
 #include <wctype.h>
 
 #define BYTE 0xDC00 /* of a byte that is not UTF-8; no text has these */
@@ -50,6 +51,72 @@ wchar_t *neap__text_wide(const char *text, size_t size) {
   }
   wide[n] = L'\0';
   return wide;
+}
+
+/* How many characters begin the text that take no room on the screen: those
+   that readline's marks say so of, \1 and \2, or an escape sequence. */
+static size_t hidden_length(const wchar_t *text) {
+  size_t n = 2;
+  if (text[0] == L'\1')
+    return wcscspn(text, L"\2") + (wcschr(text, L'\2') != NULL);
+  if (text[0] != L'\033' || text[1] == L'\0')
+    return text[0] == L'\033' || text[0] == L'\2';
+  if (text[1] == L']') { /* up to BEL, or ESC and a backslash */
+    n += wcscspn(text + n, L"\a\033");
+    if (text[n] == L'\033' && text[n + 1] == L'\\')
+      n++;
+  } else if (text[1] != L'[') {
+    return 2;
+  } else {
+    while (text[n] >= L' ' && text[n] < L'@')
+      n++;
+  }
+  return n + (text[n] != L'\0');
+}
+
+/* libedit writes what is hidden together with the character behind it: where
+   that is missing, a space that stands before it, or a new one. The prompt has
+   so many characters, the last hidden ones from `from` on. */
+static size_t close_hidden(wchar_t *prompt, size_t from, size_t n) {
+  if (from > 0 && prompt[from - 1] == L' ') {
+    size_t gap = from > 1 && prompt[from - 2] == NEAP__TEXT_MARK ? 3 : 1;
+    size_t to = gap == 3 ? from - 2 : from - 1;
+    wmemmove(prompt + to, prompt + to + gap, n - to - gap);
+    n -= gap;
+  }
+  prompt[n++] = NEAP__TEXT_MARK;
+  prompt[n++] = L' ';
+  return n;
+}
+
+wchar_t *neap__text_prompt(const char *text, size_t size) {
+  wchar_t *wide = neap__text_wide(text, size), *p = wide, *prompt;
+  size_t n = 0, from = 0, hidden;
+  int is_open = 0; /* behind a mark that begins what is hidden */
+  prompt = malloc((3 * size + 4) * sizeof *prompt);
+  while (prompt != NULL && p != NULL && *p != L'\0') {
+    hidden = hidden_length(p);
+    if ((hidden > 0) != is_open) {
+      from = n;
+      prompt[n++] = NEAP__TEXT_MARK;
+    }
+    is_open = hidden > 0;
+    if (!is_open)
+      prompt[n++] = *p++;
+    for (; hidden > 0; hidden--, p++) {
+      if (*p != L'\1' && *p != L'\2')
+        prompt[n++] = *p;
+    }
+  }
+  free(wide);
+  if (prompt == NULL || p == NULL) {
+    free(prompt);
+    return NULL;
+  }
+  if (is_open)
+    n = close_hidden(prompt, from, n);
+  prompt[n] = L'\0';
+  return prompt;
 }
 
 void neap__text_push(lua_State *L, const wchar_t *text, size_t size) {

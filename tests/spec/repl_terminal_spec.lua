@@ -70,6 +70,29 @@ describe("the interactive mode on a terminal", function()
     assert.is_nil(t:screen():find("never", 1, true))
   end)
 
+  it("takes prompts with colours, as for readline, too, and of several lines", function()
+    local t <close> = open()
+    local typed = t.folder:file "typed"
+    t:type(("do create_task(async(function() while true do await(sleep(0.01)) " ..
+      "if os.remove %q then print '1\\n2' print '3' end end end)()) end\n"):format(typed))
+    t:expect_last("\n>")
+    for prompt, last in pairs {
+      ["\\27[32mgreen>\\27[0m "] = "green> ", ["\\1\\27[1m\\2\\27[31mred>\\27[0m"] = "red> ",
+      ["\\27]0;title\\a\\27[7m \\27[0m"] = " ", ["two\\n\\27[33mlines> "] = "lines> ",
+    } do
+      t:press("C-l")
+      t:type(("_PROMPT = '%s'\n"):format(prompt))
+      t:type("half")
+      t:expect_last("\n" .. last .. "half")
+      program.write(typed, "")
+      t:expect_last((prompt:find "two" and "'\ntwo" or "'") .. "\n1\n2\n3\n" .. last .. "half")
+      t:press("Left", "Left") -- of as many columns as it has
+      t:type("x")
+      t:expect_last("\n" .. last .. "haxlf")
+      t:press("C-u")
+    end
+  end)
+
   it("leaves what is printed without a newline whole", function()
     local t <close> = open()
     t:type("do create_task(async(function() for i = 1, 5 do await(sleep(0.02)) io.write(i, '.') end " ..

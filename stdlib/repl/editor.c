@@ -272,12 +272,41 @@ static void insert_initial(void) {
   neap__editor_show();
 }
 
+/* Whether the line has more rows than the screen. */
+static int is_too_long(const LineInfoW *line) {
+  int rows, columns;
+  place end = {0, 0};
+  screen_size(&rows, &columns);
+  if (line->lastchar - line->buffer < rows * columns / 8)
+    return 0; /* the widest character has 8 columns */
+  go_over(&end, here.prompt, here.prompt + wcslen(here.prompt), columns);
+  go_over(&end, line->buffer, line->lastchar, columns);
+  return end.row >= rows;
+}
+
+/* libedit does not know where its cursor is when that goes to a row which the
+   screen has no room for, and would write the next character to memory that is
+   not its own: so all is drawn again, but behind characters that are added at
+   the end. */
+static void find_place(void) {
+  const LineInfoW *line = el_wline(here.el);
+  ptrdiff_t at = line->cursor - line->buffer;
+  ptrdiff_t length = line->lastchar - line->buffer;
+  int is_added = at == length && here.at == here.length && length > here.length;
+  int is_same = at == here.at && length == here.length;
+  here.at = at;
+  here.length = length;
+  if (!is_added && !is_same && !here.hidden && is_too_long(line))
+    (void)el_wset(here.el, EL_REFRESH);
+}
+
 /* libedit: the next character. Returns 1, or -1: the read is over. */
 static int next_char(EditLine *el, wchar_t *c) {
   int length = 0;
   (void)el;
   if (!here.begun)
     insert_initial();
+  find_place();
   if (here.nbytes > 0) /* of a sequence that was broken off */
     length = neap__text_decode(here.bytes, (size_t)here.nbytes, c);
   while (length == 0) {
@@ -472,6 +501,7 @@ static int read_line(lua_State *L) {
   here.ending = NULL;
   here.nbytes = 0;
   here.begun = 0;
+  here.at = here.length = 0;
   neap__above_flush();
   neap__above_begin_line();
   (void)fwrite(prompt, 1, (size_t)(last - prompt), here.out);

@@ -7,6 +7,7 @@
 
 #include <histedit.h>
 #include <locale.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <wchar.h>
 
@@ -27,6 +28,8 @@ typedef struct neap__editor {
   const char *ending; /* why the read ended without a line; NULL: it has one */
   char *pasted;       /* several lines that were pasted; NULL: none */
   size_t pasted_size;
+  ptrdiff_t at;       /* before the last key: where the cursor was, */
+  ptrdiff_t length;   /* and how long the line */
   int begun;          /* the line has what it is to begin with */
   int loaded;         /* the history was asked for */
   unsigned char bytes[4]; /* of a character that is not complete */

@@ -359,6 +359,18 @@ describe("the interactive mode on a terminal", function()
     t:expect_last('x"\n>')
   end)
 
+  it("knows its place in a line that has more rows than the screen", function()
+    for _, letter in ipairs {"a", "日"} do
+      local t <close> = open {width = 20, height = 4}
+      t:send(letter:rep(100))
+      t:press("Home", "End")
+      for _ = 1, 3 do t:send(letter:rep(30)) end
+      t:press("C-c")
+      t:type("1\n")
+      t:expect_last("\n1\n>")
+    end
+  end)
+
   it("goes on in a window that has room for nothing", function()
     local t <close> = open()
     t:resize(5, 3)
@@ -367,6 +379,18 @@ describe("the interactive mode on a terminal", function()
     t:resize(80, 24)
     t:type("1\n")
     t:expect_last("\n1\n>")
+  end)
+
+  it("knows its place in a line that has more rows than the screen", function()
+    for _, letter in ipairs {"a", "日"} do
+      local t <close> = open {width = 20, height = 4}
+      t:send(letter:rep(100))
+      t:press("Home", "End")
+      for _ = 1, 3 do t:send(letter:rep(30)) end
+      t:press("C-c")
+      t:type("1\n")
+      t:expect_last("\n1\n>")
+    end
   end)
 
   it("goes on in a window that has room for nothing", function()

@@ -84,6 +84,22 @@ describe("Ctrl-C in the interactive mode", function()
     t:expect_last("again\n^CKeyboardInterrupt\n>")
   end)
 
+  it("interrupts nothing of the prompt's own", function()
+    local t <close> = open()
+    local pid = pid_of(t)
+    local held = t.folder:file "held"
+    local holder <close> = assert(io.popen(("flock %s sh -c 'echo >%s; read line'"):format(
+      t.folder:file "state/neap/history", held), "w"))
+    assert(os.execute(("until test -e %s; do sleep 0.01; done"):format(held)))
+    t:type("2\n") -- which waits 0.2 s for the history
+    assert(os.execute("kill -INT " .. pid))
+    holder:write "\n"
+    t:type("\x151\n")
+    local screen = t:expect_last("\n1\n>")
+    assert.is_nil(screen:find("interrupted!", 1, true))
+    assert.is_nil(screen:find("killed", 1, true)) -- a task that was cancelled before it began
+  end)
+
   it("interrupts a task of the background that spins", function()
     local t <close> = open()
     t:type("do create_task(async(function() await(sleep(0.01)) print 'begun' while true do end end)()) end\n")
@@ -130,6 +146,15 @@ describe("Ctrl-C in the interactive mode", function()
       t:type("seen\n") -- the terminal shows what is typed
       t:expect("\nseen\nseen")
     end
+  end)
+
+  it("tells of an error that only looks like a cancellation", function()
+    local t <close> = open()
+    t:type("require 'asyncio'.catch(await, sleep(print 'begun' or 1000)) error('CancelledError: no', 0)\n")
+    t:expect("\nbegun")
+    t:press("C-c")
+    t:expect("\n^CCancelledError: no\nstack")
+    t:expect_last("\n>")
   end)
 
   it("gives the prompt back from a task that does not let itself be cancelled", function()
@@ -230,7 +255,7 @@ describe("the end of the interactive mode", function()
   it("cleans up whatever has become of the globals", function()
     local t <close> = open()
     t:paste(CLEANUP)
-    t:type("ipairs, table, math, next = nil do create_task(cleanup(0)) end\n")
+    t:type("ipairs, table, math, next, require, package, io = nil do create_task(cleanup(0)) end\n")
     t:expect_last("\nbegun\n>")
     t:press("C-d")
     t:expect("\ncleanup\nclean\n")

@@ -20,11 +20,13 @@
 /* Keys in the registry: their addresses. */
 static const char chunk_key; /* the chunk to run */
 static const char outcome_key; /* a list: what it gave, or its error */
+static const char cancelled_key; /* the class CancelledError */
 
 typedef struct evaluation {
   neap__runner *runner;
   lua_Integer number; /* of that which runs */
   int status;         /* how it has ended */
+  int cancelled;      /* by an error of that class, or before it has begun */
 } evaluation;
 
 static evaluation now;
@@ -32,7 +34,7 @@ static neap_value in_task; /* `evaluate`, for neap_spawn */
 
 /* What is typed runs in a task: there run(main()) awaits main(). */
 static const char define_run[] =
-  "local asyncio = require 'asyncio'\n"
+  "local asyncio = ...\n"
   "local current_task, await, stock = asyncio.current_task, asyncio.await, "
   "asyncio.run\n"
   "local iscoroutine = asyncio.iscoroutine\n"
@@ -40,7 +42,8 @@ static const char define_run[] =
   "  if current_task() and iscoroutine(coro) then return await(coro) end\n"
   "  return stock(coro, ...)\n"
   "end\n"
-  "if run == stock then run = asyncio.run end";
+  "if run == stock then run = asyncio.run end\n"
+  "return asyncio.CancelledError";
 
 enum { NUMBER = 1, HANDLER }; /* stack of `evaluate` */
 
@@ -66,10 +69,22 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
+/* Whether the value at index 1 is what a cancellation raises. */
+static int is_cancelled(lua_State *L) {
+  int is;
+  if (!lua_getmetatable(L, 1))
+    return 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+  is = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
 /* The message handler: without the editor all is as lua shows it, down to the
    C function that calls the chunk. */
 static int with_traceback(lua_State *L) {
   const char *text;
+  now.cancelled = is_cancelled(L);
   (void)neap_traceback(L);
   text = lua_tostring(L, -1);
   if (!now.runner->edits && text != NULL &&
@@ -82,6 +97,7 @@ static int with_traceback(lua_State *L) {
 
 /* Lua, in a task: the evaluation's number */
 static int evaluate(lua_State *L) {
+  now.cancelled = 0;
   lua_pushcfunction(L, with_traceback);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_key);
   return finish(L, lua_pcallk(L, 0, LUA_MULTRET, HANDLER, 0, finish), 0);
@@ -91,12 +107,14 @@ static int evaluate(lua_State *L) {
    one, which no metamethod of a script's sees. */
 static int prepare(neap__runner *runner, lua_State *L) {
   static const char name[] = "neap evaluate";
-  int status;
+  int status, top = lua_gettop(L);
   if (now.runner == runner)
     return NEAP_OK;
-  if (luaL_loadbuffer(L, define_run, sizeof define_run - 1, "=run") != LUA_OK ||
-      lua_pcall(L, 0, 0, 0) != LUA_OK)
-    lua_pop(L, 1); /* a script has done away with what it needs */
+  status = luaL_loadbuffer(L, define_run, sizeof define_run - 1, "=run");
+  neap__tasks_push_asyncio(L);
+  if (status == LUA_OK && lua_pcall(L, 1, 1, 0) == LUA_OK)
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+  lua_settop(L, top); /* a script has done away with what it needs? */
   lua_pushglobaltable(L);
   lua_pushstring(L, name);
   lua_pushcfunction(L, evaluate);
@@ -113,14 +131,14 @@ static int prepare(neap__runner *runner, lua_State *L) {
   return status;
 }
 
-/* Starts the task of the function at the top, popped. Returns 0, or what goes
-   wrong: without a loop, which is opened here, the task would wait for ever. */
-static int start(neap__runner *runner, lua_State *L, neap_task *task) {
+/* Without a loop, which is opened here, the task would wait for ever. */
+int neap__evaluate_start(neap__runner *runner, lua_State *L, neap_task *task) {
   neap_value number;
   int status = prepare(runner, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_key);
   number = neap_integer(++now.number);
   now.status = LUA_ERRRUN;
+  now.cancelled = 1;
   if (status == NEAP_OK && neap_backend_fd(runner->vm) < 0)
     status = NEAP_ELOOP;
   if (status == NEAP_OK)
@@ -148,16 +166,9 @@ static void push_outcome(lua_State *L) {
   lua_remove(L, list);
 }
 
-/* Whether the error at the top is what a cancellation raises. */
-static int is_cancelled(lua_State *L) {
-  static const char name[] = "CancelledError";
-  const char *text = lua_tostring(L, -1);
-  return text != NULL && strncmp(text, name, sizeof name - 1) == 0;
-}
-
 int neap__evaluate(neap__runner *runner, lua_State *L) {
   neap_task task;
-  int interrupts = 0, started = start(runner, L, &task);
+  int interrupts = 0, started = neap__evaluate_start(runner, L, &task);
   if (started != NEAP_OK) {
     lua_pushstring(L, neap_strerror(started));
     return LUA_ERRRUN;
@@ -165,7 +176,7 @@ int neap__evaluate(neap__runner *runner, lua_State *L) {
   while (neap_pending(runner->vm, task) && !runner->exits) {
     int event = neap__turn(runner, -1, -1);
     if (event == SIGINT) {
-      neap__tasks_interrupted(runner);
+      neap__tasks_interrupted(L);
       if (++interrupts == MOST_INTERRUPTS)
         break;
       (void)neap_cancel(runner->vm, task, NULL); /* it may have ended */
@@ -182,7 +193,7 @@ int neap__evaluate(neap__runner *runner, lua_State *L) {
     return NEAP__LEFT;
   }
   push_outcome(L);
-  if (interrupts > 0 && now.status != LUA_OK && is_cancelled(L)) {
+  if (interrupts > 0 && now.status != LUA_OK && now.cancelled) {
     lua_pop(L, 1);
     neap__chunk_message(NULL, "KeyboardInterrupt"); /* where: the user knows */
     return NEAP__LEFT;

@@ -19,4 +19,10 @@
 */
 int neap__evaluate(neap__runner *runner, lua_State *L);
 
+/*
+** Starts the task of the function at the top, popped, as `*task`, and that is
+** all: nobody asks for its outcome. Returns 0, or an error of neap.h.
+*/
+int neap__evaluate_start(neap__runner *runner, lua_State *L, neap_task *task);
+
 #endif

@@ -65,7 +65,7 @@ static int has_buffered(void) {
 
 /* Lets tasks run until there is something to read; or returns what a signal
    asks for. */
-static int wait_for_input(neap__runner *runner) {
+static int wait_for_input(neap__runner *runner, lua_State *L) {
   int event = NEAP__INPUT;
   do {
     if (!has_buffered())
@@ -75,7 +75,7 @@ static int wait_for_input(neap__runner *runner) {
     return NO_INPUT;
   if (event == SIGINT && isatty(STDIN_FILENO)) {
     fputs("\n", stdout); /* the terminal has forgotten the line */
-    neap__tasks_interrupted(runner);
+    neap__tasks_interrupted(L);
     return DISCARDED;
   }
   if (event != NEAP__INPUT) {
@@ -94,7 +94,7 @@ static int plain_read(neap__runner *runner, lua_State *L) {
   fflush(stdout);
   lua_pop(L, 1);
   do {
-    status = wait_for_input(runner);
+    status = wait_for_input(runner, L);
     if (status != LUA_OK)
       return status;
     errno = 0;
@@ -111,7 +111,7 @@ static int plain_read(neap__runner *runner, lua_State *L) {
 }
 
 /* The same with the line editor. */
-static int edited_read(neap__runner *runner, lua_State *L, int first) {
+static int edited_read(lua_State *L, int first) {
   if (neap__terminal_read(L, first ? 0 : 1))
     return LUA_OK;
   if (strcmp(lua_tostring(L, -1), "interrupt") != 0) {
@@ -119,7 +119,7 @@ static int edited_read(neap__runner *runner, lua_State *L, int first) {
     return NO_INPUT;
   }
   lua_pop(L, 1);
-  neap__tasks_interrupted(runner);
+  neap__tasks_interrupted(L);
   return DISCARDED;
 }
 
@@ -135,7 +135,7 @@ static int push_line(neap__runner *runner, lua_State *L, int first) {
     push_prompt(runner, L, "_PROMPT", "> ");
   else
     push_prompt(runner, L, "_PROMPT2", ">> ");
-  status = runner->edits ? edited_read(runner, L, first)
+  status = runner->edits ? edited_read(L, first)
                          : plain_read(runner, L);
   if (status != LUA_OK)
     return status;
@@ -281,7 +281,7 @@ void neap__repl_run(neap__runner *runner, lua_State *L) {
   if (!is_over(runner))
     fputs("\n", stdout); /* the shell's prompt goes to a line of its own */
   fflush(stdout);
-  neap__tasks_end(runner);
+  neap__tasks_end(runner, L);
   if (runner->edits)
     neap__terminal_close(L);
   neap__turn_close();

@@ -6,24 +6,29 @@
 #include "tasks.h"
 
 #include <signal.h>
+#include <string.h>
 
+#include <lauxlib.h>
+
+#include "evaluate.h"
 #include "turn.h"
 
 #define SECOND 1000000000 /* ns */
 
 static const char name_tasks[] =
-  "local tasks, text = require 'asyncio'.all_tasks(), 'still running: '\n"
+  "local tasks, text = (...).all_tasks(), 'still running: '\n"
   "for i = 1, #tasks do\n"
   "  if i > 1 then text = text .. ', ' end\n"
   "  if i > 20 then text = text .. #tasks - 20 .. ' more' break end\n"
   "  text = text .. tasks[i]:get_name()\n"
   "end\n"
-  "if #tasks > 0 then io.stderr:write(text, '\\n') end";
+  "return #tasks > 0 and text";
 
 /* As at the end of a run: who makes a new task in its cleanup has that
    cancelled in a further round. */
 static const char end_tasks[] =
-  "local asyncio = require 'asyncio'\n"
+  "local asyncio = ...\n"
+  "return function()\n"
   "local me, asked = asyncio.current_task(), {}\n"
   "repeat\n"
   "  local left = {}\n"
@@ -41,30 +46,55 @@ static const char end_tasks[] =
   "    left[1]:add_done_callback(function() over:set_result() end)\n"
   "    asyncio.await(over)\n"
   "  end\n"
-  "until #left == 0";
+  "until #left == 0\n"
+  "end";
 
-void neap__tasks_interrupted(neap__runner *runner) {
+void neap__tasks_push_asyncio(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "asyncio");
+  lua_remove(L, -2);
+}
+
+/* Lua: code, light userdata -> what it gives, called with asyncio */
+static int run(lua_State *L) {
+  const char *code = lua_touserdata(L, 1);
+  if (luaL_loadbuffer(L, code, strlen(code), "=tasks") != LUA_OK)
+    return lua_error(L);
+  neap__tasks_push_asyncio(L);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* Pushes what the code gives; or returns 0: no memory, or a script has broken
+   what it needs. */
+static int push_result(lua_State *L, const char *code) {
+  lua_pushcfunction(L, run);
+  lua_pushlightuserdata(L, (void *)code);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+void neap__tasks_interrupted(lua_State *L) {
   static uint64_t before; /* when the last one came */
   uint64_t now = uv_hrtime();
-  neap_value function;
-  if (before != 0 && now - before < SECOND &&
-      neap_load(runner->vm, "names", name_tasks, sizeof name_tasks - 1,
-                &function) == NEAP_OK)
-    (void)neap_call(runner->vm, &function, NULL, 0, NULL, 0, 0); /* no more
-                                                       than the names is lost */
+  if (before != 0 && now - before < SECOND && push_result(L, name_tasks)) {
+    if (lua_isstring(L, -1))
+      neap__chunk_message(NULL, lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
   before = now;
 }
 
-void neap__tasks_end(neap__runner *runner) {
+void neap__tasks_end(neap__runner *runner, lua_State *L) {
   neap_vm *vm = runner->vm;
   neap_statistics stats;
-  neap_value function;
   neap_task task;
   if (neap_stats(vm, &stats) != NEAP_OK || stats.tasks == 0)
     return;
-  if (neap_load(vm, "end", end_tasks, sizeof end_tasks - 1, &function) !=
-          NEAP_OK ||
-      neap_spawn(vm, &function, NULL, 0, 0, NULL, NULL, &task) != NEAP_OK)
+  if (!push_result(L, end_tasks) ||
+      neap__evaluate_start(runner, L, &task) != NEAP_OK)
     return; /* no memory: neap_close ends them, without cleanup */
   while (neap_pending(vm, task) && neap_alive(vm)) {
     int event = neap__turn(runner, -1, -1);

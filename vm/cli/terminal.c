@@ -11,7 +11,6 @@
 
 #include <lauxlib.h>
 
-#include "tasks.h"
 #include "turn.h"
 
 static const char session_key; /* in the registry: the module */

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,9 @@
                         writes behind the end of a shorter one */
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
+#define PASTE_BEGIN "\033[200~"
 #define PASTE_END "\033[201~"
+#define NO_KEY '\036' /* Ctrl-^, which does nothing, and ends a search */
 
 /* Stack of `read`: what the editor calls back needs these. */
 enum { PROMPT = 1, BEFORE, INITIAL, CALLBACKS };
@@ -300,6 +303,27 @@ static void find_place(void) {
     (void)el_wset(here.el, EL_REFRESH);
 }
 
+/* Takes a byte that was read; behind an ESC as many more as may begin a paste:
+   before that, what libedit may be reading keys for comes to its end. */
+static void take_byte(unsigned char byte) {
+  static const char paste[] = PASTE_BEGIN;
+  struct pollfd input = {here.in, POLLIN, 0};
+  int n = 1;
+  here.bytes[here.nbytes++] = byte;
+  if (here.nbytes > 1 || byte != '\033')
+    return;
+  while (paste[n] != '\0' && poll(&input, 1, 0) == 1 &&
+         read(here.in, &byte, 1) == 1) {
+    here.bytes[here.nbytes++] = byte;
+    if (byte != (unsigned char)paste[n++])
+      return;
+  }
+  if (paste[n] == '\0') {
+    memmove(here.bytes + 1, here.bytes, (size_t)here.nbytes++);
+    here.bytes[0] = NO_KEY;
+  }
+}
+
 /* libedit: the next character. Returns 1, or -1: the read is over. */
 static int next_char(EditLine *el, wchar_t *c) {
   int length = 0;
@@ -317,7 +341,7 @@ static int next_char(EditLine *el, wchar_t *c) {
       here.loaded = 1;
       (void)call_back("load", 0);
     }
-    here.bytes[here.nbytes++] = (unsigned char)byte;
+    take_byte((unsigned char)byte);
     length = neap__text_decode(here.bytes, (size_t)here.nbytes, c);
   }
   here.nbytes -= length;
@@ -405,9 +429,11 @@ static char *read_paste(size_t *size) {
   return NULL;
 }
 
-/* Shows what was pasted, which may be anything. */
+/* Shows what was pasted, which may be anything, in place of what is behind the
+   cursor. */
 static void show_paste(const char *text, size_t size) {
   size_t i;
+  fputs("\033[J", here.out);
   for (i = 0; i < size; i++) {
     unsigned char c = (unsigned char)text[i];
     fputc(c < ' ' && c != '\n' && c != '\t' ? '?' : c, here.out);
@@ -547,7 +573,8 @@ static int push_columns(lua_State *L) {
 static void bind_keys(void) {
   static const wchar_t *const keys[][2] = {
     {L"^I", L"neap-complete"}, {L"^D", L"neap-end"},
-    {L"\033[200~", L"neap-paste"}, {L"^R", L"em-inc-search-prev"},
+    {L"\033[200~", L"neap-paste"}, {L"\033[201~", L"ed-ignore"},
+    {L"^^", L"ed-ignore"}, {L"^R", L"em-inc-search-prev"},
     {L"^W", L"ed-delete-prev-word"}, {L"\033[3~", L"ed-delete-next-char"},
     {L"\033[1~", L"ed-move-to-beg"}, {L"\033[4~", L"ed-move-to-end"},
     {L"\033[1;5C", L"em-next-word"}, {L"\033[1;5D", L"ed-prev-word"}
@@ -559,6 +586,17 @@ static void bind_keys(void) {
   (void)el_wset(el, EL_ADDFN, L"neap-paste", L"Paste", paste);
   for (i = 0; i < sizeof keys / sizeof keys[0]; i++)
     (void)el_wset(el, EL_BIND, keys[i][0], keys[i][1], NULL);
+}
+
+/* Reads ~/.editrc; whoever asks for the keys of vi there gets ours with
+   them. */
+static void read_settings(void) {
+  const wchar_t *keys = L"";
+  (void)el_source(here.el, NULL);
+  if (el_wget(here.el, EL_EDITOR, &keys) != 0 || wcscmp(keys, L"vi") != 0)
+    return;
+  bind_keys();
+  (void)el_wset(here.el, EL_BIND, L"-a", L"\033[200~", L"neap-paste", NULL);
 }
 
 /* A script has ended the program while a line was edited. */
@@ -603,7 +641,7 @@ static int open_editor(void) {
   (void)el_wset(here.el, EL_GETCFN, next_char);
   bind_keys();
   resize();
-  (void)el_source(here.el, NULL); /* ~/.editrc */
+  read_settings();
   return atexit(restore);
 }
 

@@ -32,7 +32,8 @@ typedef struct neap__editor {
   ptrdiff_t length;   /* and how long the line */
   int begun;          /* the line has what it is to begin with */
   int loaded;         /* the history was asked for */
-  unsigned char bytes[4]; /* of a character that is not complete */
+  unsigned char bytes[8]; /* of a character that is not complete, or read ahead
+                             of a paste */
   int nbytes;
 } neap__editor;
 

@@ -2,6 +2,7 @@
 
 local dropin = require "dropin"
 local program = require "program"
+local tasks = require "tasks"
 
 local NEAP = program.neap
 local run_both, same = dropin.run_both, dropin.same
@@ -94,6 +95,15 @@ describe("the interactive mode", function()
     local result = neap({"-i"}, {stdin = "for i = 1, 2 do\n"})
     assert.equal("stdin:1: 'end' expected near <eof>\n", result.stderr)
     assert.matches("> >> > \n$", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  it("goes on where memory is short", function()
+    if tasks.sanitized then pending("address sanitizers need much more") end
+    local result = program.run([[ulimit -v 40960; exec timeout 30 "$LUA" -i]], {
+      stdin = "t = {} for i = 1, 1e9 do t[i] = {} end\n2 + 2\nt = nil\n", env = {LUA = NEAP},
+    })
+    assert.equal("", (result.stderr:gsub("not enough memory\n", "")))
     assert.equal(0, result.code)
   end)
 

@@ -25,8 +25,9 @@ static const char cancelled_key; /* the class CancelledError */
 typedef struct evaluation {
   neap__runner *runner;
   lua_Integer number; /* of that which runs */
-  int status;         /* how it has ended */
-  int cancelled;      /* by an error of that class, or before it has begun */
+  int status;         /* how it has ended, */
+  int cancelled;      /* with an error of that class? */
+  int task_status;    /* how its task has: an error, without an outcome */
 } evaluation;
 
 static evaluation now;
@@ -97,10 +98,19 @@ static int with_traceback(lua_State *L) {
 
 /* Lua, in a task: the evaluation's number */
 static int evaluate(lua_State *L) {
-  now.cancelled = 0;
   lua_pushcfunction(L, with_traceback);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_key);
   return finish(L, lua_pcallk(L, 0, LUA_MULTRET, HANDLER, 0, finish), 0);
+}
+
+/* The task has ended. */
+static void over(void *number, neap_vm *vm, int status,
+                 const neap_value *results, int nresults) {
+  (void)vm;
+  (void)results;
+  (void)nresults;
+  if ((intptr_t)number == (intptr_t)now.number)
+    now.task_status = status;
 }
 
 /* neap.h takes values of Lua's by the name of a global: for a moment it is
@@ -138,11 +148,13 @@ int neap__evaluate_start(neap__runner *runner, lua_State *L, neap_task *task) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_key);
   number = neap_integer(++now.number);
   now.status = LUA_ERRRUN;
-  now.cancelled = 1;
+  now.cancelled = 0;
+  now.task_status = NEAP_OK;
   if (status == NEAP_OK && neap_backend_fd(runner->vm) < 0)
     status = NEAP_ELOOP;
   if (status == NEAP_OK)
-    status = neap_spawn(runner->vm, &in_task, &number, 1, 0, NULL, NULL, task);
+    status = neap_spawn(runner->vm, &in_task, &number, 1, 0, over,
+                        (void *)(intptr_t)now.number, task);
   return status;
 }
 
@@ -150,8 +162,9 @@ int neap__evaluate_start(neap__runner *runner, lua_State *L, neap_task *task) {
 static void push_outcome(lua_State *L) {
   int i, n, list;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &outcome_key) != LUA_TTABLE) {
-    lua_pop(L, 1); /* it was killed */
-    lua_pushliteral(L, "the task was killed");
+    lua_pop(L, 1);
+    now.cancelled = now.task_status == NEAP_ECANCELED; /* before it began */
+    lua_pushstring(L, neap_strerror(now.task_status));
     return;
   }
   list = lua_gettop(L);

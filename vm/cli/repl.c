@@ -22,6 +22,7 @@
 #include "turn.h"
 
 #define CHUNK_NAME "=stdin"
+#define MOST_FAILURES 3 /* to read a line, of memory, one after the other */
 
 /* No line: standard input has ended, or the user has thought better of it.
    No status of Lua is negative. */
@@ -257,26 +258,54 @@ static int is_over(const neap__runner *runner) {
   return runner->exits || runner->signal != 0;
 }
 
+/* Lua: one line, or several; -> whether there was one */
+static int run_line(lua_State *L) {
+  neap__runner *runner = lua_touserdata(L, 1);
+  int status = load_line(runner, L);
+  int read = status != NO_INPUT;
+  if (status == LUA_OK)
+    status = neap__evaluate(runner, L);
+  if (status == LUA_OK && runner->edits)
+    neap__terminal_show(runner, L);
+  else if (status == LUA_OK)
+    print_results(runner, L);
+  else if (status > LUA_OK)
+    neap__chunk_report(runner, L, status);
+  lua_pushboolean(L, read);
+  return 1;
+}
+
+/* Runs lines until there are no more. Where memory is short, the next one may
+   free some, if it can be read. */
+static void run_lines(neap__runner *runner, lua_State *L) {
+  int failures = 0, read = 1;
+  while (read && !is_over(runner)) {
+    int status;
+    lua_pushcfunction(L, run_line);
+    lua_pushlightuserdata(L, runner);
+    status = lua_pcall(L, 1, 1, 0);
+    failures = status == LUA_OK ? 0 : failures + 1;
+    if (status != LUA_OK && (status != LUA_ERRMEM || failures > MOST_FAILURES))
+      lua_error(L);
+    if (neap__chunk_report(runner, L, status) == LUA_OK) {
+      read = lua_toboolean(L, -1);
+      lua_pop(L, 1);
+    }
+    if (status == LUA_ERRMEM)
+      lua_gc(L, LUA_GCCOLLECT, 0);
+    (void)neap__turn_open(runner); /* cannot fail: it is open */
+  }
+}
+
 void neap__repl_run(neap__runner *runner, lua_State *L) {
   const char *name = runner->name;
-  int status;
   if (neap__turn_open(runner) != 0)
     luaL_error(L, "no file descriptors are left");
   runner->name = NULL; /* no program's name before what the user sees here */
   runner->edits = neap__terminal_open(runner, L);
   if (runner->edits) /* else all is as in lua */
     puts("Neap " NEAP_VERSION ". Type \".help\" for more information.");
-  while (!is_over(runner) && (status = load_line(runner, L)) != NO_INPUT) {
-    if (status == LUA_OK)
-      status = neap__evaluate(runner, L);
-    if (status == LUA_OK && runner->edits)
-      neap__terminal_show(runner, L);
-    else if (status == LUA_OK)
-      print_results(runner, L);
-    else if (status > LUA_OK)
-      neap__chunk_report(runner, L, status);
-    (void)neap__turn_open(runner); /* cannot fail: it is open */
-  }
+  run_lines(runner, L);
   lua_settop(L, 0);
   if (!is_over(runner))
     fputs("\n", stdout); /* the shell's prompt goes to a line of its own */

@@ -219,6 +219,17 @@ describe("the interactive mode on a terminal", function()
     t:expect_last("\nfalse   the terminal is open\nfalse   a line is being edited\n> half")
   end)
 
+  it("tells of errors in a command as of those in a line", function()
+    local t <close> = open()
+    t.folder:write("fails.lua", "local x = nil\nx()")
+    talk(t, ".load /nope", ".load /nope\ncannot open /nope: No such file or directory",
+      ".time syntax error", ".time syntax error\nstdin:1: syntax error near 'error'",
+      ".time error 'no'", ".time error 'no'\nstdin:1: no\nstack traceback:\n" ..
+        "        [C]: in function 'error'\n        stdin:1: in main chunk",
+      ".load fails.lua", ".load fails.lua\nfails.lua:2: attempt to call a nil value (local 'x')\n" ..
+        "stack traceback:\n        fails.lua:2: in main chunk")
+  end)
+
   it("gives Lua its streams back at the end, whatever names they have", function()
     local t <close> = open()
     t:type("out, io = io.stdout, nil\n")

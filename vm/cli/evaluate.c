@@ -81,15 +81,33 @@ static int is_cancelled(lua_State *L) {
   return is;
 }
 
+/* Pushes the text at index 1 without the functions of a command, which stand
+   last in its traceback; nor has an error of the command itself one. */
+static void push_without_command(lua_State *L) {
+  static const char raised[] = "\nstack traceback:\n\t[C]: in function 'error'";
+  const size_t size = sizeof raised - 1;
+  const char *text = lua_tostring(L, 1), *end = strstr(text, "\n\t[repl/");
+  if (end == NULL)
+    return;
+  if ((size_t)(end - text) >= size && memcmp(end - size, raised, size) == 0)
+    end -= size;
+  lua_pushlstring(L, text, (size_t)(end - text));
+}
+
 /* The message handler: without the editor all is as lua shows it, down to the
    C function that calls the chunk. */
 static int with_traceback(lua_State *L) {
   const char *text;
   now.cancelled = is_cancelled(L);
   (void)neap_traceback(L);
-  text = lua_tostring(L, -1);
-  if (!now.runner->edits && text != NULL &&
-      strstr(text, "\nstack traceback:\n") != NULL) {
+  lua_copy(L, -1, 1);
+  lua_settop(L, 1);
+  text = lua_tostring(L, 1);
+  if (text == NULL)
+    return 1;
+  if (now.runner->edits) {
+    push_without_command(L);
+  } else if (strstr(text, "\nstack traceback:\n") != NULL) {
     lua_pushliteral(L, "\n\t[C]: in ?");
     lua_concat(L, 2);
   }

@@ -29,12 +29,21 @@ static stream streams[] = {
 };
 #define NSTREAMS ((int)(sizeof streams / sizeof streams[0]))
 
-static int column;   /* where the last line of output ends; 0: it is finished */
+static int column;   /* where the last line of output ends, counted through its
+                        rows; 0: it is finished */
 static int ended;    /* a newline was put behind it, for the edited line */
 static int escaping; /* in an escape sequence: nobody knows the column */
 
+/* How many columns the screen has. */
+static int screen_columns(void) {
+  int columns = 0;
+  (void)el_wget(neap__editor_here.el, EL_GETTC, "co", &columns);
+  return columns > 0 ? columns : 1;
+}
+
 /* Follows the cursor through what is written. */
 static void follow(const char *text, size_t size) {
+  int columns = screen_columns();
   while (size > 0) {
     wchar_t c;
     int length = neap__text_decode((const unsigned char *)text, size, &c);
@@ -49,6 +58,8 @@ static void follow(const char *text, size_t size) {
       escaping = 1;
     } else if ((*text & 0xC0) != 0x80) { /* else: that rest */
       int width = neap__text_width(c, column);
+      if (width > 1 && column % columns + width > columns)
+        column += columns - column % columns; /* it begins the next row */
       column += width > 0 ? width : 0;
     }
     text += length;
@@ -95,10 +106,9 @@ void neap__above_end_line(void) {
 }
 
 void neap__above_resume_line(void) {
-  int columns = 0;
-  (void)el_wget(neap__editor_here.el, EL_GETTC, "co", &columns);
-  if (ended && !escaping && column < columns)
-    fprintf(neap__editor_here.out, "\033[A\033[%dC", column);
+  int in_row = column % screen_columns(); /* 0: the next row goes on with it */
+  if (ended && !escaping && in_row > 0)
+    fprintf(neap__editor_here.out, "\033[A\033[%dC", in_row);
   else if (ended)
     column = 0;
   ended = 0;

@@ -91,7 +91,8 @@ end
 
 -- The value of a name with dots in the globals, or nil; runs no code.
 local function value_of(name, env)
-  local value = env
+  local value
+  if name:find "^[^.]" then value = env end
   for key in name:gmatch "[^.]+" do
     value = type(value) == "table" and rawget(value, key) or nil
   end
@@ -277,13 +278,15 @@ function commands.time.run(session, code)
     count_of(count, "allocation"), bytes_of(bytes), memory < 0 and "" or "+", bytes_of(memory)))
 end
 
+local function chunk_of(path, env)
+  local chunk, message = loadfile(path, "t", env)
+  return chunk or error(message, 0)
+end
+
 commands.load = {argument = "FILE", summary = "runs a file of Lua here; it may await"}
 function commands.load.run(session, path)
   if path == "" then return session.print "load what? .load FILE" end
-  path = unquoted(path)
-  local chunk, message = loadfile(path, "t", session.env)
-  if not chunk then error(message, 0) end
-  show_results(session, table.pack(chunk()))
+  show_results(session, table.pack(chunk_of(unquoted(path), session.env)()))
 end
 
 commands.reset = {argument = "", summary = "cancels all tasks, and forgets your variables and results"}

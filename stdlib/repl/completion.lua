@@ -228,12 +228,16 @@ local function complete_module(text, from)
       if type(module) == "string" and not find(module, "^neap%.") and module ~= "_G" then add(module) end
     end
   end
+  local function add_own(module)
+    if module ~= "repl" then add(module) end -- no module, but many in one file
+  end
   local templates = {}
   for _, searcher in next, searchers do
     local folders = type(searcher) == "function" and select(2, getupvalue(searcher, 1))
     if parent == "" and type(folders) == "string" then
       for folder in gmatch(folders, "[^;]+") do
-        templates[#templates + 1] = folder .. "/?.lua;" .. folder .. "/?.so"
+        add_modules(folder .. "/?.lua", "", name, {folders = 0}, add_own)
+        add_modules(folder .. "/?.so", "", name, {folders = 0}, add_own)
       end
     end
   end

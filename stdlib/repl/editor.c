@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wctype.h>
 
 #define HISTORY 5000 /* entries in memory */
 #define NARROWEST 10 /* columns: libedit, which shows \U+12345 in one row,
@@ -369,8 +370,10 @@ static unsigned char complete(EditLine *el, wint_t key) {
     return CC_REFRESH;
   }
   /* how many characters go, what comes for them; what there is to choose */
-  if (call_back("complete", 3) != LUA_OK)
+  if (call_back("complete", 3) != LUA_OK) {
+    neap__editor_show();
     return CC_ERROR;
+  }
   text = lua_tolstring(L, -2, &size);
   if (text != NULL) {
     if (lua_tointeger(L, -3) > 0)
@@ -432,11 +435,18 @@ static char *read_paste(size_t *size) {
 /* Shows what was pasted, which may be anything, in place of what is behind the
    cursor. */
 static void show_paste(const char *text, size_t size) {
-  size_t i;
   fputs("\033[J", here.out);
-  for (i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    fputc(c < ' ' && c != '\n' && c != '\t' ? '?' : c, here.out);
+  while (size > 0) {
+    wchar_t c;
+    int length = neap__text_decode((const unsigned char *)text, size, &c);
+    if (length == 0 || !(iswprint((wint_t)c) || c == L'\n' || c == L'\t')) {
+      length = length > 0 ? length : 1;
+      fputc('?', here.out);
+    } else {
+      (void)fwrite(text, 1, (size_t)length, here.out);
+    }
+    text += length;
+    size -= (size_t)length;
   }
   (void)fflush(here.out);
 }

@@ -97,6 +97,9 @@ describe(".help", function()
   it("names the nearest entry for a name that is unknown", function()
     assert.equal("nothing is known of 'fs.raed'; is it 'fs.read'?", printed ".help fs.raed")
     assert.equal("nothing is known of 'qwertyuiop'", printed ".help qwertyuiop")
+    for _, name in ipairs {".", "..", ".x"} do
+      assert.matches("^nothing is known of '" .. name:gsub("%.", "%%.") .. "'", printed(".help " .. name))
+    end
   end)
 end)
 

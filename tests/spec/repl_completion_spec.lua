@@ -152,6 +152,11 @@ describe("the name of a module", function()
     end
     assert.is_false(has(list, "module"))
     assert.is_false(has(list, "neap.repl.completion"))
+    assert.equal("asyncio", completed "require 'asyn")
+    for _, name in ipairs {"http", "net", "tls", "repl"} do
+      assert.equal(pcall(require, name), has(list, name), name)
+      assert.is_false(has(list, name .. "."), name)
+    end
   end)
 
   it("is found along package.path and package.cpath, as require finds it", function()

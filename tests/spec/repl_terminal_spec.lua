@@ -94,11 +94,19 @@ describe("the interactive mode on a terminal", function()
   end)
 
   it("leaves what is printed without a newline whole", function()
-    local t <close> = open()
+    local t <close> = open {width = 25}
     t:type("do create_task(async(function() for i = 1, 5 do await(sleep(0.02)) io.write(i, '.') end " ..
       "print '!' end)()) end\n")
     t:type("typed")
     t:expect_last("\n1.2.3.4.5.!\n> typed")
+    t:press("C-u")
+    for _, letter in ipairs {"x", "日"} do -- which do not fit into the rows, or do
+      t:press("C-u")
+      t:type(("do create_task(async(function() for i = 1, 4 do await(sleep(0.02)) io.write(('%s'):rep(15)) end " ..
+        "print '!' end)()) end\n"):format(letter))
+      t:type("typed")
+      t:expect_last("end\n" .. letter:rep(60) .. "!\n> typed")
+    end
     t:press("C-u")
     t:type("do io.write 'no newline' end\n")
     t:expect_last("\nno newline\n>")
@@ -338,6 +346,22 @@ describe("the interactive mode on a terminal", function()
     t:expect_last("x\n>")
     t:type("1\n")
     t:expect_last("\n1\n>")
+  end)
+
+  it("shows nothing of what is pasted that a terminal would obey", function()
+    local t <close> = open()
+    t:send("\27[200~x = '\xc2\x9b31m\x7f\xff\1é'\nreturn #x\27[201~")
+    t:press("Enter")
+    t:expect_last("> x = '?31m???é'\n>> return #x\n10\n>")
+  end)
+
+  it("shows the line again when its completion fails", function()
+    local t <close> = open()
+    t:type("do debug.setmetatable('', nil) end\n")
+    t:type("str")
+    t:press("Tab")
+    t:expect("complete: ")
+    t:expect_last("\n> str")
   end)
 
   it("runs what is pasted as one piece", function()

@@ -87,7 +87,7 @@ static ssize_t on_write(void *cookie, const char *text, size_t size) {
   const stream *s = cookie;
   locale_t before = uselocale(neap__editor_here.locale);
   int status;
-  neap__editor_hide();
+  neap__screen_hide();
   status = write_all(s->fd, text, size);
   follow(text, size);
   (void)uselocale(before);

@@ -19,17 +19,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
-#include <wctype.h>
 
 #define HISTORY 5000 /* entries in memory */
-#define NARROWEST 10 /* columns: libedit, which shows \U+12345 in one row,
-                        writes behind the end of a shorter one */
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
 #define PASTE_BEGIN "\033[200~"
-#define PASTE_END "\033[201~"
 #define NO_KEY '\036' /* Ctrl-^, which does nothing, and ends a search */
 
 /* Stack of `read`: what the editor calls back needs these. */
@@ -37,112 +32,6 @@ enum { PROMPT = 1, BEFORE, INITIAL, CALLBACKS };
 
 neap__editor neap__editor_here;
 #define here neap__editor_here
-
-/* {======================================================
-** The screen
-** ======================================================= */
-
-typedef struct place {
-  int row;
-  int column;
-} place;
-
-static void screen_size(int *rows, int *columns) {
-  struct winsize size;
-  *rows = 24;
-  *columns = 80;
-  if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
-      size.ws_row > 0) {
-    *rows = size.ws_row;
-    *columns = size.ws_col > NARROWEST ? size.ws_col : NARROWEST;
-  }
-}
-
-/* The screen has another size. */
-static void resize(void) {
-  wchar_t text[8];
-  int rows, columns;
-  el_resize(here.el);
-  screen_size(&rows, &columns);
-  (void)swprintf(text, sizeof text / sizeof *text, L"%d", columns);
-  (void)el_wset(here.el, EL_SETTC, L"co", text, NULL);
-}
-
-/* Goes over a text as libedit shows it. */
-static void go_over(place *p, const wchar_t *text, const wchar_t *end,
-                    int columns) {
-  for (; text < end; text++) {
-    int width;
-    if (*text == NEAP__TEXT_MARK) {
-      text = wcschr(text + 1, NEAP__TEXT_MARK);
-      text++;
-    }
-    width = neap__text_width(*text, p->column);
-    if (*text == L'\n' || p->column + width > columns) {
-      p->row++;
-      p->column = *text == L'\n' ? 0 : width;
-    } else {
-      p->column += width;
-    }
-    if (p->column >= columns) {
-      p->row++;
-      p->column = 0;
-    }
-  }
-}
-
-/* Where the cursor is, and how many rows of the line are below it. */
-static int find_cursor(place *cursor) {
-  const LineInfoW *line = el_wline(here.el);
-  int rows, columns;
-  place end;
-  screen_size(&rows, &columns);
-  cursor->row = cursor->column = 0;
-  go_over(cursor, here.prompt, here.prompt + wcslen(here.prompt), columns);
-  go_over(cursor, line->buffer, line->cursor, columns);
-  end = *cursor;
-  go_over(&end, line->cursor, line->lastchar, columns);
-  if (end.row >= rows) { /* libedit shows the last ones */
-    int above = end.row - rows + 1;
-    cursor->row = cursor->row > above ? cursor->row - above : 0;
-    end.row = rows - 1;
-  }
-  return end.row - cursor->row;
-}
-
-void neap__editor_hide(void) {
-  place cursor;
-  if (!here.editing || here.hidden)
-    return;
-  here.hidden = 1;
-  (void)find_cursor(&cursor);
-  fputs("\r", here.out);
-  if (cursor.row > 0)
-    fprintf(here.out, "\033[%dA", cursor.row);
-  fputs("\033[J", here.out);
-  neap__above_resume_line();
-  (void)fflush(here.out);
-}
-
-void neap__editor_show(void) {
-  neap__above_flush();
-  if (!here.hidden)
-    return;
-  here.hidden = 0;
-  neap__above_end_line();
-  (void)el_wset(here.el, EL_REFRESH);
-}
-
-/* Leaves the line on the screen, and begins a new one below it. */
-static void leave_line(void) {
-  place cursor;
-  int below = find_cursor(&cursor);
-  while (below-- >= 0)
-    fputs("\n", here.out);
-  (void)fflush(here.out);
-}
-
-/* ====================================================== } */
 
 /* {======================================================
 ** Keys
@@ -200,14 +89,14 @@ static void prepare_terminal(int raw) {
    there is none that could, the system does not stop it. */
 static void suspend(void) {
   struct sigaction stop = {.sa_handler = SIG_DFL}, before;
-  neap__editor_hide();
+  neap__screen_hide();
   prepare_terminal(0);
   (void)sigaction(SIGTSTP, &stop, &before); /* a valid signal: cannot fail */
   (void)raise(SIGTSTP);
   (void)sigaction(SIGTSTP, &before, NULL);
   prepare_terminal(1);
-  resize();
-  neap__editor_show();
+  neap__screen_resize();
+  neap__screen_show();
 }
 
 /* Waits for a key: true; or false, with here.ending. */
@@ -222,11 +111,11 @@ static int wait_for_key(void) {
     }
     what = lua_tostring(L, -1);
     is_key = strcmp(what, "key") == 0;
-    neap__editor_show();
+    neap__screen_show();
     if (strcmp(what, "resize") == 0) {
-      neap__editor_hide();
-      resize();
-      neap__editor_show();
+      neap__screen_hide();
+      neap__screen_resize();
+      neap__screen_show();
     } else if (strcmp(what, "suspend") == 0) {
       suspend();
     } else if (strcmp(what, "interrupt") == 0) {
@@ -241,9 +130,7 @@ static int wait_for_key(void) {
   return 0;
 }
 
-/* The next byte; -1: none, with here.ending. One at a time: what follows may
-   be for a script to read. */
-static int next_byte(void) {
+int neap__editor_next_byte(void) {
   unsigned char byte;
   ssize_t n;
   do {
@@ -257,7 +144,7 @@ static int next_byte(void) {
   return -1;
 }
 
-static void insert(const char *text, size_t size) {
+void neap__editor_insert(const char *text, size_t size) {
   wchar_t *wide = neap__text_wide(text, size);
   if (wide != NULL)
     (void)el_winsertstr(here.el, wide);
@@ -271,37 +158,9 @@ static void insert_initial(void) {
   here.begun = 1;
   if (text == NULL)
     return;
-  neap__editor_hide();
-  insert(text, size);
-  neap__editor_show();
-}
-
-/* Whether the line has more rows than the screen. */
-static int is_too_long(const LineInfoW *line) {
-  int rows, columns;
-  place end = {0, 0};
-  screen_size(&rows, &columns);
-  if (line->lastchar - line->buffer < rows * columns / 8)
-    return 0; /* the widest character has 8 columns */
-  go_over(&end, here.prompt, here.prompt + wcslen(here.prompt), columns);
-  go_over(&end, line->buffer, line->lastchar, columns);
-  return end.row >= rows;
-}
-
-/* libedit does not know where its cursor is when that goes to a row which the
-   screen has no room for, and would write the next character to memory that is
-   not its own: so all is drawn again, but behind characters that are added at
-   the end. */
-static void find_place(void) {
-  const LineInfoW *line = el_wline(here.el);
-  ptrdiff_t at = line->cursor - line->buffer;
-  ptrdiff_t length = line->lastchar - line->buffer;
-  int is_added = at == length && here.at == here.length && length > here.length;
-  int is_same = at == here.at && length == here.length;
-  here.at = at;
-  here.length = length;
-  if (!is_added && !is_same && !here.hidden && is_too_long(line))
-    (void)el_wset(here.el, EL_REFRESH);
+  neap__screen_hide();
+  neap__editor_insert(text, size);
+  neap__screen_show();
 }
 
 /* Takes a byte that was read; behind an ESC as many more as may begin a paste:
@@ -331,11 +190,11 @@ static int next_char(EditLine *el, wchar_t *c) {
   (void)el;
   if (!here.begun)
     insert_initial();
-  find_place();
+  neap__screen_find_place();
   if (here.nbytes > 0) /* of a sequence that was broken off */
     length = neap__text_decode(here.bytes, (size_t)here.nbytes, c);
   while (length == 0) {
-    int byte = next_byte();
+    int byte = neap__editor_next_byte();
     if (byte < 0)
       return -1;
     if (!here.loaded) { /* only who types needs the history */
@@ -371,18 +230,18 @@ static unsigned char complete(EditLine *el, wint_t key) {
   }
   /* how many characters go, what comes for them; what there is to choose */
   if (call_back("complete", 3) != LUA_OK) {
-    neap__editor_show();
+    neap__screen_show();
     return CC_ERROR;
   }
   text = lua_tolstring(L, -2, &size);
   if (text != NULL) {
     if (lua_tointeger(L, -3) > 0)
       el_wdeletestr(el, (int)lua_tointeger(L, -3));
-    insert(text, size);
+    neap__editor_insert(text, size);
   }
   if (lua_isstring(L, -1)) {
     fputs(lua_tostring(L, -1), stdout);
-    neap__editor_show();
+    neap__screen_show();
   }
   lua_pop(L, 3);
   return text != NULL ? CC_REFRESH : CC_ERROR;
@@ -401,77 +260,6 @@ static unsigned char end_or_delete(EditLine *el, wint_t key) {
   return CC_REFRESH;
 }
 
-/* Reads what is pasted, up to its end; NULL: it has none, or no memory. */
-static char *read_paste(size_t *size) {
-  static const size_t end = sizeof PASTE_END - 1;
-  size_t room = 0, n = 0;
-  int byte = 0, before;
-  char *text = NULL;
-  for (;;) {
-    before = byte;
-    byte = next_byte();
-    if (byte == '\n' && before == '\r')
-      continue; /* a line that ends with both */
-    if (n == room) {
-      size_t larger = room == 0 ? 1024 : 2 * room;
-      char *moved = byte >= 0 ? realloc(text, larger) : NULL;
-      if (moved == NULL)
-        break;
-      text = moved;
-      room = larger;
-    }
-    if (byte < 0)
-      break;
-    text[n++] = (char)(byte == '\r' ? '\n' : byte);
-    if (n >= end && memcmp(text + n - end, PASTE_END, end) == 0) {
-      *size = n - end;
-      return text;
-    }
-  }
-  free(text);
-  return NULL;
-}
-
-/* Shows what was pasted, which may be anything, in place of what is behind the
-   cursor. */
-static void show_paste(const char *text, size_t size) {
-  fputs("\033[J", here.out);
-  while (size > 0) {
-    wchar_t c;
-    int length = neap__text_decode((const unsigned char *)text, size, &c);
-    if (length == 0 || !(iswprint((wint_t)c) || c == L'\n' || c == L'\t')) {
-      length = length > 0 ? length : 1;
-      fputc('?', here.out);
-    } else {
-      (void)fwrite(text, 1, (size_t)length, here.out);
-    }
-    text += length;
-    size -= (size_t)length;
-  }
-  (void)fflush(here.out);
-}
-
-/* The terminal begins to send what the user has pasted. Several lines end the
-   read: they belong together. */
-static unsigned char paste(EditLine *el, wint_t key) {
-  size_t size;
-  char *text = read_paste(&size), *last;
-  (void)el;
-  (void)key;
-  if (text == NULL)
-    return CC_EOF;
-  last = memrchr(text, '\n', size);
-  if (last == NULL) {
-    insert(text, size);
-    free(text);
-    return CC_REFRESH;
-  }
-  here.pasted = text;
-  here.pasted_size = size;
-  show_paste(text, (size_t)(last - text) + 1);
-  return CC_EOF;
-}
-
 /* ====================================================== } */
 
 /* {======================================================
@@ -483,27 +271,13 @@ static wchar_t *give_prompt(EditLine *el) {
   return here.prompt;
 }
 
-/* Pushes the lines that were pasted into one, and the rest of the last one. */
-static void push_pasted(lua_State *L) {
-  const LineInfoW *line = el_wline(here.el);
-  const char *text = here.pasted;
-  size_t first = (size_t)((const char *)memrchr(text, '\n', here.pasted_size) -
-                          text);
-  neap__text_push(L, line->buffer, (size_t)(line->cursor - line->buffer));
-  lua_pushlstring(L, text, first);
-  lua_concat(L, 2);
-  lua_pushlstring(L, text + first + 1, here.pasted_size - first - 1);
-  neap__text_push(L, line->cursor, (size_t)(line->lastchar - line->cursor));
-  lua_concat(L, 2);
-}
-
 /* Lua: after a read; `count` characters, which may be none */
 static int push_line(lua_State *L, const wchar_t *line, int count) {
   if (here.ending != NULL || (line == NULL && here.pasted == NULL)) {
     lua_pushnil(L);
     lua_pushstring(L, here.ending != NULL ? here.ending : "end");
   } else if (here.pasted != NULL) {
-    push_pasted(L);
+    neap__paste_push(L);
   } else {
     if (count > 0 && line[count - 1] == L'\n')
       count--;
@@ -548,7 +322,7 @@ static int read_line(lua_State *L) {
   line = el_wgets(here.el, &count);
   here.editing = 0;
   if (here.ending != NULL)
-    leave_line();
+    neap__screen_leave_line();
   prepare_terminal(0);
   (void)uselocale(before);
   return push_line(L, line, count);
@@ -569,7 +343,7 @@ static int add(lua_State *L) {
 /* Lua: columns() -> of the screen */
 static int push_columns(lua_State *L) {
   int rows, columns;
-  screen_size(&rows, &columns);
+  neap__screen_size(&rows, &columns);
   lua_pushinteger(L, columns);
   return 1;
 }
@@ -593,7 +367,7 @@ static void bind_keys(void) {
   EditLine *el = here.el;
   (void)el_wset(el, EL_ADDFN, L"neap-complete", L"Complete", complete);
   (void)el_wset(el, EL_ADDFN, L"neap-end", L"End or delete", end_or_delete);
-  (void)el_wset(el, EL_ADDFN, L"neap-paste", L"Paste", paste);
+  (void)el_wset(el, EL_ADDFN, L"neap-paste", L"Paste", neap__paste);
   for (i = 0; i < sizeof keys / sizeof keys[0]; i++)
     (void)el_wset(el, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
@@ -613,7 +387,7 @@ static void read_settings(void) {
 static void restore(void) {
   if (here.el != NULL && here.editing) {
     here.editing = 0;
-    leave_line();
+    neap__screen_leave_line();
     prepare_terminal(0);
   }
 }
@@ -650,7 +424,7 @@ static int open_editor(void) {
   (void)el_wset(here.el, EL_EDITOR, L"emacs");
   (void)el_wset(here.el, EL_GETCFN, next_char);
   bind_keys();
-  resize();
+  neap__screen_resize();
   read_settings();
   return atexit(restore);
 }

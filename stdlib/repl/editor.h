@@ -39,10 +39,40 @@ typedef struct neap__editor {
 
 extern neap__editor neap__editor_here;
 
+/* The next byte; -1: none, with `ending`. One at a time: what follows may be
+   for a script to read. */
+int neap__editor_next_byte(void);
+/* Puts a text where the cursor is. */
+void neap__editor_insert(const char *text, size_t size);
+
+/* {======================================================
+** screen.c
+** ======================================================= */
+
 /* Takes the line off the screen: where its prompt began, output can go.
    Puts it back. */
-void neap__editor_hide(void);
-void neap__editor_show(void);
+void neap__screen_hide(void);
+void neap__screen_show(void);
+void neap__screen_size(int *rows, int *columns);
+/* The screen has another size. */
+void neap__screen_resize(void);
+/* Leaves the line on the screen, and begins a new one below it. */
+void neap__screen_leave_line(void);
+/* libedit is about to change the line: it is to know where its cursor is. */
+void neap__screen_find_place(void);
+
+/* ====================================================== } */
+
+/* {======================================================
+** paste.c
+** ======================================================= */
+
+/* The key that the terminal sends before what is pasted. */
+unsigned char neap__paste(EditLine *el, wint_t key);
+/* Pushes the lines that were pasted into one, and the rest of the last one. */
+void neap__paste_push(lua_State *L);
+
+/* ====================================================== } */
 
 /* {======================================================
 ** above.c

@@ -2,7 +2,7 @@
 ** above.c - what scripts print goes above the line that is edited.
 **
 ** stdout and stderr, for C and for Lua's io, become streams whose write
-** function takes the line off the screen first; editor.c puts it back. What
+** function takes the line off the screen first; screen.c puts it back. What
 ** is written to the descriptors themselves is not seen here.
 */
 #define _GNU_SOURCE /* fopencookie */

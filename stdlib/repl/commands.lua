@@ -291,15 +291,20 @@ end
 
 commands.reset = {argument = "", summary = "cancels all tasks, and forgets your variables and results"}
 function commands.reset.run(session)
-  local tasks = other_tasks()
-  cancel(tasks)
-  local left = 0
-  for _, task in ipairs(tasks) do
-    if not task:done() then left = left + 1 end
-  end
+  local asked, count = {}, 0
+  repeat -- a cleanup may make tasks
+    local tasks = {}
+    for _, task in ipairs(other_tasks()) do
+      if not asked[task] then tasks[#tasks + 1] = task end
+      asked[task] = true
+    end
+    count = count + #tasks
+    cancel(tasks)
+  until not tasks[1]
+  local left = #other_tasks()
   session.reset()
   session.print(("%s cancelled%s; variables and results are forgotten"):format(
-    count_of(#tasks - left, "task"), left > 0 and (", %d still ending"):format(left) or ""))
+    count_of(count - left, "task"), left > 0 and (", %d still ending"):format(left) or ""))
 end
 
 commands.quit = {argument = "", summary = "ends the session, as Ctrl-D does"}

@@ -202,6 +202,23 @@ describe("run and Ctrl-C", function()
   end)
 end)
 
+describe("run without descriptors", function()
+  it("says that no event loop can be opened, however many are left", function()
+    local refused = 0
+    for limit = 4, 16 do
+      local result = program.run(([[ulimit -n %d; exec "$LUA" -e 'run(sleep(0)) print "ran"']]):format(limit),
+        {env = {LUA = program.neap}})
+      if result.stdout == "ran\n" then
+        assert.equal(0, result.code)
+      else
+        assert.equal(1, result.code)
+        if result.stderr:find "cannot open an event loop: too many open files" then refused = refused + 1 end
+      end
+    end
+    assert.is_true(refused > 1)
+  end)
+end)
+
 describe("os.exit inside a task", function()
   for _, close in ipairs{"false", "true"} do
     local function exits(code, body)

@@ -71,15 +71,18 @@ static int pollers_open(neap_vm *vm) {
   return 0;
 }
 
-/* The first loop of a process has libuv make a pipe; without descriptors it
-   would abort. */
+/* The first loop of a process has libuv make a pipe, when it has one descriptor
+   already; without two more it would abort. */
 static int can_open_pipe(void) {
-  int fds[2];
+  int fds[2], own;
   if (pipe(fds) != 0)
     return 0;
+  own = dup(fds[0]);
   (void)close(fds[0]);
   (void)close(fds[1]);
-  return 1;
+  if (own >= 0)
+    (void)close(own);
+  return own >= 0;
 }
 
 int neap__loop_open(neap_vm *vm) {

@@ -16,8 +16,10 @@ Server.__index = Server
 -- Connections
 -- ======================================================
 
--- The task of one connection.
+-- The task of one connection, which ends with it even when there is no memory
+-- for a callback.
 local connection = async(function(handler, stream)
+  local _ <close> = stream
   local result = handler(stream)
   if result ~= nil then return await(result) end
 end, "net.connection")
@@ -26,7 +28,6 @@ end, "net.connection")
 local secure_connection = async(function(server, stream)
   local ok, secured = pcall(await, server.secured(stream))
   if not ok then return warn("net: ", tostring(secured)) end
-  local _ <close> = secured
   return await(connection(server.handler, secured))
 end, "net.connection")
 
@@ -58,7 +59,7 @@ local function wait_until(server, ready)
 end
 
 local function has_room(server) return server.closed or server.count < server.max end
-local function has_ended(server) return server.closed and server.count == 0 end
+local function is_closed(server) return server.closed end
 
 -- The next one, when there is room; nil: the listener is closed.
 local function next_connection(server, listener)
@@ -122,7 +123,11 @@ Server.wait_closed = async(function(self)
   if self.tasks[asyncio.current_task()] then
     usage.refuse("wait_closed: this task serves a connection, for whose end it would wait")
   end
-  wait_until(self, has_ended)
+  wait_until(self, is_closed)
+  for task in pairs(self.tasks) do -- there come no more
+    if not task:done() then await(asyncio.wait {task}) end
+    ended(self, task) -- perhaps there was no memory for the callback
+  end
 end, "Server.wait_closed")
 
 -- Leaving the scope waits for all connections, and by an error ends them; so

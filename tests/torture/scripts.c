@@ -10,11 +10,15 @@
 #define FOLDER "tests/torture/scripts"
 #define MOST 64
 
+static void set_capabilities(neap_config *config) {
+  config->capabilities |= NEAP_CAN_LOAD | NEAP_CAN_NET;
+}
+
 static void set_limits(neap_config *config) {
+  set_capabilities(config);
   config->limits.memory = (size_t)64 << 20;
   config->limits.tasks = 1000;
   config->limits.output = 1000;
-  config->capabilities = NEAP_CAN_LOAD;
 }
 
 static void run_text(neap_vm *vm, const void *ud) {
@@ -55,6 +59,7 @@ int main(int argc, char **argv) {
     snprintf(plain->name, sizeof plain->name, "%.60s", files[i]->d_name);
     plain->body = run_text;
     plain->ud = read_file(path);
+    plain->configure = set_capabilities;
     *limited = *plain;
     strcat(limited->name, " with limits");
     limited->configure = set_limits;

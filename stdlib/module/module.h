@@ -1,7 +1,7 @@
 /*
 ** module.h - what the C of several modules shares: errors, arguments, classes,
-** names of signals, work on libuv's threads. It is linked into each module
-** that uses it.
+** names of signals, hosts, work on libuv's threads. It is linked into each
+** module that uses it.
 */
 #ifndef MODULE_H
 #define MODULE_H
@@ -74,6 +74,18 @@ lua_Number module_seconds(lua_State *L, int arg, const char *function,
    the other way round, "TERM"; NULL: it has no name. */
 int module_signal(lua_State *L, int arg, const char *function);
 const char *module_signal_name(int number);
+
+/* ====================================================== } */
+
+/* {======================================================
+** host.c: numeric hosts
+** ======================================================= */
+
+#define MODULE_HOST_SIZE (INET6_ADDRSTRLEN + UV_IF_NAMESIZE)
+
+/* Writes the host of an IPv4 or IPv6 address to `text`, with the zone where it
+   has one: "fe80::1%eth0". */
+void module_host(const struct sockaddr *address, char *text);
 
 /* ====================================================== } */
 

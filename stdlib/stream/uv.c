@@ -6,6 +6,7 @@
 ** requests keep it alive by themselves. It ends with libuv's close callback,
 ** which frees it, requests having come back before.
 */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,10 +29,25 @@ static void room_for(uv_handle_t *handle, size_t suggested, uv_buf_t *room) {
   t->up->room(t->owner, room);
 }
 
+/*
+** Libuv calls it the end, too, where a socket is reset and the bytes that came
+** before fit into the room: then the kernel still has the error. EPIPE it has
+** where the reset came behind a clean end.
+*/
+static ssize_t end_or_reset(uv_stream_t *handle) {
+  int fd, error = 0;
+  socklen_t len = sizeof error;
+  if (uv_fileno((uv_handle_t *)handle, &fd) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || /* no socket */
+      error == 0 || error == EPIPE)
+    return UV_EOF;
+  return uv_translate_sys_error(error);
+}
+
 static void came(uv_stream_t *handle, ssize_t n, const uv_buf_t *room) {
   stream_transport *t = (stream_transport *)handle->data;
   if (t->owner != NULL)
-    t->up->input(t->owner, n, room);
+    t->up->input(t->owner, n == UV_EOF ? end_or_reset(handle) : n, room);
 }
 
 static int start(stream_transport *t) {
@@ -119,8 +135,7 @@ static void ref(stream_transport *t, int on) {
     uv_unref(&uv_of(t)->handle.any);
 }
 
-static int tcp_address(const uv_tcp_t *tcp, int peer, char *text, size_t size,
-                       int *port) {
+static int tcp_address(const uv_tcp_t *tcp, int peer, char *text, int *port) {
   struct sockaddr_storage name;
   struct sockaddr *any = (struct sockaddr *)&name;
   int len = sizeof name;
@@ -130,7 +145,8 @@ static int tcp_address(const uv_tcp_t *tcp, int peer, char *text, size_t size,
     return status;
   /* at the same place for both families */
   *port = ntohs(((struct sockaddr_in *)&name)->sin_port);
-  return uv_ip_name(any, text, size);
+  module_host(any, text);
+  return 0;
 }
 
 static int pipe_address(const uv_pipe_t *pipe, int peer, char *text,
@@ -148,7 +164,7 @@ static int address(stream_transport *t, int peer, char *text, size_t size,
   *port = -1;
   switch (u->handle.any.type) {
   case UV_TCP:
-    return tcp_address(&u->handle.tcp, peer, text, size, port);
+    return tcp_address(&u->handle.tcp, peer, text, port);
   case UV_NAMED_PIPE:
     return pipe_address(&u->handle.pipe, peer, text, size - 1);
   default:

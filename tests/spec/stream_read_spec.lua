@@ -1,6 +1,8 @@
 -- stream_read_spec.lua: reading from streams: formats, limits, ends.
 
 local asyncio = require "asyncio"
+local net = require "net"
+local program = require "program"
 local stream = require "stream"
 local streams = require "streams"
 local tasks = require "tasks"
@@ -249,6 +251,41 @@ describe("a reader", function()
         assert.equal("abc", (ok and got or "") .. await(s:read("a")))
       end)
     end
+  end)
+
+  it("tells of a reset that comes with the last bytes", function()
+    -- who closes a socket that has unread bytes resets the connection
+    local function resets(s)
+      while tostring(s):find "closed" do await(sleep(0)) end
+      await(s:write("half of"))
+    end
+    local folder <close> = program.folder()
+    tasks.main(function()
+      local unix <close> = await(net.listen_unix(folder:file "socket", async(resets)))
+      local tcp <close> = await(net.listen("127.0.0.1", 0, async(resets)))
+      for _, server in ipairs {unix, tcp} do
+        for _, format in ipairs {"a", "l", 10} do
+          local host, port = server:address()
+          local s <close> = await(port and net.connect(host, port) or net.connect_unix(host))
+          await(s:write("unread"))
+          tasks.wait_until(function() return tostring(server):find " 0 connections" end)
+          if format == 10 then assert.equal("half of", await(s:read(format))) end
+          local err = caught(await, s:read(format))
+          tasks.is_a("OSError", err)
+          assert.same({"ECONNRESET", "read"}, {err.code, err.syscall})
+        end
+      end
+    end)
+  end)
+
+  it("tells nothing of a reset that comes behind the end", function()
+    ends(function(from, s)
+      await(from:write("all"))
+      await(from:shutdown())
+      await(s:write("unread"))
+      from:close() -- resets it
+      assert.equal("all", await(s:read "a"))
+    end)
   end)
 
   it("takes turns with timeouts", function()

@@ -43,17 +43,17 @@ const char *net__check_path(lua_State *L, int arg, const char *function) {
 
 const char *net__address_text(const net__sockaddr *address, char *text,
                               size_t size) {
-  char host[INET6_ADDRSTRLEN + 1] = "?";
+  char host[MODULE_HOST_SIZE];
   int is6 = address->any.sa_family == AF_INET6;
-  (void)uv_ip_name(&address->any, host, sizeof host);
+  module_host(&address->any, host);
   (void)snprintf(text, size, is6 ? "[%s]:%d" : "%s:%d", host,
                  ntohs(address->in4.sin_port));
   return text;
 }
 
 int net__push_address(lua_State *L, const struct sockaddr *address) {
-  char host[INET6_ADDRSTRLEN + 1] = "?";
-  (void)uv_ip_name(address, host, sizeof host);
+  char host[MODULE_HOST_SIZE];
+  module_host(address, host);
   lua_pushstring(L, host);
   lua_pushinteger(L, ntohs(((const struct sockaddr_in *)address)->sin_port));
   return 2;
@@ -64,6 +64,13 @@ int net__error(lua_State *L, int status, const char *syscall,
   char text[NET__ADDRESS_SIZE];
   return module_os_error(L, status, syscall, "address",
                          net__address_text(address, text, sizeof text));
+}
+
+/* Lua: check_address(host, port): refuses what is none */
+static int check_address(lua_State *L) {
+  net__sockaddr address;
+  net__check_address(L, 1, "connect", &address);
+  return 0;
 }
 
 /* Lua: is_numeric(host) */
@@ -124,6 +131,16 @@ static int lookup_gc(lua_State *L) {
   return 0;
 }
 
+/* Whether the address stands in the list before: /etc/hosts may repeat it. */
+static int is_repeated(const struct addrinfo *list,
+                       const struct addrinfo *each) {
+  while (list != each && (list->ai_addrlen != each->ai_addrlen ||
+                          memcmp(list->ai_addr, each->ai_addr,
+                                 each->ai_addrlen) != 0))
+    list = list->ai_next;
+  return list != each;
+}
+
 /* Pushes the list of the addresses, each once. */
 static int push_found(lua_State *L, int status, lua_KContext ctx) {
   lookup *l = (lookup *)ctx;
@@ -134,11 +151,12 @@ static int push_found(lua_State *L, int status, lua_KContext ctx) {
     return module_os_error(L, l->status, "getaddrinfo", "address",
                            lua_tostring(L, 1));
   lua_newtable(L);
-  for (each = l->found; each != NULL; each = each->ai_next) {
-    (void)net__push_address(L, each->ai_addr);
-    lua_pop(L, 1);
-    lua_rawseti(L, -2, ++n);
-  }
+  for (each = l->found; each != NULL; each = each->ai_next)
+    if (!is_repeated(l->found, each)) {
+      (void)net__push_address(L, each->ai_addr);
+      lua_pop(L, 1);
+      lua_rawseti(L, -2, ++n);
+    }
   lookup_end(l);
   return 1;
 }
@@ -157,7 +175,7 @@ static int resolve(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);
   memset(&hints, 0, sizeof hints);
-  hints.ai_socktype = SOCK_STREAM; /* each address once */
+  hints.ai_socktype = SOCK_STREAM; /* not again for each other kind */
   if (family != NULL)
     hints.ai_family = strcmp(family, "inet") == 0 ? AF_INET : AF_INET6;
   request = (lookup_request *)malloc(sizeof *request);
@@ -178,7 +196,10 @@ static int resolve(lua_State *L) {
 }
 
 const luaL_Reg net__address_functions[] = {
-    {"is_numeric", is_numeric}, {"resolve", resolve}, {NULL, NULL}};
+    {"check_address", check_address},
+    {"is_numeric", is_numeric},
+    {"resolve", resolve},
+    {NULL, NULL}};
 
 void net__lookup_init(lua_State *L) {
   lua_createtable(L, 0, 1);

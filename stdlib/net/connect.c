@@ -35,16 +35,13 @@ static void cancel(neap_wait *wait) {
 
 /* Stack: what it connects to, ..., the stream */
 static int fail(lua_State *L, Stream *s, int status) {
-  char text[NET__ADDRESS_SIZE];
-  if (lua_type(L, 2) == LUA_TNUMBER) {
-    net__sockaddr address;
-    net__check_address(L, 1, "connect", &address);
-    (void)net__address_text(&address, text, sizeof text);
-  }
-  else
-    (void)snprintf(text, sizeof text, "%s", lua_tostring(L, 1));
+  net__sockaddr address;
   cancel(&s->writer);
-  return module_os_error(L, status, "connect", "address", text);
+  if (lua_type(L, 2) != LUA_TNUMBER)
+    return module_os_error(L, status, "connect", "address",
+                           lua_tostring(L, 1));
+  net__check_address(L, 1, "connect", &address);
+  return net__error(L, status, "connect", &address);
 }
 
 static int ended(lua_State *L, int status, lua_KContext ctx) {

@@ -115,6 +115,9 @@ M.connect = async(function(host, port, options)
   local own, own_port = check_local(options.local_addr)
   local nodelay = usage.check(options.nodelay, "boolean", "nodelay") ~= false
   local family = M.check_family(options.family)
+  -- here, not in the tasks of attempts
+  c.check_address(c.is_numeric(host) and host or "0.0.0.0", port)
+  if own then c.check_address(own, own_port) end
   local _ <close> = time_limit(options.timeout)
   local function attempt(address)
     return connect(address, port, nodelay, own, own_port)

@@ -41,14 +41,6 @@ local function ended(server, task)
   if server.changed then server.changed:set() end
 end
 
-local function begin(server, stream)
-  local task = create_task(server.secured and secure_connection(server, stream)
-    or connection(server.handler, stream))
-  task:add_done_callback(server.ended)
-  server.tasks[task] = stream
-  server.count = server.count + 1
-end
-
 -- Waits until ready(): a connection has ended, or the server is closed.
 local function wait_until(server, ready)
   server.changed = server.changed or asyncio.Event()
@@ -61,11 +53,19 @@ end
 local function has_room(server) return server.closed or server.count < server.max end
 local function is_closed(server) return server.closed end
 
--- The next one, when there is room; nil: the listener is closed.
-local function next_connection(server, listener)
+-- Begins the next one, when there is room.
+local function begin(server, stream)
   if server.max then wait_until(server, has_room) end
-  return await(accept(listener))
+  if server.closed then return stream:close() end
+  local task = create_task(server.secured and secure_connection(server, stream)
+    or connection(server.handler, stream))
+  task:add_done_callback(server.ended)
+  server.tasks[task] = stream
+  server.count = server.count + 1
 end
+
+-- The next one; nil: the listener is closed.
+local function next_connection(listener) return await(accept(listener)) end
 
 local PAUSE <const> = 0.01 -- seconds, for the system to recover
 
@@ -80,7 +80,7 @@ end
 -- Accepts on one listener until that is closed; the server is, when this ends.
 local serve = async(function(server, listener)
   while true do
-    local ok, stream = pcall(next_connection, server, listener)
+    local ok, stream = pcall(next_connection, listener)
     if not ok then
       if not is_passing(stream) or not pcall(pause) then error(stream, 0) end
     elseif not stream then
@@ -207,6 +207,30 @@ local known = usage.set "backlog family max_connections nodelay reuseport tls"
 -- A machine without IPv6 may have addresses of it.
 local absent = {EADDRNOTAVAIL = true, EAFNOSUPPORT = true}
 
+local TRIES <const> = 10 -- the port that is free on one address may be taken on another
+
+local function code_of(err) return type(err) == "table" and err.code end
+
+-- A list of listeners, one for each address that the machine has, on one port;
+-- or nil, the error.
+local function listen_on(addresses, port, ...)
+  local listeners, failure = {}, nil
+  for _, address in ipairs(addresses) do
+    local ok, listener = pcall(c.listen, address, port, ...)
+    if ok then
+      listeners[#listeners + 1] = listener
+      if port == 0 then port = select(2, c.listener_address(listener)) end
+    else
+      failure = failure or listener
+      if not absent[code_of(listener)] then
+        for _, each in ipairs(listeners) do c.close_listener(each) end
+        return nil, listener
+      end
+    end
+  end
+  return listeners[1] and listeners, failure
+end
+
 -- await(net.listen(host, port, handler [, options])) -> a server
 local listen = async(function(host, port, handler, options)
   options = options or {}
@@ -214,23 +238,13 @@ local listen = async(function(host, port, handler, options)
   check_handler(handler, "listen")
   local family = connections.check_family(options.family)
   local secured = connections.secured("server", options)
-  local listeners = {}
-  local failure
-  for _, address in ipairs(own_addresses(host, family)) do
-    local ok, listener = pcall(c.listen, address, port, backlog, max, options.nodelay ~= false,
-      options.reuseport)
-    if ok then
-      listeners[#listeners + 1] = listener
-      if port == 0 then port = select(2, c.listener_address(listener)) end
-    else
-      failure = failure or listener
-      if not absent[type(listener) == "table" and listener.code] then
-        for _, each in ipairs(listeners) do c.close_listener(each) end
-        error(listener, 0)
-      end
-    end
+  local addresses = own_addresses(host, family)
+  local listeners, err
+  for _ = 1, port == 0 and #addresses > 1 and TRIES or 1 do
+    listeners, err = listen_on(addresses, port, backlog, max, options.nodelay ~= false, options.reuseport)
+    if listeners or code_of(err) ~= "EADDRINUSE" then break end
   end
-  if #listeners == 0 then error(failure, 0) end
+  if not listeners then error(err, 0) end
   return new(listeners, handler, max, secured)
 end, "net.listen")
 

@@ -91,6 +91,8 @@ describe("net.connect", function()
       assert.equal("net: timeout: a number expected, got a string", why("127.0.0.1", 1, {timeout = "x"}))
       assert.equal("net: timeout: the time is not a number (NaN)", why("127.0.0.1", 1, {timeout = 0/0}))
       assert.equal("net: nodelay: a boolean expected, got a number", why("127.0.0.1", 1, {nodelay = 1}))
+      assert.equal("connect: an integer expected as port, got string", why("no-such-host.invalid", "x"))
+      assert.equal("connect: 'x' is no numeric address", why("no-such-host.invalid", 1, {local_addr = "x"}))
     end)
   end)
 
@@ -128,14 +130,23 @@ describe("net.connect", function()
   end)
 end)
 
+-- Loads a module of net's Lua half anew, with that in the place of its C half.
+local function reloaded(name, c)
+  local saved, loaded = package.loaded[name], package.loaded
+  local own = loaded["neap.net.c"]
+  loaded[name], loaded["neap.net.c"] = nil, c
+  local module = require(name)
+  loaded[name], loaded["neap.net.c"] = saved, own
+  return module
+end
+
 -- net.connect with a resolver and attempts of our own: `addresses` are what
 -- the name has; attempts[address] is a function. Gives the module, and the
 -- list of what happened.
 local function racing(addresses, attempts)
-  local names = {"neap.net.c", "neap.net.connect"}
-  local saved, log = {}, {}
-  for _, name in ipairs(names) do saved[name], package.loaded[name] = package.loaded[name], nil end
-  package.loaded["neap.net.c"] = {
+  local log = {}
+  return reloaded("neap.net.connect", {
+    check_address = function() end,
     is_numeric = function() return false end,
     resolve = function() return addresses end,
     connect_unix = print,
@@ -144,10 +155,7 @@ local function racing(addresses, attempts)
       local _ <close> = tasks.at_end(function() log[#log + 1] = "-" .. address end)
       return attempts[address](address)
     end,
-  }
-  local connections = require "neap.net.connect"
-  for _, name in ipairs(names) do package.loaded[name] = saved[name] end
-  return connections, log
+  }), log
 end
 
 describe("a name with several addresses", function()
@@ -226,6 +234,35 @@ describe("a name with several addresses", function()
 end)
 
 describe("net.resolve", function()
+  it("gives each address once, also where /etc/hosts has it twice", function()
+    local folder <close> = program.folder()
+    folder:write("hosts", "127.0.0.1 twice\n127.0.0.1 twice\n::1 twice\n")
+    folder:write("main.lua", [[
+      local net = require "net"
+      run(async(function()
+        print(table.concat(await(net.resolve("twice", {family = "inet"})), " "))
+        local _ <close> = await(net.listen("twice", 0, print, {family = "inet"}))
+      end)())]])
+    local within = ("unshare -m sh -c 'mount --bind %s /etc/hosts 2>/dev/null && exec \"$@\"' sh ")
+      :format(folder:file "hosts")
+    if not os.execute(within .. "true 2>/dev/null") then return pending "needs to mount /etc/hosts" end
+    local result = program.run(within .. program.neap .. " " .. folder:file "main.lua")
+    assert.same({"127.0.0.1\n", ""}, {result.stdout, result.stderr})
+  end)
+
+  it("keeps the zone of an address, as all that tells addresses does", function()
+    local zone
+    for line in io.lines "/proc/net/if_inet6" do
+      if line:find "^fe80" then zone = line:match "(%S+)%s*$" end
+    end
+    if not zone then return pending "needs an interface with IPv6" end
+    main(function()
+      assert.same({"fe80::1%" .. zone}, await(net.resolve("fe80::1%" .. zone, {family = "inet6"})))
+      local own <close> = await(net.udp("ff02::1%" .. zone, 0))
+      assert.equal("ff02::1%" .. zone, (own:address()))
+    end)
+  end)
+
   it("gives a list of addresses", function()
     main(function()
       assert.same({"127.0.0.1"}, await(net.resolve("localhost", {family = "inet"})))
@@ -279,6 +316,28 @@ describe("a server", function()
       local s <close> = await(net.connect("127.0.0.1", port))
       await(s:write("x"))
       assert.equal("x", await(s:read()))
+    end)
+  end)
+
+  it("without a host tries again when the free port of one family is taken in the other", function()
+    local log = {}
+    local function listen(address, port)
+      log[#log + 1] = address .. " " .. port
+      if #log < 6 and address == "::" then error(asyncio.OSError("taken", {code = "EADDRINUSE"}), 0) end
+      return {port = port > 0 and port or #log}
+    end
+    local servers = reloaded("neap.net.server", {
+      accept = function() await(asyncio.Future()) end,
+      close_listener = function(listener) log[#log + 1] = "closed " .. listener.port end,
+      listen = listen,
+      listener_address = function(listener) return "", listener.port end,
+    })
+    main(function()
+      await(servers.listen(nil, 0, print))
+      assert.same({"0.0.0.0 0", ":: 1", "closed 1", "0.0.0.0 0", ":: 4", "closed 4", "0.0.0.0 0", ":: 7"}, log)
+      log = {}
+      assert.equal("EADDRINUSE", caught(await, servers.listen(nil, 80, print)).code)
+      assert.same({"0.0.0.0 80", ":: 80", "closed 80"}, log)
     end)
   end)
 
@@ -373,6 +432,39 @@ describe("a server", function()
       await(gather(clients))
     end, {max_connections = 3})
     assert.equal(3, most)
+  end)
+
+  it("has at most max_connections on all its addresses together", function()
+    main(function()
+      local started, gate = 0, asyncio.Event()
+      local server <close> = await(net.listen(nil, 0, async(function()
+        started = started + 1
+        await(gate:wait())
+      end), {max_connections = 1}))
+      if not server:address(2) then return pending "needs IPv6" end
+      local _, port = server:address()
+      tasks.turns(2) -- all listen
+      local one <close> = await(net.connect("127.0.0.1", port))
+      tasks.wait_until(function() return started == 1 end)
+      local other <close> = await(net.connect("::1", port))
+      tasks.turns(10)
+      assert.equal(1, started)
+      one:close()
+      gate:set()
+      tasks.wait_until(function() return started == 2 end)
+      assert.is_nil(await(other:read()))
+    end)
+  end)
+
+  it("closes a connection that waits for room when it is closed", function()
+    served(function(s) await(s:read()) end, function(_, server)
+      local waits <close> = await(net.connect(server:address()))
+      tasks.turns(10)
+      server:close()
+      assert.is_nil(await(waits:read()))
+      assert.matches(" 1 connections", tostring(server))
+      server:close_clients()
+    end, {max_connections = 1})
   end)
 
   it("that is closed takes no more; those that there are go on", function()
@@ -643,8 +735,8 @@ describe("Unix sockets", function()
       assert.equal("connect_unix: the path is empty", refused(function() await(net.connect_unix("")) end))
       assert.equal("listen_unix: the path is empty", refused(function() await(net.listen_unix("", echo)) end))
       local path = "/" .. ("x"):rep(200)
-      assert.equal("ENAMETOOLONG", (os_error(await, net.connect_unix(path))))
-      assert.equal("ENAMETOOLONG", (os_error(await, net.listen_unix(path, echo))))
+      assert.same({"ENAMETOOLONG", "connect", path}, {os_error(await, net.connect_unix(path))})
+      assert.same({"ENAMETOOLONG", "listen", path}, {os_error(await, net.listen_unix(path, echo))})
     end)
   end)
 end)

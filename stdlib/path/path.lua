@@ -12,6 +12,10 @@ local function check(path, of)
   return path
 end
 
+-- The path without slashes at its end; nil where there is nothing else. (From
+-- its beginning: a pattern that looks for its start takes quadratic time.)
+local function trimmed(path) return path:match "^(.*[^/])/*$" end
+
 -- is_absolute(path) -> whether it begins at the root
 function M.is_absolute(path)
   return check(path, "is_absolute"):sub(1, 1) == "/"
@@ -26,7 +30,7 @@ function M.join(first, ...)
     if path:sub(1, 1) == "/" or joined == "" then
       joined = path
     elseif path ~= "" then
-      joined = joined:gsub("/*$", "/") .. path
+      joined = (trimmed(joined) or "") .. "/" .. path
     end
   end
   return joined
@@ -34,12 +38,11 @@ end
 
 -- split(path) -> what dirname and basename give
 function M.split(path)
-  path = check(path, "split"):gsub("(.)/+$", "%1")
-  if path:find "^/+$" then return "/", "/" end
-  local folder, name = path:match "^(.*)/([^/]*)$"
-  if not folder then return ".", path end
-  folder = folder:gsub("/+$", "")
-  return folder == "" and "/" or folder, name
+  local text = trimmed(check(path, "split"))
+  if not text and path ~= "" then return "/", "/" end
+  local folder, name = (text or ""):match "^(.*)/([^/]*)$"
+  if not folder then return ".", text or "" end
+  return trimmed(folder) or "/", name
 end
 
 -- dirname(path) -> the folder it is in
@@ -55,8 +58,8 @@ end
 -- Its last name as stem and extension.
 local function stem_and_extension(path, of)
   local name = M.basename(check(path, of))
-  local stem, extension = name:match "^(.*[^.].*)(%.[^.]*)$"
-  if not stem then return name, "" end
+  local stem, extension = name:match "^(.*)(%.[^.]*)$"
+  if not stem or not stem:find "[^.]" then return name, "" end
   return stem, extension
 end
 

@@ -50,6 +50,18 @@ describe("path", function()
       a = "a", ["a.b/c"] = "c", ["..."] = "...", [".."] = "..", ["a.b/"] = "a", ["..a"] = "..a"})
   end)
 
+  it("takes as long as the path is", function()
+    local long = 300000
+    for _, between in ipairs {"/", ".", "a"} do
+      local name = "a" .. between:rep(long) .. "b"
+      local folder, last = path.split(name)
+      assert.equal(between == "/" and "ab" or "." .. name, folder .. last)
+      assert.equal(last, path.stem(name) .. path.extension(name))
+    end
+    assert.equal("/", path.dirname(("/"):rep(long)))
+    assert.equal("a/b", path.join("a" .. ("/"):rep(long), "b"))
+  end)
+
   it("normalizes", function()
     check(path.normalize, {[""] = ".", ["."] = ".", ["/"] = "/", ["//"] = "/", ["a/"] = "a", ["./a//b/."] = "a/b",
       ["a/.."] = ".", ["a/../.."] = "..", ["../../a/../b"] = "../../b", ["/.."] = "/", ["/../a/./b/../c"] = "/a/c",

@@ -15,6 +15,7 @@ local setmetatable, table, tostring, type = setmetatable, table, tostring, type
 
 local GRACE <const> = 5 -- seconds from TERM to KILL
 local LIMIT <const> = 64 << 20 -- bytes that `run` keeps of stdout, and of stderr
+local MOST <const> = 1 << 40 -- as much as can be read from a stream
 
 local M = {
   pid = c.pid,
@@ -198,6 +199,12 @@ local collect = async(function(pipe, child, name, limit)
   error(text, 0)
 end, "process.run")
 
+-- The last line with something in it; nil: there is none. (In linear time.)
+local function last_line(text)
+  text = text:match "^(.*[^\n])\n*$"
+  return text and (text:match "^.*\n(.*)$" or text)
+end
+
 local run_options = usage.set "cwd env stdin stdout stderr shell grace group input timeout check limit"
 
 -- await(run{program, argument, ..., options}) -> {code=, signal=, stdout=, stderr=}
@@ -206,6 +213,7 @@ M.run = async(function(options)
   local input, timeout = check(options.input, "string", "input"), number_option(options, "timeout")
   local limit = number_option(options, "limit", 1) or LIMIT
   if not math.tointeger(limit) then refuse("limit: an integer expected, got %s", tostring(limit)) end
+  if limit > MOST then refuse("limit is %d, but cannot be above %d", limit, MOST) end
   if input and options.stdin then refuse("run: input and stdin exclude each other") end
   if options.stdin == "pipe" then refuse("run: nobody would write to the pipe; give input") end
   local group = check(options.group, "boolean", "group")
@@ -227,7 +235,7 @@ M.run = async(function(options)
     child.is_over = true -- what it has left behind may stay
   end
   if options.check and result.code ~= 0 then
-    local last = result.stderr and result.stderr:match "([^\n]+)\n*$"
+    local last = result.stderr and last_line(result.stderr)
     result.command = child.command
     error(M.ProcessError(("'%s' failed: %s%s"):format(child.command, ending(result.code, result.signal),
       last and ": " .. last or ""), result))

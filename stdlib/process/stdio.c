@@ -72,9 +72,9 @@ static void open_path(lua_State *L, const char *path, int number,
 /* A stream of another child, or a socket: it is the child's now. */
 static int take_stream(lua_State *L, int arg, process_stdio *io) {
   const stream_api *streams = stream_api_get(L);
+  Stream *s = streams->check(L, arg, "process");
   stream_uv *model = streams->uv_new(neap_from_lua(L), UV_NAMED_PIPE);
   const stream_ops *ops = model != NULL ? model->transport.ops : NULL;
-  Stream *s = streams->check(L, arg, "process");
   uv_os_fd_t fd;
   free(model);
   if (s->transport->ops != ops || s->len > 0 ||

@@ -88,6 +88,10 @@ describe("process.run", function()
     assert.is_true(asyncio.isinstance(err, process.ProcessError))
     assert.are.equal("ProcessError: 'sh' failed: exit code 3: two", tostring(err))
     assert.are.same({3, "out\n", "one\ntwo\n", "sh"}, {err.code, err.stdout, err.stderr, err.command})
+    -- lines however long, in linear time
+    err = failure {"head -c 300000 /dev/zero >&2; echo >&2; echo bad >&2; echo >&2; false", shell = true, check = true}
+    assert.matches(": exit code 1: bad$", tostring(err))
+    assert.matches(": exit code 1$", tostring(failure {"echo >&2; false", shell = true, check = true}))
     err = failure {"kill -KILL $$", shell = true, check = true}
     assert.are.equal("ProcessError: 'kill -KILL $$' failed: signal KILL", tostring(err))
     assert.are.same({nil, "KILL"}, {err.code, err.signal})
@@ -150,6 +154,7 @@ describe("process.run", function()
       {"timeout cannot be %-?nan$", {"ls", timeout = 0 / 0}},
       {"limit cannot be 0$", {"ls", limit = 0}},
       {"limit: an integer expected, got 1.5$", {"ls", limit = 1.5}},
+      {"limit is 1099511627777, but cannot be above 1099511627776$", {"ls", limit = (1 << 40) + 1}},
       {"grace: a number expected, got a string$", {"ls", grace = "1"}},
       {"grace cannot be %-1$", {"ls", grace = -1}},
     } do
@@ -251,6 +256,10 @@ describe("process.spawn", function()
       assert.is_false(ok)
       assert.matches("this stream cannot be given to a child", err)
       assert.are.equal("two", await(child.stdout:read "l"))
+      child.stdout:close()
+      ok, err = pcall(process.spawn, {"cat", stdin = child.stdout})
+      assert.is_false(ok)
+      assert.matches("closed", err)
     end)
   end)
 

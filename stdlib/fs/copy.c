@@ -123,8 +123,9 @@ static void copy_file(copy_op *c, const struct stat *st) {
     status = fs__failed(op, "fchmod", op->other);
   if (fs__close(out) != 0 && status >= 0)
     status = fs__failed(op, "close", op->other);
-  if (created && (status < 0 || atomic_load(&op->work.cancelled)))
-    (void)unlink(op->other); /* what failed first counts */
+  if ((created || c->entry) &&
+      (status < 0 || atomic_load(&op->work.cancelled)))
+    (void)unlink(op->other); /* it is cut; what failed first counts */
 }
 
 /* ====================================================== } */

@@ -179,7 +179,7 @@ static struct timespec check_time(lua_State *L, int arg, const char *function,
       module_refuse(L, "%s: %s is too far away", function, what);
     whole = floor(seconds);
     time.tv_sec = (time_t)whole;
-    time.tv_nsec = (long)((seconds - whole) * 1e9);
+    time.tv_nsec = (long)fmin((seconds - whole) * 1e9, 999999999); /* -1e-20 */
   }
   return time;
 }
@@ -216,6 +216,7 @@ static void run_tempdir(module_work *work) {
 
 static int push_tempdir(lua_State *L, module_work *work) {
   fs__op *op = (fs__op *)work;
+  op->other = NULL; /* that is no path */
   fs__raise_failed(L, op);
   lua_pushstring(L, op->made);
   op->flag = 0; /* the caller's from now on */

@@ -476,6 +476,7 @@ static void dispose_tempfile(module_work *work) {
 static int push_tempfile(lua_State *L, module_work *work) {
   fs__op *op = (fs__op *)work;
   fs__file *file;
+  op->other = NULL; /* that is no path */
   fs__raise_failed(L, op);
   lua_pushstring(L, op->made);
   file = handle_new(L, op, 1);

@@ -115,23 +115,36 @@ static int on_overrun(lua_State *L) {
   return 0;
 }
 
+/* Pushes the folder where the process is. */
+static void push_cwd(lua_State *L) {
+  char path[4096];
+  size_t size = sizeof path;
+  int status = uv_cwd(path, &size);
+  if (status != 0)
+    (void)module_os_error(L, status, "getcwd", NULL, NULL);
+  lua_pushlstring(L, path, size);
+}
+
 /* Lua: place(function, options) -> the folder for something temporary, and how
    its name begins */
 static int place(lua_State *L) {
   static const char *const known[] = {"dir", "prefix", NULL};
   enum { FUNCTION = 1, OPTIONS, DIR, PREFIX };
   const char *function = lua_tostring(L, FUNCTION);
-  char path[4096];
-  size_t size = sizeof path;
+  const char *path;
   module_options(L, OPTIONS, function, known);
-  if (!lua_isnil(L, DIR))
-    (void)module_path(L, DIR, function, "dir");
-  else if (uv_os_tmpdir(path, &size) == 0) {
-    lua_pushlstring(L, path, size);
+  if (lua_isnil(L, DIR)) {
+    path = getenv("TMPDIR");
+    lua_pushstring(L, path != NULL && *path != '\0' ? path : "/tmp");
     lua_replace(L, DIR);
   }
-  else /* it is too long */
-    return luaL_error(L, "the folder for temporary files: its path is too long");
+  path = module_path(L, DIR, function, "dir");
+  if (*path != '/') { /* it is to be removed from whatever folder */
+    push_cwd(L);
+    lua_pushfstring(L, "%s/%s", lua_tostring(L, -1), path);
+    lua_replace(L, DIR);
+    lua_settop(L, PREFIX);
+  }
   if (lua_isnil(L, PREFIX)) {
     lua_pushliteral(L, "neap-");
     lua_replace(L, PREFIX);
@@ -151,8 +164,8 @@ static int walk_options(lua_State *L) {
     lua_pushnumber(L, HUGE_VAL);
     lua_replace(L, 3);
   }
-  if (lua_tonumber(L, 3) < HUGE_VAL) /* or it is as if there were none */
-    (void)module_integer(L, 3, function, "depth", 0, LUA_MAXINTEGER);
+  if (lua_type(L, 3) != LUA_TNUMBER || lua_tonumber(L, 3) != HUGE_VAL)
+    (void)module_integer(L, 3, function, "depth", 1, LUA_MAXINTEGER);
   lua_pushvalue(L, 3);
   lua_pushboolean(L, module_boolean(L, 4, function, "follow"));
   return 2;

@@ -46,12 +46,12 @@ end
 local function discard(dir)
   usage.check_self(dir, TempDir, "remove", "dir")
   if dir.removed then return end
-  dir.removed = true
   local waits = asyncio.current_task() and coroutine.isyieldable()
   local ok, err = catch(functions.discard, dir.path, waits)
   if not ok and not (asyncio.isinstance(err, asyncio.OSError) and err.code == "ENOENT") then
     error(err, 0)
   end
+  dir.removed = true
 end
 
 TempDir.__close = discard
@@ -164,7 +164,7 @@ end
 -- await(fs.copy(from, to [, options])): a file with its permissions, or a tree
 M.copy = async(function(from, to, options)
   if functions.copy(from, to, options) then
-    copy_content((from:gsub("(.)/+$", "%1")), to, options.overwrite ~= false)
+    copy_content(from:match "^(.*[^/])/*$" or "/", to, options.overwrite ~= false)
   end
 end, "fs.copy")
 

@@ -272,7 +272,8 @@ static DIR *open_folder(int parent, const char *name, struct stat *st) {
   return dir;
 }
 
-/* Goes down into the folder `name` of `parent`. 1: it is none any more. */
+/* Goes down into the folder `name` of `parent`; one that may not be read can be
+   removed if it is empty. 1: it is none any more. */
 static int enter(remove_op *r, int parent, const char *name) {
   struct stat st;
   level *inner;
@@ -288,8 +289,13 @@ static int enter(remove_op *r, int parent, const char *name) {
   dir = open_folder(parent, name, &st);
   if (dir == NULL && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
     return 1;
-  if (dir == NULL)
-    return failed_at(r, "openat");
+  if (dir == NULL) {
+    (void)failed_at(r, "openat");
+    if (errno != EACCES || unlinkat(parent, name, AT_REMOVEDIR) != 0)
+      return -1;
+    r->op.status = 0;
+    return 0;
+  }
   inner = &r->levels[r->depth++];
   inner->dir = dir;
   inner->path_len = strlen(r->op.made);

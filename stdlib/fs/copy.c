@@ -85,12 +85,14 @@ static int open_copy(copy_op *c, const struct stat *from, int *created) {
   *created = fd >= 0;
   if (fd >= 0)
     return fd;
-  if (errno == EEXIST && op->flag)
-    fd = fs__open(op->other, O_WRONLY | (c->entry ? O_NOFOLLOW : 0), 0);
-  if (fd < 0 && errno == ELOOP && c->entry && unlink(op->other) == 0) {
-    fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL, mode);
+  if (errno == EEXIST && op->flag && c->entry) { /* it takes that one's place */
+    if (unlink(op->other) == 0 || errno == ENOENT)
+      fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL, mode);
     *created = fd >= 0;
+    return fd >= 0 ? fd : fs__failed(op, "open", op->other);
   }
+  if (errno == EEXIST && op->flag)
+    fd = fs__open(op->other, O_WRONLY, 0);
   if (fd < 0)
     return fs__failed(op, "open", op->other);
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_same(&st, from) &&
@@ -123,9 +125,8 @@ static void copy_file(copy_op *c, const struct stat *st) {
     status = fs__failed(op, "fchmod", op->other);
   if (fs__close(out) != 0 && status >= 0)
     status = fs__failed(op, "close", op->other);
-  if ((created || c->entry) &&
-      (status < 0 || atomic_load(&op->work.cancelled)))
-    (void)unlink(op->other); /* it is cut; what failed first counts */
+  if (created && (status < 0 || atomic_load(&op->work.cancelled)))
+    (void)unlink(op->other); /* what failed first counts */
 }
 
 /* ====================================================== } */

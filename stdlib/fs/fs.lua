@@ -105,15 +105,14 @@ end
 function Walk.__call(walk)
   usage.check_self(walk, Walk, "__call", "walk")
   if walk.root then
-    local root = walk.root
-    walk.root = nil
-    local err = enter(walk, root)
+    local err = enter(walk, walk.root)
+    walk.root = nil -- not before: a task that is cancelled takes nothing
     if err then error(err, 0) end
   end
   local down = walk.down
   if down then
-    walk.down = nil
     local err = enter(walk, down)
+    walk.down = nil
     if err then return down, "error", err end
   end
   local folders = walk.folders
@@ -124,10 +123,10 @@ function Walk.__call(walk)
   end
   if not folder then return nil end
   local name, kind = folder.entries[folder.at], folder.entries[folder.at + 1]
-  folder.at = folder.at + 2
   local path = folder.path:find "/$" and folder.path .. name or folder.path .. "/" .. name
   local is_folder = kind == "directory" or (kind == "link" and walk.follow and leads_to_folder(path))
   if is_folder and #folders < walk.depth then walk.down = path end
+  folder.at = folder.at + 2
   return path, kind
 end
 

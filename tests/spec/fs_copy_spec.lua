@@ -127,7 +127,8 @@ describe("fs.copy, recursive", function()
 
   it("puts things into a folder that is there, unless it is told not to", function()
     with_folder(function(file)
-      make(file, "a/same a/sub/new a/name to/same to/sub/old to/name outside")
+      make(file, "a/same a/sub/new a/name a/linked to/same to/sub/old to/name outside linked")
+      await(fs.link(file "linked", file "to/linked")) -- is replaced, too
       program.write(file "to/same", "other, and longer")
       await(fs.symlink("name", file "a/link"))
       program.write(file "to/link", "a file")
@@ -136,7 +137,8 @@ describe("fs.copy, recursive", function()
       fails("EEXIST", fs.copy(file "a", file "to", {recursive = true, overwrite = false}))
       assert.equal("other, and longer", program.read(file "to/same"))
       await(fs.copy(file "a", file "to", {recursive = true}))
-      assert.same({"link link", "name file", "same file", "sub directory", "sub/new file", "sub/old file"},
+      assert.equal("linked", program.read(file "linked"))
+      assert.same({"link link", "linked file", "name file", "same file", "sub directory", "sub/new file", "sub/old file"},
         walked(file "to"))
       assert.equal("a/same", program.read(file "to/same"))
       assert.equal("a/name", program.read(file "to/name"))

@@ -98,6 +98,24 @@ describe("fs.walk", function()
     end)
   end)
 
+  it("loses nothing when a step of it is cancelled", function()
+    with_folder(function(file, folder)
+      make(file, "a/x b/y")
+      await(fs.symlink("a", file "l"))
+      for _, follow in ipairs {false, true} do
+        local walk, all, step = fs.walk(folder, {follow = follow}), {}, nil
+        repeat
+          local cancelled = tasks.begun(tasks.co(function() return walk() end))
+          cancelled:cancel()
+          local over, path = asyncio.catch(await, cancelled)
+          if not over then path = walk() end
+          all[#all + 1], step = path and path:sub(#folder + 2), path
+        until not step
+        assert.equal(follow and "a a/x b b/y l l/x" or "a a/x b b/y l", table.concat(all, " "))
+      end
+    end)
+  end)
+
   it("does not leave the tree by a link that takes the place of a folder above", function()
     with_folder(function(file, folder)
       make(file, "in/a/b/x out/b/precious")

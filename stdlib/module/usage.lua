@@ -25,6 +25,8 @@ return function(module)
   function M.open(path, mode, what)
     if not (io and io.open) then
       M.refuse("%s: the capability fs, which a file needs, is not granted", what)
+    elseif path:find("\0", 1, true) then
+      M.refuse("%s: a zero byte in the path", what)
     end
     local file, message = io.open(path, mode)
     if not file then M.refuse("%s: cannot open %s", what, message) end
@@ -44,6 +46,12 @@ return function(module)
     if value ~= nil and type(value) ~= expected then
       M.refuse("%s: a %s expected, got %s", what, expected, M.describe(value))
     end
+    return value
+  end
+
+  -- Refuses what is no time in seconds, unless it is nil; gives what is.
+  function M.check_seconds(value, what)
+    if M.check(value, "number", what) ~= value then M.refuse("%s is no number (NaN)", what) end
     return value
   end
 

@@ -20,6 +20,9 @@ local function text_of(value, what)
   local file <close> = usage.open(value, "rb", what)
   local text, message, code = file:read("a")
   if not text and code ~= EISDIR then usage.refuse("%s: cannot read %s", what, message) end
+  if text and text:sub(1, 1) == "0" and not is_text(text) then
+    usage.refuse("%s: %s is not PEM, but DER; openssl x509 and openssl pkey convert it", what, value)
+  end
   return text
 end
 
@@ -62,6 +65,9 @@ local function verification(value)
   return verifications[value] or usage.refuse('verify: true, false or "optional" expected, got %s', tostring(value))
 end
 
+-- In one message of at most 64 KiB there is more than these.
+local MOST <const> = 1 << 15
+
 -- The names of protocols as TLS writes them, each after its length.
 local function set_protocols(context, names)
   local list = {}
@@ -72,7 +78,9 @@ local function set_protocols(context, names)
     list[i] = string.pack("s1", name)
   end
   if #list == 0 then usage.refuse 'alpn: the list is empty; write {"h2", "http/1.1"}' end
-  check(c.set_protocols(context, table.concat(list)), "alpn")
+  local protocols = table.concat(list)
+  if #protocols > MOST then usage.refuse("alpn: the list takes %d bytes, of at most %d", #protocols, MOST) end
+  check(c.set_protocols(context, protocols), "alpn")
 end
 
 -- What each context was made of: context -> options that the sides look at.

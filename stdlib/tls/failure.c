@@ -62,8 +62,12 @@ int tls__failure_check_resumed(tls_link *t) {
 int tls__failure_push(lua_State *L, stream_transport *transport, int status,
                       const char *syscall, const char *address) {
   const tls_link *t = (const tls_link *)transport;
-  const tls_failure *failure = &t->failure;
+  const tls_failure *failure;
   int timeout = status == UV_ETIMEDOUT && !t->over;
+  while (status == UV_EPROTO && t->failure.error == 0 &&
+         t->failure.verify == X509_V_OK && t->under->ops == &tls__ops)
+    t = (const tls_link *)t->under; /* it has come from there */
+  failure = &t->failure;
   if (status != UV_EPROTO && !timeout)
     return 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &describer_key);

@@ -54,9 +54,7 @@ local function check_options(options, known, of)
 end
 
 local function seconds_of(options)
-  local seconds = options.timeout
-  if usage.check(seconds, "number", "timeout") == nil then return PATIENCE end
-  if seconds ~= seconds then usage.refuse "timeout is no number (NaN)" end
+  local seconds = usage.check_seconds(options.timeout, "timeout") or PATIENCE
   if seconds < 0 then usage.refuse("timeout is %s, but cannot be negative", seconds + 0.0) end
   return seconds
 end

@@ -1,9 +1,11 @@
 -- tls_peers_spec.lua: TLS with other programs at the other side: openssl,
 -- Python's ssl, curl.
 
+local asyncio = require "asyncio"
 local net = require "net"
 local peers = require "tls_peers"
 local process = require "process"
+local program = require "program"
 local tasks = require "tasks"
 local tls = require "tls"
 
@@ -163,6 +165,44 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as raw:
       end
     end, {verify = true, ca = file "ca.pem", alpn = {"shout"}})
     assert.same({"CN=client TLSv1.2", "CN=client TLSv1.3"}, subjects)
+  end)
+
+  it("that changes keys without end, and never reads, makes no memory grow", function()
+    local function resident()
+      return tonumber(program.read "/proc/self/status":match "VmRSS:%s*(%d+)") >> 10 -- MiB
+    end
+    main(function()
+      local read = asyncio.Future()
+      local server <close> = await(net.listen("127.0.0.1", 0, async(function(s)
+        read:set_result(caught(await, s:read()))
+      end), {tls = shows "localhost"}))
+      local _, port = server:address()
+      local before = resident()
+      local peer <close> = peers.python([[
+import ctypes, select
+lib = ctypes.CDLL("libssl.so.3")
+def call(name, *arguments):
+  f = getattr(lib, name)
+  f.restype = ctypes.c_void_p if name in ("TLS_client_method", "SSL_CTX_new", "SSL_new") else ctypes.c_int
+  return f(*(ctypes.c_void_p(a) for a in arguments))
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+connection = call("SSL_new", call("SSL_CTX_new", call("TLS_client_method")))
+call("SSL_set_fd", connection, s.fileno())
+assert call("SSL_connect", connection) == 1
+s.setblocking(False)
+for count in range(20000):
+  call("SSL_key_update", connection, 1) # asks for one of the other side
+  while call("SSL_do_handshake", connection) != 1:
+    select.select([], [s], [])
+print("done")
+]], port)
+      assert.equal("done", await(peer.stdout:read "l"))
+      tasks.is_a("OSError", await(read))
+      local grown = resident() - before
+      assert.is_true(grown < 4 or (os.getenv "SAN" or "") ~= "", grown .. " MiB more")
+    end)
   end)
 
   it("is talked to as a server, and ends without a word", function()

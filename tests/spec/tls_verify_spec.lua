@@ -374,6 +374,20 @@ describe("Options", function()
       .. "-----BEGIN CERTIFICATE-----\nTm9uZQ==\n-----END CERTIFICATE-----\n"
     assert.equal("tls: ca: a certificate in it cannot be read", why {ca = damaged})
     assert.equal("tls: cert: a certificate in it cannot be read", why {cert = damaged})
+    program.run("openssl x509 -in localhost.pem -outform der -out cert.der; "
+      .. "openssl pkey -in localhost.key -outform der -out key.der", {cwd = peers.file ""})
+    assert.equal("tls: cert: cert.der is not PEM, but DER; openssl x509 and openssl pkey convert it",
+      why {cert = file "cert.der"})
+    assert.equal("tls: key: key.der is not PEM, but DER; openssl x509 and openssl pkey convert it",
+      why {cert = file "localhost.pem", key = file "key.der"})
+    for _, option in ipairs {"cert", "key", "ca"} do
+      local options = {cert = file "localhost.pem", key = file "localhost.key", ca = file "ca.pem"}
+      options[option] = options[option] .. "\0x"
+      assert.equal(("tls: %s: a zero byte in the path"):format(option), why(options))
+    end
+    local names = {}
+    for i = 1, 300 do names[i] = ("x"):rep(200) end
+    assert.equal("tls: alpn: the list takes 60300 bytes, of at most 32768", why {alpn = names})
     assert.equal("tls: ca: a string expected, got a boolean", why {ca = true})
     assert.equal('tls: min_version: "1.2" or "1.3" expected, got 1.2', why {min_version = 1.2})
     assert.equal("tls: min_version: it is above max_version", why {min_version = "1.3", max_version = "1.2"})

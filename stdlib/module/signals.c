@@ -38,7 +38,7 @@ const char *module_signal_name(int number) {
 }
 
 int module_signal(lua_State *L, int arg, const char *function) {
-  const char *name = module_string(L, arg, function, "the signal", NULL);
+  const char *name = module_path(L, arg, function, "the signal");
   size_t i;
   if (strncmp(name, "SIG", 3) == 0)
     name += 3;

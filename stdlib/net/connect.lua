@@ -94,9 +94,7 @@ end
 
 -- A scope with the option's seconds.
 local function time_limit(seconds)
-  usage.check(seconds, "number", "timeout")
-  if seconds ~= seconds then usage.refuse "timeout: the time is not a number (NaN)" end
-  return seconds and asyncio.timeout(seconds)
+  return usage.check_seconds(seconds, "timeout") and asyncio.timeout(seconds)
 end
 
 local known = usage.set "family local_addr nodelay timeout tls"

@@ -136,7 +136,7 @@ end
 -- An option that is a number, but not NaN, nor less than `least`.
 local function number_option(options, name, least)
   local value = check(options[name], "number", name)
-  if value and (value ~= value or value < (least or value)) then refuse("%s cannot be %s", name, tostring(value)) end
+  if value and not (value >= least) then refuse("%s cannot be %s", name, tostring(value)) end
   return value
 end
 
@@ -210,7 +210,7 @@ local run_options = usage.set "cwd env stdin stdout stderr shell grace group inp
 -- await(run{program, argument, ..., options}) -> {code=, signal=, stdout=, stderr=}
 M.run = async(function(options)
   check_options(options, run_options, "run")
-  local input, timeout = check(options.input, "string", "input"), number_option(options, "timeout")
+  local input, timeout = check(options.input, "string", "input"), usage.check_seconds(options.timeout, "timeout")
   local limit = number_option(options, "limit", 1) or LIMIT
   if not math.tointeger(limit) then refuse("limit: an integer expected, got %s", tostring(limit)) end
   if limit > MOST then refuse("limit is %d, but cannot be above %d", limit, MOST) end

@@ -59,10 +59,11 @@ function M.on(...)
     usage.refuse("on: a function expected after the signals, got %s", usage.describe(f))
   end
   local watch <const> = c.watch("signal.on", table.unpack(names))
-  local text = table.concat(names, " ")
-  local ok, task = pcall(create_task, dispatch(watch, f), {name = "signal.on " .. text})
+  local text, dispatching = table.concat(names, " "), dispatch(watch, f)
+  local ok, task = pcall(create_task, dispatching, {name = "signal.on " .. text})
   if not ok then
     c.close(watch)
+    dispatching:close()
     error(task, 0)
   end
   return setmetatable({names = text, watch = watch, task = task}, Handler)

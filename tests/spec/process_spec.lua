@@ -151,12 +151,13 @@ describe("process.run", function()
       {"run: a string expected as argument 1, got nil$", {"ls", nil, "x"}},
       {"run: a string expected as the program, got a boolean$", {true}},
       {"timeout: a number expected, got a string$", {"ls", timeout = "1"}},
-      {"timeout cannot be %-?nan$", {"ls", timeout = 0 / 0}},
+      {"timeout is no number %(NaN%)$", {"ls", timeout = 0 / 0}},
       {"limit cannot be 0$", {"ls", limit = 0}},
       {"limit: an integer expected, got 1.5$", {"ls", limit = 1.5}},
       {"limit is 1099511627777, but cannot be above 1099511627776$", {"ls", limit = (1 << 40) + 1}},
       {"grace: a number expected, got a string$", {"ls", grace = "1"}},
       {"grace cannot be %-1$", {"ls", grace = -1}},
+      {"grace cannot be %-?nan$", {"ls", grace = 0 / 0}},
     } do
       local text = message(case[2])
       assert.matches(case[1], text)

@@ -69,10 +69,11 @@ script.lua:10: signal.wait: no program can catch STOP
 script.lua:10: signal.wait: SEGV tells of an error in the program itself, which cannot go on then
 script.lua:10: signal.wait: URG stops scripts whose time is over
 script.lua:10: signal.wait: no signal is called 'TREM'; write "TERM", say
+script.lua:10: signal.wait: a zero byte in the signal
 script.lua:10: signal.wait: a string expected as the signal, got number
 script.lua:12: signal.wait: no signal is named
 ]], [[
-      for _, name in ipairs {"KILL", "SIGSTOP", "SEGV", "SIGURG", "TREM", 15} do
+      for _, name in ipairs {"KILL", "SIGSTOP", "SEGV", "SIGURG", "TREM", "TERM\0x", 15} do
         print(select(2, pcall(await, signal.wait(name))))
       end
       print(select(2, pcall(await, signal.wait())))
@@ -183,6 +184,10 @@ describe("signal.on", function()
       print "still there"
     ]]
     assert.matches("^false\tcreate_task: no running event loop[^\n]*\n$", result.stdout)
+    assert.are.equal("", run [[
+      pcall(signal.on, "TERM", print)
+      collectgarbage() -- warns of what was never awaited
+    ]].stderr)
     assert.are.equal(15, result.signal or result.code - 128) -- TERM; the shell may tell it
   end)
 

@@ -185,7 +185,9 @@ static int handle_open(watcher *w, neap_vm *vm, const char *path) {
   uv_loop_t *loop;
   int status = neap_loop(vm, &loop);
   if (status != NEAP_OK)
-    return status == NEAP_ENOMEM ? UV_ENOMEM : UV_EMFILE;
+    return status == NEAP_ENOMEM    ? UV_ENOMEM
+           : status == NEAP_ECLOSED ? UV_ECANCELED
+                                    : UV_EMFILE;
   if ((h = (watch_handle *)malloc(sizeof *h)) == NULL)
     return UV_ENOMEM;
   (void)uv_fs_event_init(loop, &h->event); /* cannot fail */

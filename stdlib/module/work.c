@@ -186,7 +186,8 @@ static int box_new(lua_State *L) {
   }
   lua_setmetatable(L, -2);
   work->vm = neap_from_lua(L);
-  status = neap_loop(work->vm, &work->request.loop);
+  status = work->at_once ? NEAP_OK
+                         : neap_loop(work->vm, &work->request.loop);
   if (status != NEAP_OK)
     return luaL_error(L, "%s", neap_strerror(status));
   box->work = work;

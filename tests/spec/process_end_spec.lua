@@ -493,3 +493,25 @@ describe("the end of the VM", function()
     assert.is_false(exists(pid))
   end)
 end)
+
+describe("a finalizer at the end of the VM", function()
+  it("begins nothing that the loop would have to end", function()
+    -- Lua calls no finalizer of what is made then
+    local result = program.run_script [[
+      local fs, net, process = require "fs", require "net", require "process"
+      local function try(...) print(select(2, pcall(...))) end
+      LAST = setmetatable({}, {__gc = function()
+        try(fs.watch, "/")
+        try(process.spawn, {"true"})
+        try(function() return process.stdin end)
+        try(run, async(function() await(net.listen("127.0.0.1", 0, print)) end)())
+      end})
+    ]]
+    assert.are.same({
+      code = 0,
+      stdout = "OSError: watch '/': operation canceled (ECANCELED)\nthe VM is closed\nthe VM is closed\n"
+        .. "the VM is closed\n",
+      stderr = "",
+    }, {code = result.code, stdout = result.stdout:gsub("%[process.lua%]:%d+: ", ""), stderr = result.stderr})
+  end)
+end)

@@ -103,6 +103,8 @@ NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop) {
   *loop = NULL;
   if (!uv_thread_equal(&vm->thread, &self))
     return NEAP_ETHREAD;
+  if (vm->closing) /* a finalizer; what it makes would have none any more */
+    return NEAP_ECLOSED;
   status = neap__loop_open(vm);
   *loop = status == 0 ? vm->loop : NULL;
   if (status == UV_ENOMEM)

@@ -35,7 +35,8 @@ int process__standard(lua_State *L);
 
 /* file.c: the transport over a file, or a device that is none libuv can watch.
    NULL: no memory; else the descriptor is its own. */
-stream_transport *process__file_new(int fd);
+stream_transport *process__file_new(neap_vm *vm, uv_loop_t *loop,
+                                    int fd);
 
 /* descriptors.c: which of the process's a child gets */
 typedef struct process_marks {

@@ -202,7 +202,7 @@ int process__standard(lua_State *L) {
     }
   }
   else {
-    stream_transport *t = process__file_new(fd);
+    stream_transport *t = process__file_new(s->vm, loop, fd);
     if (t != NULL) {
       streams->attach(s, t);
       status = 0;

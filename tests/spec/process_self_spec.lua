@@ -63,6 +63,24 @@ describe("process.stdin, stdout, stderr", function()
     assert.are.same({code = 0, stdout = "false\nlate\n", stderr = ""}, result)
   end)
 
+  it("let other tasks run also over files, and what never ends", function()
+    for _, endless in ipairs {
+      "while true do await(process.stdin:read()) end",
+      "for _ in process.stdin:lines(100) do end",
+      "await(process.stdin:pipe(process.stdout))",
+      "while true do await(process.stdout:write(('x'):rep(1000))) end",
+    } do
+      local result = run_main(([[
+        local endless = create_task(async(function() %s end)())
+        await(sleep(0.01))
+        endless:cancel()
+        local ok, err = asyncio.catch(await, endless)
+        await(process.stderr:write(tostring(not ok and asyncio.isinstance(err, asyncio.CancelledError))))
+      ]]):format(endless), "exec %s </dev/zero >/dev/null", {timeout = 10})
+      assert.are.same({code = 0, stdout = "", stderr = "true"}, result)
+    end
+  end)
+
   it("are the same stream each time, and tell who they are", function()
     local result = run_main [[
       print(process.stdin, process.stdout, process.stderr, process.stdout == process.stdout)

@@ -126,6 +126,8 @@ static int accept_next(lua_State *L, listener *l) {
     l->count--;
     return 1;
   }
+  if (l->held) /* libuv polls no more until it is taken: to be asked again */
+    return luaL_error(L, "not enough memory");
   if (status != 0) {
     l->status = 0;
     return module_os_error(L, status, "accept", NULL, NULL);

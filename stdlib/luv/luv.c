@@ -23,11 +23,37 @@ typedef void (*luv_set_callback)(lua_State *L, luv_pcall pcall);
 
 static const char luv_key = 0; /* luv's table, in the registry */
 
-/* Luv: calls back. None of luv's callbacks has results. */
+/* Whether the VM is being closed. */
+static int is_closing(lua_State *L) {
+  neap_statistics stats;
+  return neap_stats(neap_from_lua(L), &stats) == NEAP_ECLOSED;
+}
+
+/* Lua: values; closes folders among them */
+static int close_folders(lua_State *L) {
+  int i, n = lua_gettop(L);
+  for (i = 1; i <= n; i++)
+    if (luaL_testudata(L, i, "uv_dir") != NULL &&
+        luaL_getmetafield(L, i, "__gc") != LUA_TNIL) {
+      lua_pushvalue(L, i);
+      lua_call(L, 1, 0);
+    }
+  return 0;
+}
+
+/* Luv: calls back. None of luv's callbacks has results. At the end of the VM
+   Lua calls no finalizer of what they are given. */
 static int callback(lua_State *L, int nargs, int nresults, int flags) {
   (void)nresults;
   (void)flags;
-  neap_callback(L, nargs);
+  if (is_closing(L)) {
+    lua_pushcfunction(L, close_folders);
+    lua_replace(L, -nargs - 2);
+    if (lua_pcall(L, nargs, 0, 0) != LUA_OK)
+      lua_pop(L, 1); /* no memory: it is left open */
+  }
+  else
+    neap_callback(L, nargs);
   return 0;
 }
 
@@ -38,7 +64,8 @@ static int callback(lua_State *L, int nargs, int nresults, int flags) {
 /* Whether the value at `index` is a handle of luv's; its classes, a set of
    metatables, are at `classes`. */
 static int is_handle(lua_State *L, int index, int classes) {
-  int is_one = lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index);
+  int is_one =
+      lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index);
   if (!is_one)
     return 0;
   lua_rawget(L, classes);
@@ -138,12 +165,6 @@ static int close_one(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_call(L, 1, 0);
   return 0;
-}
-
-/* Whether the VM is being closed. */
-static int is_closing(lua_State *L) {
-  neap_statistics stats;
-  return neap_stats(neap_from_lua(L), &stats) == NEAP_ECLOSED;
 }
 
 /* Closes all, and runs the loop until nothing of luv's is on it. */

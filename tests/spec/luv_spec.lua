@@ -177,6 +177,7 @@ describe("at the end of the program", function()
       open:start(0, 1, function() end)
       closing:close(function() end)
       for _ = 1, 20 do uv.fs_stat("/", function() end) end
+      uv.fs_opendir("/", function() end) -- a leak is found by a sanitizer alone
       local server = uv.new_tcp()
       server:bind("127.0.0.1", 0)
       local client = uv.new_tcp()

@@ -50,7 +50,8 @@ static size_t skip_digits(cursor *c, int is_hex) {
   return c->at - begin;
 }
 
-/* Goes on over what may be a number; MORE: it may go on behind what there is. */
+/* Goes on over what may be a number; MORE: it may go on behind what there
+   is. */
 static int find_number(cursor c, int ended, fs__want *want, size_t *next) {
   size_t begin, end = c.end, digits;
   int is_hex = 0;
@@ -233,8 +234,8 @@ static int raise_overrun(lua_State *L, const fs__file *file,
   int i, is_line = 0;
   for (i = 0; i < count; i++)
     is_line |= wants[i].kind == 'l' || wants[i].kind == 'L';
-  lua_pushfstring(L, "File.read: %s '%s'", is_line ? "a line of" : "the rest of",
-                  fs__file_path(L));
+  lua_pushfstring(L, "File.read: %s '%s'",
+                  is_line ? "a line of" : "the rest of", fs__file_path(L));
   return fs__raise_overrun(L, lua_tostring(L, -1),
                            is_line ? file->limit : FS__ALL_LIMIT);
 }

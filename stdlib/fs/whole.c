@@ -30,7 +30,7 @@ static int read_all(read_op *r) {
   for (;;) {
     size_t wanted;
     ssize_t n;
-    if (op->len == r->room) { /* at first, and when there is more than it said */
+    if (op->len == r->room) { /* at first; there is more than it said */
       size_t room = r->room > 0   ? 2 * r->room
                     : r->size > 0 ? r->size + 1
                                   : FIRST_SIZE;
@@ -146,7 +146,8 @@ static void sync_name(fs__op *op) {
 static int write_all(write_op *w, int is_regular) {
   fs__op *op = &w->op;
   int status = 0;
-  if (fs__write(&op->work, op->fd, is_regular, w->bytes, w->size, &w->done) != 0)
+  if (fs__write(&op->work, op->fd, is_regular, w->bytes, w->size, &w->done) !=
+      0)
     status = fs__failed(op, "write", op->path);
   else if (w->sync && fsync(op->fd) != 0)
     status = fs__failed(op, "fsync", op->path);

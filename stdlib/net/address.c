@@ -98,7 +98,8 @@ typedef struct lookup_request {
   lookup *owner; /* NULL: nobody waits any longer */
 } lookup_request;
 
-static void looked_up(uv_getaddrinfo_t *uv, int status, struct addrinfo *found) {
+static void looked_up(uv_getaddrinfo_t *uv, int status,
+                      struct addrinfo *found) {
   lookup_request *request = (lookup_request *)uv;
   lookup *l = request->owner;
   neap_vm *vm = request->vm;

@@ -41,7 +41,7 @@ int process__group_runs(pid_t group) {
   if (uv_kill(-group, 0) == UV_ESRCH)
     return 0;
   if (uv_kill(group, 0) != UV_ESRCH)
-    return 0; /* a process has that number: ours have gone, and it is of others */
+    return 0; /* a process has that number: ours have gone */
   if (access("/proc/self/stat", R_OK) != 0 ||
       (folder = opendir("/proc")) == NULL)
     return 1; /* as the kernel says */

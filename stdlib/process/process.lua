@@ -136,7 +136,7 @@ end
 -- An option that is a number, but not NaN, nor less than `least`.
 local function number_option(options, name, least)
   local value = check(options[name], "number", name)
-  if value and not (value >= least) then refuse("%s cannot be %s", name, tostring(value)) end
+  if value and (value < least or value ~= value) then refuse("%s cannot be %s", name, tostring(value)) end
   return value
 end
 

@@ -117,8 +117,8 @@ void process__stdio_open(lua_State *L, int arg, int number, process_stdio *io,
   int top = lua_gettop(L);
   if (text == NULL) {
     if (!open_object(L, arg, io))
-      module_refuse(L, "process: %s: \"pipe\", \"inherit\", \"null\", a path or "
-                       "a file expected, got %s",
+      module_refuse(L, "process: %s: \"pipe\", \"inherit\", \"null\", a path "
+                       "or a file expected, got %s",
                     names[number], luaL_typename(L, arg));
   }
   else if (strcmp(text, "pipe") == 0) {

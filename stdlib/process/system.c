@@ -41,7 +41,8 @@ static int process_setenv(lua_State *L) {
   if (lua_isnoneornil(L, 2))
     status = uv_os_unsetenv(name);
   else
-    status = uv_os_setenv(name, module_path(L, 2, "process.setenv", "its value"));
+    status =
+        uv_os_setenv(name, module_path(L, 2, "process.setenv", "its value"));
   return status == 0 ? 0
                      : module_os_error(L, status, "setenv", NULL, NULL);
 }
@@ -89,8 +90,8 @@ static int process_chdir(lua_State *L) {
 /* Lua: kill(pid, signal); 0 for the signal looks whether there is such a
    process */
 static int process_kill(lua_State *L) {
-  int pid = (int)module_integer(L, 1, "process.kill", "the process", INT_MIN + 1,
-                                INT_MAX);
+  int pid = (int)module_integer(L, 1, "process.kill", "the process",
+                                INT_MIN + 1, INT_MAX);
   int probes = lua_isinteger(L, 2) && lua_tointeger(L, 2) == 0, status;
   int signal = probes ? 0 : module_signal(L, 2, "process.kill");
   module_check(L, NEAP_CAN_PROCESS, "process.kill");

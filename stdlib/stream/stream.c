@@ -163,7 +163,9 @@ static int push_address(lua_State *L, const char *function, int peer) {
 }
 
 /* Lua: stream:address() */
-static int stream_address(lua_State *L) { return push_address(L, "address", 0); }
+static int stream_address(lua_State *L) {
+  return push_address(L, "address", 0);
+}
 
 /* Lua: stream:peer_address() */
 static int stream_peer_address(lua_State *L) {
@@ -270,7 +272,8 @@ static void do_nothing(int number) { (void)number; }
 
 /* A peer that has gone is an error of `write`, and not the end of the process:
    libuv writes without MSG_NOSIGNAL. A handler of the host's stays. One that
-   does nothing, and not SIG_IGN: programs that are started do not inherit it. */
+   does nothing, and not SIG_IGN: programs that are started do not inherit
+   it. */
 static void survive_sigpipe(void) {
   struct sigaction action;
   if (sigaction(SIGPIPE, NULL, &action) != 0 || action.sa_handler != SIG_DFL)

@@ -72,8 +72,8 @@ enum { STREAM_NODELAY, STREAM_KEEPALIVE };
 /* What a transport tells the one above it, the `owner`. */
 typedef struct stream_events {
   /* Where can bytes be put? It is lent until `input` is called, in the same
-     callback of libuv. `room->len` 0: nowhere now; call `input` with UV_ENOBUFS,
-     and ask again later. */
+     callback of libuv. `room->len` 0: nowhere now; call `input` with
+     UV_ENOBUFS, and ask again later. */
   void (*room)(void *owner, uv_buf_t *room);
   /* So many are there; 0: none after all; UV_EOF: no more will come, or
      another UV_E code: something failed, and nothing comes any more. */

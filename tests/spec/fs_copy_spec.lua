@@ -127,7 +127,8 @@ describe("fs.copy, recursive", function()
 
   it("puts things into a folder that is there, unless it is told not to", function()
     with_folder(function(file)
-      make(file, "a/same a/sub/new a/name a/linked to/same to/sub/old to/name outside linked")
+      make(file, "a/same a/sub/new a/name a/linked linked to/same to/sub/old to/name")
+      make(file, "outside")
       await(fs.link(file "linked", file "to/linked")) -- is replaced, too
       program.write(file "to/same", "other, and longer")
       await(fs.symlink("name", file "a/link"))

@@ -103,14 +103,14 @@ describe("fs.walk", function()
       make(file, "a/x b/y")
       await(fs.symlink("a", file "l"))
       for _, follow in ipairs {false, true} do
-        local walk, all, step = fs.walk(folder, {follow = follow}), {}, nil
+        local walk, all = fs.walk(folder, {follow = follow}), {}
         repeat
           local cancelled = tasks.begun(tasks.co(function() return walk() end))
           cancelled:cancel()
           local over, path = asyncio.catch(await, cancelled)
           if not over then path = walk() end
-          all[#all + 1], step = path and path:sub(#folder + 2), path
-        until not step
+          all[#all + 1] = path and path:sub(#folder + 2)
+        until not path
         assert.equal(follow and "a a/x b b/y l l/x" or "a a/x b b/y l", table.concat(all, " "))
       end
     end)
@@ -231,7 +231,8 @@ describe("fs.remove", function()
     with_folder(function(file)
       await(fs.mkdir(file "other"))
       file("other/precious", "")
-      local last, count, err = "deep" .. ("/d"):rep(200), 1000, nil
+      local last, count = "deep" .. ("/d"):rep(200), 1000
+      local err
       repeat -- a fast disk may be faster than the one who moves it
         await(fs.mkdir(file(last), {parents = true}))
         count = 2 * count
@@ -242,12 +243,13 @@ describe("fs.remove", function()
           if not ok or #names < count then break end
         end
         local moved = pcall(await, fs.rename(file "deep" .. ("/d"):rep(100), file "other/moved"))
-        err = select(2, pcall(await, removal))
-        assert.same({moved and "moved", "precious"}, await(fs.list(file "other")))
+        local ok, why = pcall(await, removal)
+        assert.same(moved and {"moved", "precious"} or {"precious"}, await(fs.list(file "other")))
         if moved then
           assert.same({}, await(fs.list(file "other/moved")))
           await(fs.remove(file "other/moved"))
         end
+        err = not ok and why
       until err or count > 100000
       assert.equal("ENOENT", err.code)
     end)

@@ -729,8 +729,7 @@ NEAP_API int neap_traceback(lua_State *L);
 ** stay loaded for that (linker option -z nodelete).
 ** A callback of libuv or of another library may call neap_wake, neap_callback,
 ** and nothing of Lua's that raises errors. Do not run or close the loop.
-** Errors: NEAP_ENOMEM; NEAP_ELOOP: it cannot be opened; NEAP_ECLOSED: the VM is
-** being closed, and a finalizer asks.
+** Errors: NEAP_ENOMEM; NEAP_ELOOP: it cannot be opened; NEAP_ECLOSED.
 */
 NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop);
 

@@ -15,6 +15,7 @@
 #include "net.h"
 
 #define MOST_WAITING 64 /* accepted, but not asked for */
+#define PATH_SIZE sizeof((struct sockaddr_un *)NULL)->sun_path
 
 static const char class_key = 0; /* of Listener, in the registry */
 
@@ -216,25 +217,38 @@ static int listen_tcp(lua_State *L) {
 static int bind_path(uv_pipe_t *pipe, const char *path) {
   int status = uv_pipe_bind(pipe, path);
   const char *end = strrchr(path, '/');
-  char folder[sizeof((struct sockaddr_un *)NULL)->sun_path];
+  char folder[PATH_SIZE];
   if (status != UV_EACCES || end == NULL)
     return status;
   (void)snprintf(folder, sizeof folder, "%.*s", (int)(end - path) + 1, path);
   return access(folder, F_OK) != 0 ? uv_translate_sys_error(errno) : status;
 }
 
+/* Makes a relative path absolute where that is not too long: libuv removes the
+   name at the end, and the process may be in another folder then. */
+static const char *absolute(const char *path, char *buffer) {
+  size_t len = PATH_SIZE;
+  if (*path == '/' || uv_cwd(buffer, &len) != 0 ||
+      len + 1 + strlen(path) >= PATH_SIZE)
+    return path;
+  buffer[len] = '/';
+  strcpy(buffer + len + 1, path);
+  return buffer;
+}
+
 /* Lua: listen_unix(path, backlog, most) -> listener */
 static int listen_unix(lua_State *L) {
+  char buffer[PATH_SIZE];
   const char *path = net__check_path(L, 1, "listen_unix");
   listener *l;
   int status = 0, backlog = check_backlog(L, 2);
   lua_Integer most = luaL_optinteger(L, 3, MOST_WAITING);
   module_check(L, NEAP_CAN_NET, "listen_unix");
   l = listener_new(L, UV_NAMED_PIPE);
-  if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+  if (strlen(path) >= PATH_SIZE)
     status = UV_ENAMETOOLONG;
   if (status == 0)
-    status = bind_path(&l->handle->pipe, path);
+    status = bind_path(&l->handle->pipe, absolute(path, buffer));
   if (status == 0)
     status = begin(l, backlog, most);
   if (status == 0)

@@ -193,7 +193,9 @@ local function check_options(options, known, of)
   end
   usage.check(options.nodelay, "boolean", "nodelay")
   usage.check(options.reuseport, "boolean", "reuseport")
-  return options.backlog or BACKLOG, max
+  local backlog = options.backlog
+  if backlog == nil then backlog = BACKLOG end
+  return backlog, max
 end
 
 -- The addresses to listen on; nil or "*": all of this machine.

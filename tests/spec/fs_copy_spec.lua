@@ -139,7 +139,8 @@ describe("fs.copy, recursive", function()
       assert.equal("other, and longer", program.read(file "to/same"))
       await(fs.copy(file "a", file "to", {recursive = true}))
       assert.equal("linked", program.read(file "linked"))
-      assert.same({"link link", "linked file", "name file", "same file", "sub directory", "sub/new file", "sub/old file"},
+      assert.same({"link link", "linked file", "name file", "same file", "sub directory", "sub/new file",
+        "sub/old file"},
         walked(file "to"))
       assert.equal("a/same", program.read(file "to/same"))
       assert.equal("a/name", program.read(file "to/name"))

@@ -715,12 +715,32 @@ describe("Unix sockets", function()
     end)
   end)
 
+  it("at a relative path go with the server, wherever the process is then", function()
+    local folder <close> = program.folder()
+    folder:write("script.lua", [[
+      local fs, net, process = require "fs", require "net", require "process"
+      run(async(function()
+        await(fs.mkdir "other")
+        await(fs.write("other/socket", "somebody's"))
+        local server = await(net.listen_unix("socket", print))
+        process.chdir "other"
+        server:close()
+        await(sleep(0))
+        print(await(fs.read "socket"), await(fs.exists "../socket"))
+      end)())
+    ]])
+    local result = program.run({program.neap, "script.lua"}, {cwd = folder.path})
+    assert.equal("somebody's\tfalse\n", result.stdout, result.stderr)
+  end)
+
   it("tell a folder that is missing from one that is forbidden, and make nothing of wrong options", function()
     local folder <close> = program.folder()
     main(function()
       local path = folder:file("socket")
       assert.equal("listen: an integer expected as backlog, got string",
         refused(function() await(net.listen_unix(path, echo, {backlog = "many"})) end))
+      assert.equal("listen: an integer expected as backlog, got boolean",
+        refused(function() await(net.listen_unix(path, echo, {backlog = false})) end))
       assert.is_false(await(fs.exists(path)))
       folder:write("file", "")
       path = folder:file("none/socket")

@@ -121,7 +121,8 @@ static void copy_file(copy_op *c, const struct stat *st) {
   status = copy_in_kernel(op, out);
   if (status == 0)
     status = copy_through_memory(op, out);
-  if (status >= 0 && fchmod(out, mode_of(out, st)) != 0)
+  if (status >= 0 &&
+      fchmod(out, fs__acl_copy(NULL, op->fd, out, mode_of(out, st))) != 0)
     status = fs__failed(op, "fchmod", op->other);
   if (fs__close(out) != 0 && status >= 0)
     status = fs__failed(op, "close", op->other);

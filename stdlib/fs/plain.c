@@ -17,6 +17,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/xattr.h>
+#endif
 
 #include "fs.h"
 
@@ -91,6 +94,21 @@ int fs__write(module_work *work, int fd, int is_regular, const char *data,
       return -1;
   }
   return 0;
+}
+
+mode_t fs__acl_copy(const char *path, int from, int to, mode_t mode) {
+#if defined(__linux__)
+  static const char name[] = "system.posix_acl_access";
+  char acl[4096];
+  ssize_t n = path != NULL ? getxattr(path, name, acl, sizeof acl)
+                           : fgetxattr(from, name, acl, sizeof acl);
+  if ((n < 0 && errno == ERANGE) ||
+      (n > 0 && fsetxattr(to, name, acl, (size_t)n, 0) != 0))
+    mode &= ~(mode_t)0070;
+#else
+  (void)path, (void)from, (void)to;
+#endif
+  return mode;
 }
 
 char *fs__temporary(const char *folder, size_t len, const char *prefix) {

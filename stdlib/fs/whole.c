@@ -175,7 +175,7 @@ static void run_write(module_work *work) {
 
 /* Gives the new file owner and permissions of the one whose place it takes.
    The owner may be out of reach. */
-static int become(fs__op *op, const struct stat *st) {
+static int become(fs__op *op, const char *target, const struct stat *st) {
   mode_t mode = st->st_mode & 07777;
   struct stat now;
   if (fstat(op->fd, &now) != 0)
@@ -183,6 +183,7 @@ static int become(fs__op *op, const struct stat *st) {
   if ((now.st_uid != st->st_uid || now.st_gid != st->st_gid) &&
       fchown(op->fd, st->st_uid, st->st_gid) != 0)
     mode &= 0777;
+  mode = fs__acl_copy(target, -1, op->fd, mode);
   if (fchmod(op->fd, mode) != 0)
     return fs__failed(op, "fchmod", op->path);
   return 0;
@@ -228,7 +229,7 @@ static void run_write_atomic(module_work *work) {
   if (op->fd < 0)
     (void)fs__failed(op, "open", op->path);
   else {
-    int status = exists ? become(op, &st) : 0;
+    int status = exists ? become(op, target, &st) : 0;
     if (status == 0)
       status = write_all(w, 1);
     if (status == 0 && atomic_load(&work->cancelled))

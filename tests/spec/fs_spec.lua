@@ -69,6 +69,28 @@ describe("fs", function()
   end)
 end)
 
+describe("a list of who may what (ACL)", function()
+  -- user::rw-, user:1234:rw-, group::---, mask::rw-, other::---
+  local ACL = "02000000" .. "01000600ffffffff" .. "02000600d2040000" .. "04000000ffffffff" .. "10000600ffffffff"
+    .. "20000000ffffffff"
+
+  local function acl(path, hex)
+    return program.capture(("python3 -c 'import os, sys; print(%s)' %s %s 2>/dev/null"):format(hex
+      and [[os.setxattr(sys.argv[1], "system.posix_acl_access", bytes.fromhex(sys.argv[2]))]]
+      or [[os.getxattr(sys.argv[1], "system.posix_acl_access").hex()]], path, hex or ""))
+  end
+
+  it("stays with the file that is written anew, and goes with a copy", function()
+    with_folder(function(file)
+      local path = file("a", "old")
+      if not acl(path, ACL) then return pending "needs Python and a file system with ACLs" end
+      await(fs.write(path, "new", {atomic = true}))
+      await(fs.copy(path, file "b"))
+      assert.same({ACL, ACL}, {acl(path), acl(file "b")})
+    end)
+  end)
+end)
+
 describe("fs.read", function()
   it("gives all bytes of a file", function()
     with_folder(function(file)

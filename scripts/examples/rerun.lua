@@ -40,6 +40,7 @@ local watch_all = async(function(group, root, changed, watched)
 end)
 
 local run_command = async(function(command)
+  command.group = true -- what it starts ends with it, too
   local child <close> = process.spawn(command)
   local code, signal = await(child:wait())
   print(("rerun.lua: ended with %s"):format(signal or code))

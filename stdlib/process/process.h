@@ -33,10 +33,11 @@ int process__standard(lua_State *L);
 
 /* ====================================================== } */
 
-/* file.c: the transport over a file, or a device that is none libuv can watch.
-   NULL: no memory; else the descriptor is its own. */
-stream_transport *process__file_new(neap_vm *vm, uv_loop_t *loop,
-                                    int fd);
+/* file.c: the transport over a file, or a device that is none libuv can watch;
+   or over a pipe or Unix socket, which it leaves blocking. NULL: no memory;
+   else the descriptor is its own. */
+stream_transport *process__file_new(neap_vm *vm, uv_loop_t *loop, int fd,
+                                    int is_pipe);
 
 /* descriptors.c: which of the process's a child gets */
 typedef struct process_marks {

@@ -63,6 +63,30 @@ describe("process.stdin, stdout, stderr", function()
     assert.are.same({code = 0, stdout = "false\nlate\n", stderr = ""}, result)
   end)
 
+  it("keep the program from ending while they write much to a file", function()
+    local result = run_main([[
+      await(process.stdout:write(("x"):rep(200000)))
+      await(process.stdout:write("\n"))
+    ]])
+    assert.are.same({0, 200001, ""}, {result.code, #result.stdout, result.stderr})
+  end)
+
+  it("leave pipes of other users blocking, and are streams over them", function()
+    -- who may not open the pipe anew has it together with cat and seq
+    local neap = "setpriv --reuid=65534 --regid=65534 --clear-groups " .. program.quote(program.neap) .. " -e "
+    if not files.is_root or not os.execute(neap .. "'' 2>/dev/null") then
+      return pending "needs another user than the superuser"
+    end
+    local result = program.run(("{ seq 1000; sleep 0.05; echo end; } | { %s %s; seq 100000; } | { sleep 0.1; wc; }")
+      :format(neap, program.quote [[
+        local process = require "process"
+        run(async(function()
+          for line in process.stdin:lines() do await(process.stdout:write(line, "\n")) end
+          await(process.stdout:write(("x"):rep(300000), "\n"))
+        end)()) ]]))
+    assert.are.same({"101002 101002 892793", ""}, {result.stdout:gsub("%s+", " "):match "^ ?(.-) ?$", result.stderr})
+  end)
+
   it("let other tasks run also over files, and what never ends", function()
     for _, endless in ipairs {
       "while true do await(process.stdin:read()) end",

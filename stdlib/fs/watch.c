@@ -7,12 +7,18 @@
 ** while a task waits for it.
 */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#endif
 
 #include "fs.h"
 
 #define MOST_EVENTS 1024 /* that nobody has asked for yet */
+#define LIBUV_READS 4096 /* bytes of events, at a time */
 
 typedef struct event {
   struct event *next;
@@ -82,12 +88,57 @@ static void add(watcher *w, const char *kind, const char *name) {
   w->count++;
 }
 
+#if defined(__linux__)
+
+static void on_event(uv_fs_event_t *handle, const char *name, int events,
+                     int status);
+
+static void overflow(uv_handle_t *handle, void *unused) {
+  watcher *w;
+  (void)unused;
+  if (handle->type != UV_FS_EVENT ||
+      ((uv_fs_event_t *)handle)->cb != on_event ||
+      (w = ((watch_handle *)handle->data)->owner) == NULL)
+    return;
+  w->overflow = 1;
+  (void)neap_wake(&w->wait);
+}
+
+/* How many events the kernel keeps, for all watchers of a loop together. */
+static long queue_size(void) {
+  static _Atomic long size; /* 0: not known yet */
+  if (size == 0) {
+    FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+    long most;
+    size = file != NULL && fscanf(file, "%ld", &most) == 1 ? most : 16384;
+    if (file != NULL)
+      (void)fclose(file); /* it was only read */
+  }
+  return size;
+}
+
+/* The kernel drops what there is no room for. It says so, but libuv does not:
+   all watchers have lost something where the queue may have been full. */
+static void look_for_overflow(uv_loop_t *loop) {
+  int bytes, least = (int)sizeof(struct inotify_event);
+  if (ioctl(loop->inotify_fd, FIONREAD, &bytes) == 0 &&
+      bytes / least >= queue_size() - LIBUV_READS / least)
+    uv_walk(loop, overflow, NULL);
+}
+
+#else
+
+static void look_for_overflow(uv_loop_t *loop) { (void)loop; }
+
+#endif
+
 static void on_event(uv_fs_event_t *handle, const char *name, int events,
                      int status) {
   static const char change[] = "change", rename[] = "rename";
   watcher *w = ((watch_handle *)handle->data)->owner;
   if (w == NULL)
     return;
+  look_for_overflow(handle->loop);
   if (status < 0)
     w->status = status;
   else

@@ -83,6 +83,26 @@ describe("fs.watch", function()
     end)
   end)
 
+  it("says so, too, when the kernel has lost some of any watcher", function()
+    local queue = program.capture "cat /proc/sys/fs/inotify/max_queued_events 2>/dev/null"
+    if not queue or tonumber(queue) > 16384 then
+      return pending "needs a queue of no more than 16384 events"
+    end
+    with_folder(function(file)
+      for _, name in ipairs {"a", "b"} do await(fs.mkdir(file(name))) end
+      local watchers = {fs.watch(file "a", {limit = 1000000}), (fs.watch(file "b"))}
+      for i = 1, 9000 do -- two events each
+        program.write(file "a/" .. i, "x")
+      end
+      program.write(file "b/lost", "")
+      for _, watcher in ipairs(watchers) do
+        local kind
+        repeat kind = await(watcher:next()) until kind == "overflow"
+        watcher:close()
+      end
+    end)
+  end)
+
   it("keeps so many events, and then says that there were more", function()
     with_folder(function(file, folder)
       local watcher <close> = fs.watch(folder, {limit = 3})

@@ -341,6 +341,7 @@ static int bad_format(lua_State *L, const char *function) {
 
 static int read_by(lua_State *L, Stream *s, const char *function) {
   const char *format;
+  size_t len;
   switch (lua_type(L, FORMAT)) {
   case LUA_TNONE:
   case LUA_TNIL:
@@ -351,9 +352,12 @@ static int read_by(lua_State *L, Stream *s, const char *function) {
     return begin(L, s, function, SOME, n);
   }
   case LUA_TSTRING:
-    format = lua_tostring(L, FORMAT);
-    format += *format == '*'; /* as Lua's io */
-    if (*format != '\0' && format[1] == '\0')
+    format = lua_tolstring(L, FORMAT, &len);
+    if (*format == '*') { /* as Lua's io */
+      format++;
+      len--;
+    }
+    if (len == 1)
       switch (*format) {
       case 'l':
       case 'L':

@@ -72,7 +72,7 @@ int time__iso(lua_State *L) {
   char text[64];
   struct tm tm;
   time_t t;
-  long part;
+  long part, minutes = 0; /* east of Greenwich */
   int utc, n, digits = 3;
   check_options(L);
   utc = option(L, "utc") == LUA_TNIL ||
@@ -80,8 +80,12 @@ int time__iso(lua_State *L) {
   if (option(L, "digits") != LUA_TNIL)
     digits = (int)module_integer(L, -1, "time.iso", "digits", 0, MOST_DIGITS);
   t = split(L, powers[digits], &part);
-  if (t > LAST || (utc ? gmtime_r(&t, &tm) : localtime_r(&t, &tm)) == NULL ||
-      tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
+  if (t <= LAST && !utc && localtime_r(&t, &tm) != NULL) {
+    minutes = tm.tm_gmtoff / 60; /* ISO knows no seconds here */
+    t += 60 * minutes;
+  }
+  if (t > LAST || gmtime_r(&t, &tm) == NULL || tm.tm_year < -1900 ||
+      tm.tm_year > 9999 - 1900)
     return module_refuse(L, "time.iso: the moment is not in the years 0 to "
                             "9999");
   n = snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d",
@@ -91,11 +95,10 @@ int time__iso(lua_State *L) {
     n += snprintf(text + n, sizeof text - (size_t)n, ".%0*ld", digits, part);
   if (utc)
     (void)snprintf(text + n, sizeof text - (size_t)n, "Z");
-  else {
-    long minutes = labs(tm.tm_gmtoff) / 60; /* ISO knows no seconds here */
+  else
     (void)snprintf(text + n, sizeof text - (size_t)n, "%c%02ld:%02ld",
-                   tm.tm_gmtoff < 0 ? '-' : '+', minutes / 60, minutes % 60);
-  }
+                   minutes < 0 ? '-' : '+', labs(minutes) / 60,
+                   labs(minutes) % 60);
   lua_pushstring(L, text);
   return 1;
 }

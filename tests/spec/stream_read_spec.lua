@@ -77,6 +77,7 @@ describe("stream:read", function()
       local expected = 'read: "l", "L", "a" or a number of bytes expected, got '
       assert.equal(expected .. "n", refused(function() await(s:read("n")) end))
       assert.equal(expected .. "ll", refused(function() await(s:read("ll")) end))
+      assert.equal(expected .. "l", refused(function() await(s:read("l\0x")) end))
       assert.equal(expected .. "", refused(function() await(s:read("")) end))
       assert.equal(expected .. "true", refused(function() await(s:read(true)) end))
       assert.equal("read: number of bytes is 0, but has to be from 1 to 1099511627776",

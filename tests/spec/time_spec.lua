@@ -51,6 +51,8 @@ describe("time", function()
         ["UTC0"] = "1970-01-01T00:00:00.000+00:00",
         ["EST5"] = "1969-12-31T19:00:00.000-05:00",
         ["NPT-5:45"] = "1970-01-01T05:45:00.000+05:45",
+        ["LMT-0:53:28"] = "1970-01-01T00:53:00.000+00:53", -- the same moment
+        ["MMT0:44:30"] = "1969-12-31T23:16:00.000-00:44",
       } do
         local result = program.run_script('print(require("time").iso(0, {utc = false}))', {env = {TZ = zone}})
         assert.are.equal(expected .. "\n", result.stdout, result.stderr)

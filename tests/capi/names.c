@@ -47,10 +47,14 @@ NEAP_API int getaddrinfo(const char *name, const char *service,
     } *e = calloc(1, sizeof *e);
     struct sockaddr_in *in4 = (struct sockaddr_in *)&e->address;
     e->info.ai_addr = (struct sockaddr *)&e->address;
-    if (inet_pton(AF_INET, each, &in4->sin_addr) == 1)
+    if (inet_pton(AF_INET, each, &in4->sin_addr) == 1) {
       in4->sin_family = AF_INET;
-    else if (inet_pton(AF_INET6, each, &e->address.sin6_addr) == 1)
+      e->info.ai_addrlen = sizeof *in4;
+    }
+    else if (inet_pton(AF_INET6, each, &e->address.sin6_addr) == 1) {
       e->address.sin6_family = AF_INET6;
+      e->info.ai_addrlen = sizeof e->address;
+    }
     e->info.ai_family = e->info.ai_addr->sa_family;
     *last = &e->info;
     last = &e->info.ai_next;

@@ -325,6 +325,21 @@ describe("run", function()
     end)
   end)
 
+  it("RU-14 abandons a task that comes back in each round", function()
+    local result = program.run_script([[
+      local begun = 0
+      local function start()
+        local task = create_task(async(function() begun = begun + 1 await(sleep(60)) end)())
+        task:add_done_callback(start)
+      end
+      run(async(function() start() await(sleep(0)) end)())
+      print(begun)
+    ]])
+    assert.equal("1\n", result.stdout)
+    assert.equal(0, result.code)
+    assert.matches("Task was destroyed but it is pending!\ntask: <Task pending name='Task%-102'", result.stderr)
+  end)
+
   it("RU-14 cancels in rounds until no task is left", function()
     local order = {}
     local function left(depth)

@@ -10,6 +10,7 @@
 #include "vm.h"
 
 #define MOST_LISTED 20 /* tasks in the report of a deadlock */
+#define MOST_ROUNDS 100 /* in which callbacks and cleanup make new tasks */
 #define BURST 100000 /* tasks at once that make the end of a run tidy up */
 
 /* The main task is done, or the last one of those left over: the turn in which
@@ -56,10 +57,12 @@ static int describe_deadlock(lua_State *L) {
 ** ======================================================= */
 
 /* Cancels all unfinished tasks and runs the loop until they have ended.
-   Lua: no arguments; an error leaves tasks, which are abandoned then. */
+   Lua: no arguments; an error leaves tasks, which are abandoned then, as are
+   those that come back in each round. */
 static int end_leftovers(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  while (vm->tasks != NULL) {
+  int round;
+  for (round = 0; vm->tasks != NULL && round < MOST_ROUNDS; round++) {
     neap__task *task;
     /* cancelling ends no task at once, so that the list stays as it is */
     vm->ending = 1;

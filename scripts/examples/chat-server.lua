@@ -71,4 +71,9 @@ function async.main(port)
   await(asyncio.Future()) -- for ever
 end
 
-run(main(math.tointeger(arg[1]) or 0))
+local port = math.tointeger(arg[1] or 0)
+if not (port and math.ult(port, 65536)) then
+  io.stderr:write("usage: chat-server.lua [port]\n")
+  os.exit(2)
+end
+run(main(port))

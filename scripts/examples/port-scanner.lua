@@ -39,5 +39,10 @@ function async.main(first, last)
   io.stderr:write(("%d of %d ports, in %.2f s\n"):format(open, #checks, asyncio.time() - start))
 end
 
-local first = math.tointeger(arg[1]) or 1
-run(main(first, math.tointeger(arg[2]) or math.max(first, 10000)))
+local first = math.tointeger(arg[1] or 1)
+local last = math.tointeger(arg[2] or first and math.max(first, 10000))
+if not (first and last and 0 < first and first <= last and last < 65536) then
+  io.stderr:write("usage: port-scanner.lua [first [last]]\n")
+  os.exit(2)
+end
+run(main(first, last))

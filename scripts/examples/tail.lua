@@ -52,6 +52,10 @@ function async.main(name, count)
   local watcher <close> = fs.watch(path.dirname(name))
   while true do
     local file <close> = await(fs.open(name))
+    if await(file:stat()).type ~= "file" then
+      io.stderr:write(("tail.lua: '%s' is no file\n"):format(name))
+      os.exit(1)
+    end
     if count > 0 then await(seek_lines(file, count)) end
     await(follow(file, name, watcher))
     count = 0 -- all of the next one

@@ -40,9 +40,9 @@ function async.main(host, port, own_port)
   await(asyncio.Future()) -- for ever
 end
 
-local host, port = arg[1], math.tointeger(arg[2])
-if not port then
+local host, port, own_port = arg[1], math.tointeger(arg[2]), math.tointeger(arg[3] or 0)
+if not (port and own_port and math.ult(port, 65536) and math.ult(own_port, 65536)) then
   io.stderr:write("usage: tcp-proxy.lua HOST PORT [own port]\n")
   os.exit(2)
 end
-run(main(host, port, math.tointeger(arg[3]) or 0))
+run(main(host, port, own_port))

@@ -1,6 +1,7 @@
 -- example_files_spec.lua: the programs of scripts/examples that work on
 -- files.
 
+local asyncio = require "asyncio"
 local files = require "files"
 local fs = require "fs"
 local program = require "program"
@@ -93,6 +94,11 @@ describe("tail.lua", function()
     end)
   end)
 
+  it("says that a folder is none that it can follow", function()
+    local result = example(".", "tail", "/tmp")
+    assert.same({code = 1, stdout = "", stderr = "tail.lua: '/tmp' is no file\n"}, result)
+  end)
+
   it("says how it is called", function()
     assert.equal(2, example(".", "tail").code)
     assert.equal(2, example(".", "tail", "-n", "x", "log").code)
@@ -100,6 +106,20 @@ describe("tail.lua", function()
 end)
 
 describe("rerun.lua", function()
+  it("ends what the command has started, too", function()
+    files.with_folder(function(file, folder)
+      await(fs.mkdir(file "src"))
+      local fifo <close> = await(fs.open(files.fifo(file "fifo"), "r+"))
+      local held <close> = await(fs.open(files.fifo(file "held")))
+      beside("rerun", [[src -- sh -c 'echo go >fifo; sleep 60 >held; echo end']], file, folder, function()
+        assert.equal("go", await(fifo:read()))
+        local over = create_task(held:read "a") -- when nobody can write there any more
+        await(fs.rename(file("outside", ""), file "src/new"))
+        assert.equal("", await(asyncio.wait_for(over, 20)))
+      end)
+    end)
+  end)
+
   it("runs the command at each change, and ends what still runs", function()
     files.with_folder(function(file, folder)
       await(fs.mkdir(file "src/sub", {parents = true}))

@@ -84,10 +84,19 @@ describe("the example", function()
     end)
   end)
 
-  it("tcp-proxy says how it is used", function()
-    local result = program.run {program.neap, folder .. "tcp-proxy.lua", "localhost"}
-    assert.equal(2, result.code)
-    assert.equal("usage: tcp-proxy.lua HOST PORT [own port]\n", result.stderr)
+  it("programs say how they are used", function()
+    for _, case in ipairs {
+      {"tcp-proxy.lua HOST PORT [own port]", "localhost", "localhost 80 x", "localhost 80 65536"},
+      {"echo-server.lua [port]", "x", "0.5", "99999"},
+      {"chat-server.lua [port]", "0.5", "-1"},
+      {"port-scanner.lua [first [last]]", "127.0.0.1", "x", "-1", "5 4", "5 65536"},
+    } do
+      for i = 2, #case do
+        local result = program.run(("exec %s %s%s %s"):format(program.quote(program.neap), folder,
+          case[1]:match "%S+", case[i]), {timeout = 20})
+        assert.same({code = 2, stdout = "", stderr = ("usage: %s\n"):format(case[1])}, result)
+      end
+    end
   end)
 
   it("port-scanner finds a port that is open", function()

@@ -1,42 +1,48 @@
 /*
-** file.c - the transport over a file, or a device that libuv cannot watch; and
-** over a pipe that others have as well.
+** file.c - the transport over what is not to be told not to block: files,
+** devices that libuv cannot watch, pipes and sockets that others have, too.
 **
-** The kernel is never not ready for files: each read and write is done on the
+** For files the kernel is never not ready: each read and write is done on the
 ** loop's thread, at once. But the loop has a turn before each read, and after
 ** each STREAM_READ_AHEAD bytes that were written, so that others go on, too.
-** Pipes may have to be waited for. They are not made non-blocking, which would
-** be so for the others, too: the loop tells when a read of whatever is there,
-** or a write of PIPE_BUF bytes, does not wait.
+** Pipes and sockets are asked before whether they are ready.
 */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "process.h"
 
 typedef struct file {
   stream_transport transport;
-  union {
-    uv_handle_t any;
-    uv_idle_t idle; /* of a file: active while something is to be done */
-    uv_poll_t poll; /* of a pipe: the same */
-  } turn;
   neap_vm *vm;
   int fd;
-  int waits;        /* a reader does, and keeps the loop alive */
+  int polled;       /* it is a pipe or socket */
+  int referenced;   /* somebody waits */
   int reading;
   int writing;      /* the end of a write is still to be told */
-  size_t written;   /* bytes since the last turn, of a file */
-  const char *rest; /* to be written, of a pipe */
-  size_t rest_len;
+  const char *data; /* what of it is still to be written; lent */
+  size_t len;
+  size_t written;   /* bytes since the last turn */
+  union {
+    uv_handle_t any;
+    uv_idle_t idle;
+    uv_poll_t poll;
+  } turn; /* active while something is to be done */
 } file;
 
 /* {======================================================
 ** Turns of the loop
 ** ======================================================= */
+
+static int is_ready(const file *f, short events) {
+  struct pollfd p = {.fd = f->fd, .events = events};
+  return !f->polled || poll(&p, 1, 0) != 0;
+}
 
 static void read_once(file *f) {
   stream_transport *t = &f->transport;
@@ -47,76 +53,71 @@ static void read_once(file *f) {
     do
       n = read(f->fd, room.base, room.len);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN)
-      n = 0; /* somebody else was faster */
-    else if (n <= 0)
-      n = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
+    if (n == 0)
+      n = UV_EOF;
+    else if (n < 0) /* others may have been faster */
+      n = f->polled && errno == EAGAIN ? 0 : uv_translate_sys_error(errno);
   }
   t->up->input(t->owner, n, &room);
 }
 
-/* A write keeps the loop alive by itself, as one of libuv's does. */
-static void keep_alive(file *f) {
-  if (f->waits || f->writing)
-    uv_ref(&f->turn.any);
-  else
-    uv_unref(&f->turn.any);
-}
-
-static void write_ended(file *f, int status) {
-  f->writing = 0;
-  keep_alive(f);
-  f->transport.up->written(f->transport.owner, status);
-}
-
-/* Who is above may close it in each call. */
-static void on_turn(uv_idle_t *turn) {
-  file *f = (file *)turn->data;
-  if (f->writing)
-    write_ended(f, 0);
-  if (f->reading && !uv_is_closing((uv_handle_t *)turn))
-    read_once(f);
-  if (!f->reading && !f->writing)
-    (void)uv_idle_stop(turn); /* cannot fail */
-}
-
-/* Writes as much as a pipe takes without waiting. */
-static void write_piece(file *f) {
-  size_t len = f->rest_len < PIPE_BUF ? f->rest_len : PIPE_BUF;
-  ssize_t n = write(f->fd, f->rest, len);
-  if (n > 0) {
-    f->rest += n;
-    f->rest_len -= (size_t)n;
+/* Writes what is taken without a wait: a pipe that is ready takes PIPE_BUF
+   bytes. 1: that was all; 0: there is more; or a UV_E code. */
+static int write_on(file *f) {
+  while (f->len > 0 && is_ready(f, POLLOUT)) {
+    size_t len = f->polled && f->len > PIPE_BUF ? PIPE_BUF : f->len;
+    ssize_t n = write(f->fd, f->data, len);
+    if (n < 0 && f->polled && errno == EAGAIN)
+      return 0;
+    if (n < 0 && errno != EINTR)
+      return uv_translate_sys_error(errno);
+    if (n > 0) {
+      f->data += n;
+      f->len -= (size_t)n;
+    }
   }
-  if (n < 0 && errno != EINTR && errno != EAGAIN)
-    write_ended(f, uv_translate_sys_error(errno));
-  else if (f->rest_len == 0)
-    write_ended(f, 0);
+  return f->len == 0;
 }
 
 static void next_turn(file *f);
 
-/* After an error both calls tell which. */
-static void on_ready(uv_poll_t *turn, int status, int events) {
-  file *f = (file *)turn->data;
-  if (f->writing && (status != 0 || (events & UV_WRITABLE)))
-    write_piece(f);
-  if (f->reading && (status != 0 || (events & UV_READABLE)) &&
-      !uv_is_closing((uv_handle_t *)turn))
+/* Who is above may close it in each call. */
+static void take_turn(file *f) {
+  int status = f->writing ? write_on(f) : 0;
+  if (status != 0) {
+    f->writing = 0;
+    f->transport.up->written(f->transport.owner, status < 0 ? status : 0);
+  }
+  if (f->reading && !uv_is_closing(&f->turn.any) && is_ready(f, POLLIN))
     read_once(f);
-  if (!uv_is_closing((uv_handle_t *)turn))
-    next_turn(f);
+  next_turn(f);
 }
 
-/* None of these calls can fail. */
+static void on_idle(uv_idle_t *turn) { take_turn((file *)turn->data); }
+
+/* A status is of the file's, and will be seen by reading or writing. */
+static void on_poll(uv_poll_t *turn, int status, int events) {
+  (void)status;
+  (void)events;
+  take_turn((file *)turn->data);
+}
+
+/* Has the loop come back when there is something to do. None of these calls
+   can fail. */
 static void next_turn(file *f) {
   int events = (f->reading ? UV_READABLE : 0) | (f->writing ? UV_WRITABLE : 0);
-  if (f->turn.any.type == UV_IDLE)
-    (void)uv_idle_start(&f->turn.idle, on_turn);
+  if (uv_is_closing(&f->turn.any))
+    return;
+  if (f->polled)
+    (void)uv_poll_start(&f->turn.poll, events, on_poll); /* 0: stops */
   else if (events != 0)
-    (void)uv_poll_start(&f->turn.poll, events, on_ready);
+    (void)uv_idle_start(&f->turn.idle, on_idle);
   else
-    (void)uv_poll_stop(&f->turn.poll);
+    (void)uv_idle_stop(&f->turn.idle);
+  if (f->referenced || f->writing)
+    uv_ref(&f->turn.any);
+  else
+    uv_unref(&f->turn.any);
 }
 
 /* ====================================================== } */
@@ -128,40 +129,31 @@ static int start(stream_transport *t) {
   return 0;
 }
 
-static void stop(stream_transport *t) { ((file *)t)->reading = 0; }
-
-static int write_later(file *f) {
-  f->writing = 1;
-  keep_alive(f);
+static void stop(stream_transport *t) {
+  file *f = (file *)t;
+  f->reading = 0;
   next_turn(f);
-  return 0;
 }
 
 static int write_all(stream_transport *t, const char *data, size_t len) {
   file *f = (file *)t;
-  if (f->turn.any.type == UV_POLL && len > 0) {
-    f->rest = data;
-    f->rest_len = len;
-    return write_later(f);
-  }
+  int status;
+  f->data = data;
+  f->len = len;
   f->written += len;
-  while (len > 0) {
-    ssize_t n = write(f->fd, data, len);
-    if (n < 0 && errno != EINTR)
-      return uv_translate_sys_error(errno);
-    if (n > 0) {
-      data += n;
-      len -= (size_t)n;
-    }
-  }
-  if (f->written < STREAM_READ_AHEAD)
-    return 1;
+  status = write_on(f);
+  if (status < 0 ||
+      (status > 0 && (f->polled || f->written < STREAM_READ_AHEAD)))
+    return status;
   f->written = 0;
-  return write_later(f);
+  f->writing = 1;
+  next_turn(f);
+  return 0;
 }
 
 static int shut_down(stream_transport *t) {
-  (void)t;
+  if (shutdown(((file *)t)->fd, SHUT_WR) != 0 && errno != ENOTSOCK)
+    return uv_translate_sys_error(errno);
   return 1;
 }
 
@@ -175,15 +167,15 @@ static void freed(uv_handle_t *turn) {
 static void close_file(stream_transport *t) {
   file *f = (file *)t;
   f->reading = f->writing = 0;
-  (void)close(f->fd); /* what was written has been taken */
   neap_loop_retain(f->vm);
   uv_close(&f->turn.any, freed);
+  (void)close(f->fd); /* what was written has been taken */
 }
 
 static void ref(stream_transport *t, int on) {
   file *f = (file *)t;
-  f->waits = on;
-  keep_alive(f);
+  f->referenced = on;
+  next_turn(f);
 }
 
 static int address(stream_transport *t, int peer, char *text, size_t size,
@@ -203,31 +195,33 @@ static int set(stream_transport *t, int option, unsigned value) {
   return UV_ENOTSUP;
 }
 
-/* Of a pipe; libuv makes it non-blocking, for a moment. */
-static int poll_init(file *f, uv_loop_t *loop) {
-  int flags = fcntl(f->fd, F_GETFL);
-  int status = uv_poll_init(loop, &f->turn.poll, f->fd);
-  if (flags >= 0)
-    (void)fcntl(f->fd, F_SETFL, flags); /* cannot fail, as it was so before */
+/* Libuv makes what it watches so that it does not block; but that is for the
+   others to say, too. */
+static int init_poll(uv_loop_t *loop, uv_poll_t *poll, int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  int status = uv_poll_init(loop, poll, fd);
+  if (status == 0 && flags >= 0)
+    (void)fcntl(fd, F_SETFL, flags); /* it is open */
   return status;
 }
 
-stream_transport *process__file_new(neap_vm *vm, uv_loop_t *loop, int fd,
-                                    int is_pipe) {
+int process__file_new(neap_vm *vm, uv_loop_t *loop, int fd, int polled,
+                      stream_transport **made) {
   static const stream_ops ops = {start,      stop, write_all, shut_down,
                                  close_file, ref,  address,   set, NULL};
   file *f = (file *)calloc(1, sizeof *f);
-  if (f == NULL)
-    return NULL;
+  int status = f == NULL ? UV_ENOMEM
+               : polled  ? init_poll(loop, &f->turn.poll, fd)
+                         : uv_idle_init(loop, &f->turn.idle);
+  if (status != 0) {
+    free(f);
+    return status;
+  }
   f->transport.ops = &ops;
   f->vm = vm;
   f->fd = fd;
-  if (!is_pipe)
-    (void)uv_idle_init(loop, &f->turn.idle); /* cannot fail */
-  else if (poll_init(f, loop) != 0) {
-    free(f);
-    return NULL;
-  }
+  f->polled = polled;
   f->turn.any.data = f;
-  return &f->transport;
+  *made = &f->transport;
+  return 0;
 }

@@ -33,11 +33,10 @@ int process__standard(lua_State *L);
 
 /* ====================================================== } */
 
-/* file.c: the transport over a file, or a device that is none libuv can watch;
-   or over a pipe or Unix socket, which it leaves blocking. NULL: no memory;
-   else the descriptor is its own. */
-stream_transport *process__file_new(neap_vm *vm, uv_loop_t *loop, int fd,
-                                    int is_pipe);
+/* file.c: makes the transport over a file, or, `polled`, over a pipe or socket
+   that goes on blocking. 0, and the descriptor is its own; or a UV_E code. */
+int process__file_new(neap_vm *vm, uv_loop_t *loop, int fd, int polled,
+                      stream_transport **made);
 
 /* descriptors.c: which of the process's a child gets */
 typedef struct process_marks {

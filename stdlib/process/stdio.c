@@ -142,20 +142,18 @@ void process__stdio_open(lua_State *L, int arg, int number, process_stdio *io,
 ** ======================================================= */
 
 /* A descriptor of ours for the same file: closing it closes nothing of the
-   program's. One with an open file of its own, where that can be had: not to
-   block is a property of the open file, and others have the program's, too;
-   `*shared`: it could not. */
+   program's. *shared becomes 0 where it has an open file of its own: not to
+   block is a property of the open file, and others have the program's, too. */
 static int own_descriptor(int number, int *shared) {
   char path[32];
   int fd;
   (void)snprintf(path, sizeof path, "/dev/fd/%d", number);
-  *shared = 0;
-  if (uv_guess_handle(number) == UV_NAMED_PIPE) { /* a file begins anew */
+  if (*shared) { /* of others: a file would begin anew */
     fd = open(path, (number == 0 ? O_RDONLY : O_WRONLY) | O_NONBLOCK |
                         O_CLOEXEC | O_NOCTTY);
+    *shared = fd < 0;
     if (fd >= 0)
       return fd;
-    *shared = 1;
   }
   fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
   return fd >= 0 ? fd : uv_translate_sys_error(errno);
@@ -182,10 +180,11 @@ static int open_handle(uv_loop_t *loop, stream_uv *u, uv_handle_type type,
 }
 
 int process__standard(lua_State *L) {
-  int number = (int)luaL_checkinteger(L, 1), fd, shared, status = UV_ENOMEM;
+  int number = (int)luaL_checkinteger(L, 1), fd, status = UV_ENOMEM;
   const stream_api *streams = stream_api_get(L);
   uv_loop_t *loop = loop_of(L);
   uv_handle_type type = uv_guess_handle(number);
+  int shared = type == UV_NAMED_PIPE; /* or a Unix socket */
   stream_uv *u;
   Stream *s;
   module_check(L, NEAP_CAN_PROCESS, "process");
@@ -195,7 +194,8 @@ int process__standard(lua_State *L) {
   fd = own_descriptor(number, &shared);
   if (fd < 0)
     return module_os_error(L, fd, "dup", "path", names[number]);
-  if (type == UV_TTY || type == UV_TCP || (type == UV_NAMED_PIPE && !shared)) {
+  if (!shared &&
+      (type == UV_TTY || type == UV_TCP || type == UV_NAMED_PIPE)) {
     if ((u = streams->uv_new(s->vm, type)) != NULL) {
       status = open_handle(loop, u, type, fd, number);
       if (status == 0 || type != UV_TTY) /* the handle is on the loop */
@@ -205,11 +205,10 @@ int process__standard(lua_State *L) {
     }
   }
   else {
-    stream_transport *t = process__file_new(s->vm, loop, fd, shared);
-    if (t != NULL) {
+    stream_transport *t;
+    status = process__file_new(s->vm, loop, fd, shared, &t);
+    if (status == 0)
       streams->attach(s, t);
-      status = 0;
-    }
   }
   if (status == 0)
     return 1;

@@ -3,8 +3,10 @@
 
 local asyncio = require "asyncio"
 local files = require "files"
+local net = require "net"
 local process = require "process"
 local program = require "program"
+local tasks = require "tasks"
 
 local PRELUDE = "local process, asyncio = require 'process', require 'asyncio'\n"
 
@@ -137,6 +139,52 @@ describe("process.stdin, stdout, stderr", function()
       os.execute "head -n 1"
     ]], "{ sleep 0.1; echo late; } | %s")
     assert.are.same({code = 0, stdout = "late\n", stderr = ""}, result)
+  end)
+
+  it("leave sockets blocking for others, but can shut them down", function()
+    local folder <close> = program.folder()
+    local script = folder:write("script.lua", PRELUDE .. [[
+      run(async(function()
+        local ticks = 0
+        local turns = create_task(async(function()
+          while true do
+            await(sleep(0))
+            ticks = ticks + 1
+          end
+        end)())
+        local count = await(process.stdin:pipe(process.stdout))
+        turns:cancel()
+        for number = 0, 1 do
+          local flags = io.open("/proc/self/fdinfo/" .. number):read "a":match "flags:%s*(%d+)"
+          io.stderr:write(flags:match "4...$" or "blocking", " ")
+        end
+        io.stderr:write(count, " ", tostring(ticks > 0), "\n")
+        await(process.stdout:shutdown())
+        await(sleep(60))
+      end)())
+    ]])
+    local text = ("0123456789"):rep(100000)
+    tasks.main(function()
+      local far, over = {}, asyncio.Event()
+      local _ <close> = await(net.listen_unix(folder:file "socket", async(function(stream)
+        far[#far + 1] = stream
+        await(over:wait())
+      end)))
+      local _ <close> = tasks.at_end(function() over:set() end)
+      local near = {}
+      for i = 1, 2 do
+        near[i] = await(net.connect_unix(folder:file "socket"))
+        tasks.wait_until(function() return #far == i end)
+      end
+      local child <close> = process.spawn {program.neap, script, stdin = near[1], stdout = near[2], stderr = "pipe"}
+      local feed = create_task(async(function()
+        await(far[1]:write(text))
+        await(far[1]:shutdown())
+      end)())
+      assert.is_true(text == await(asyncio.wait_for(far[2]:read "a", 20)))
+      await(feed)
+      assert.are.equal("blocking blocking 1000000 true\n", await(child.stderr:read "L"))
+    end)
   end)
 
   it("raise EPIPE when nobody reads any more", function()

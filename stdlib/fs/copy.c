@@ -1,6 +1,10 @@
 /*
 ** copy.c - copying: a file, or one entry of a tree, whose folders fs.lua goes
 ** through.
+**
+** An entry is taken from the folder where it was found, and put into the one
+** that was made, or found, for that: whoever exchanges names meanwhile leads
+** neither of them out of its tree.
 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,14 +20,29 @@
 
 #include "fs.h"
 
+#if defined(O_PATH)
+#define SEARCH O_PATH /* folders need not be readable */
+#else
+#define SEARCH 0
+#endif
+
 #define PIECE ((size_t)65536)     /* of a copy through memory */
 #define STRETCH ((size_t)1 << 26) /* of a copy in the kernel, at a time */
+
+/* Where something is: a path; of an entry, a name in its folder. */
+typedef struct place {
+  int folder;
+  const char *name;
+  lua_Integer dev, ino; /* the folder has to be that one */
+} place;
 
 typedef struct copy_op {
   fs__op op;       /* flag: what is there is overwritten */
   int recursive;   /* folders are made, too */
   int entry;       /* of a tree: links are copied, and not followed */
-  int is_folder;   /* it was one, and has been made */
+  int is_folder;   /* it was one, and has been made: */
+  struct stat made;
+  place from, to;
 } copy_op;
 
 /* {======================================================
@@ -76,23 +95,31 @@ static int is_same(const struct stat *a, const struct stat *b) {
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+static int open_to(const copy_op *c, int flags, mode_t mode) {
+  return fs__open_at(c->to.folder, c->to.name, O_WRONLY | flags, mode);
+}
+
+static int unlink_to(const copy_op *c) {
+  return unlinkat(c->to.folder, c->to.name, 0);
+}
+
 /* Opens what is copied to. -1: failed. */
 static int open_copy(copy_op *c, const struct stat *from, int *created) {
   fs__op *op = &c->op;
   mode_t mode = from->st_mode & 0700;
   struct stat st;
-  int fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL, mode);
+  int fd = open_to(c, O_CREAT | O_EXCL, mode);
   *created = fd >= 0;
   if (fd >= 0)
     return fd;
   if (errno == EEXIST && op->flag && c->entry) { /* it takes that one's place */
-    if (unlink(op->other) == 0 || errno == ENOENT)
-      fd = fs__open(op->other, O_WRONLY | O_CREAT | O_EXCL, mode);
+    if (unlink_to(c) == 0 || errno == ENOENT)
+      fd = open_to(c, O_CREAT | O_EXCL, mode);
     *created = fd >= 0;
     return fd >= 0 ? fd : fs__failed(op, "open", op->other);
   }
   if (errno == EEXIST && op->flag)
-    fd = fs__open(op->other, O_WRONLY, 0);
+    fd = open_to(c, 0, 0);
   if (fd < 0)
     return fs__failed(op, "open", op->other);
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_same(&st, from) &&
@@ -127,7 +154,7 @@ static void copy_file(copy_op *c, const struct stat *st) {
   if (fs__close(out) != 0 && status >= 0)
     status = fs__failed(op, "close", op->other);
   if (created && (status < 0 || atomic_load(&op->work.cancelled)))
-    (void)unlink(op->other); /* what failed first counts */
+    (void)unlink_to(c); /* what failed first counts */
 }
 
 /* ====================================================== } */
@@ -156,19 +183,20 @@ static int is_below(const char *path, const struct stat *st) {
   return 0;
 }
 
-/* Whether a folder is there that may be filled. */
-static int is_folder(const copy_op *c) {
-  struct stat st;
-  int status = c->entry ? lstat(c->op.other, &st) : stat(c->op.other, &st);
-  return c->op.flag && status == 0 && S_ISDIR(st.st_mode);
+/* Whether a folder is there, and which. */
+static int find_folder(copy_op *c) {
+  return fstatat(c->to.folder, c->to.name, &c->made,
+                 c->entry ? AT_SYMLINK_NOFOLLOW : 0) == 0 &&
+         S_ISDIR(c->made.st_mode);
 }
 
-/* Makes the folder, for its owner alone until all is in it. */
+/* Makes the folder, for its owner alone until all is in it; one that is there
+   may be filled. */
 static void copy_folder(copy_op *c, const struct stat *st) {
   fs__op *op = &c->op;
-  int made = mkdir(op->other, 0700) == 0, error = errno;
-  if (!made && (error != EEXIST || !is_folder(c))) {
-    errno = error;
+  int made = mkdirat(c->to.folder, c->to.name, 0700) == 0, error = errno;
+  if ((!made && (error != EEXIST || !op->flag)) || !find_folder(c)) {
+    errno = made ? ENOENT : error;
     (void)fs__failed(op, "mkdir", op->other);
   }
   else if (!c->entry && is_below(op->other, st)) {
@@ -184,32 +212,72 @@ static void copy_folder(copy_op *c, const struct stat *st) {
 static void copy_link(copy_op *c) {
   fs__op *op = &c->op;
   char text[PATH_MAX];
-  ssize_t n = readlink(op->path, text, sizeof text - 1);
+  ssize_t n = readlinkat(c->from.folder, c->from.name, text, sizeof text - 1);
   int status;
   if (n < 0) {
     (void)fs__failed(op, "readlink", op->path);
     return;
   }
   text[n] = '\0';
-  status = symlink(text, op->other);
+  status = symlinkat(text, c->to.folder, c->to.name);
   if (status != 0 && errno == EEXIST && op->flag &&
-      (unlink(op->other) == 0 || errno == ENOENT))
-    status = symlink(text, op->other);
+      (unlink_to(c) == 0 || errno == ENOENT))
+    status = symlinkat(text, c->to.folder, c->to.name);
   if (status != 0)
     (void)fs__failed(op, "symlink", op->other);
 }
 
 /* ====================================================== } */
 
-static void run_copy(module_work *work) {
-  copy_op *c = (copy_op *)work;
+/* {======================================================
+** Entries
+** ======================================================= */
+
+/* Opens the folder at that path if it is the one with that dev and ino. -1:
+   failed. */
+static int open_same(const char *path, int flags, lua_Integer dev,
+                     lua_Integer ino) {
+  int fd = fs__open_folder(path, flags);
+  struct stat st;
+  if (fd >= 0 && (fstat(fd, &st) != 0 || (lua_Integer)st.st_dev != dev ||
+                  (lua_Integer)st.st_ino != ino)) {
+    (void)close(fd); /* nothing can be lost */
+    errno = ENOENT;  /* where it was, it is no more */
+    fd = -1;
+  }
+  return fd;
+}
+
+/* Goes to the folder of what is at that path. 0: failed. */
+static int find(fs__op *op, place *p, const char *path) {
+  char *copy = strdup(path), *name = copy != NULL ? strrchr(copy, '/') : NULL;
+  if (name != NULL) {
+    name[1] = '\0';
+    p->name = path + (name - copy) + 1;
+    p->folder = open_same(copy, SEARCH, p->dev, p->ino);
+  }
+  if (p->folder < 0)
+    (void)fs__failed(op, "open", path);
+  free(copy);
+  return p->folder >= 0;
+}
+
+/* ====================================================== } */
+
+static void copy(copy_op *c) {
   fs__op *op = &c->op;
   struct stat st;
-  if (c->entry && lstat(op->path, &st) == 0 && S_ISLNK(st.st_mode)) {
+  if (c->entry &&
+      (!find(op, &c->from, op->path) || !find(op, &c->to, op->other)))
+    return;
+  if (c->entry &&
+      fstatat(c->from.folder, c->from.name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+      S_ISLNK(st.st_mode)) {
     copy_link(c);
     return;
   }
-  op->fd = fs__open(op->path, O_RDONLY | (c->entry ? O_NOFOLLOW : 0), 0);
+  op->fd = fs__open_at(c->from.folder, c->from.name,
+                       O_RDONLY | (c->entry ? O_NOFOLLOW : 0), 0);
   if (op->fd < 0 || fstat(op->fd, &st) != 0)
     (void)fs__failed(op, "open", op->path);
   else if (S_ISREG(st.st_mode))
@@ -222,24 +290,40 @@ static void run_copy(module_work *work) {
   }
 }
 
-static int push_is_folder(lua_State *L, module_work *work) {
-  copy_op *c = (copy_op *)work;
-  fs__raise_failed(L, &c->op);
-  lua_pushboolean(L, c->is_folder);
-  return 1;
+static void close_folders(copy_op *c) {
+  if (c->from.folder >= 0)
+    (void)close(c->from.folder); /* nothing can be lost */
+  if (c->to.folder >= 0)
+    (void)close(c->to.folder);
 }
 
-static copy_op *copy_new(lua_State *L, int overwrite, int recursive,
-                         int entry) {
+static void run_copy(module_work *work) {
+  copy((copy_op *)work);
+  close_folders((copy_op *)work);
+}
+
+static int push_folder(lua_State *L, module_work *work) {
+  copy_op *c = (copy_op *)work;
+  fs__raise_failed(L, &c->op);
+  if (!c->is_folder)
+    return 0;
+  lua_pushinteger(L, (lua_Integer)c->made.st_dev);
+  lua_pushinteger(L, (lua_Integer)c->made.st_ino);
+  return 2;
+}
+
+static copy_op *copy_new(lua_State *L, int overwrite, int recursive) {
   copy_op *c = (copy_op *)fs__op_new(L, sizeof *c, "fs.copy", 1, 2);
   c->op.flag = overwrite;
   c->recursive = recursive;
-  c->entry = entry;
+  c->from.folder = c->to.folder = AT_FDCWD;
+  c->from.name = c->op.path;
+  c->to.name = c->op.other;
   return c;
 }
 
-/* Lua: copy(from, to [, options]) -> whether it is a folder, and that has been
-   made: with what is in it fs.lua goes on */
+/* Lua: copy(from, to [, options]) -> dev, ino of the folder that has been made,
+   if it is one: with what is in it fs.lua goes on */
 static int fs_copy(lua_State *L) {
   static const char function[] = "fs.copy";
   static const char *const known[] = {"overwrite", "recursive", NULL};
@@ -248,30 +332,46 @@ static int fs_copy(lua_State *L) {
   module_options(L, 3, function, known);
   overwrite = lua_isnil(L, 4) || module_boolean(L, 4, function, "overwrite");
   recursive = module_boolean(L, 5, function, "recursive");
-  c = copy_new(L, overwrite, recursive, 0);
-  return fs__op_run(L, &c->op, run_copy, push_is_folder);
+  c = copy_new(L, overwrite, recursive);
+  return fs__op_run(L, &c->op, run_copy, push_folder);
 }
 
-/* Lua: copy_entry(from, to, overwrite): of a tree */
+/* Lua: copy_entry(from, to, overwrite, dev, ino, dev, ino: of the folders where
+   it is, and where it is to be) -> as copy */
 static int fs_copy_entry(lua_State *L) {
-  copy_op *c = copy_new(L, lua_toboolean(L, 3), 1, 1);
-  return fs__op_run(L, &c->op, run_copy, fs__nothing);
+  copy_op *c = copy_new(L, lua_toboolean(L, 3), 1);
+  c->entry = 1;
+  c->from.folder = c->to.folder = -1;
+  c->from.dev = lua_tointeger(L, 4);
+  c->from.ino = lua_tointeger(L, 5);
+  c->to.dev = lua_tointeger(L, 6);
+  c->to.ino = lua_tointeger(L, 7);
+  return fs__op_run(L, &c->op, run_copy, push_folder);
 }
 
 /* Gives a folder the permissions of the other. */
 static void run_copy_mode(module_work *work) {
-  fs__op *op = (fs__op *)work;
+  copy_op *c = (copy_op *)work;
+  fs__op *op = &c->op;
   struct stat st;
-  if (stat(op->path, &st) != 0)
-    (void)fs__failed(op, "stat", op->path);
-  else if (chmod(op->other, st.st_mode & 07777) != 0)
-    (void)fs__failed(op, "chmod", op->other);
+  op->fd = fs__open_folder(op->path, 0);
+  if (op->fd < 0 || fstat(op->fd, &st) != 0)
+    (void)fs__failed(op, "open", op->path);
+  else if ((c->to.folder =
+                open_same(op->other, 0, c->to.dev, c->to.ino)) < 0)
+    (void)fs__failed(op, "open", op->other);
+  else if (fchmod(c->to.folder, fs__acl_copy(NULL, op->fd, c->to.folder,
+                                             st.st_mode & 07777)) != 0)
+    (void)fs__failed(op, "fchmod", op->other);
+  close_folders(c);
 }
 
-/* Lua: copy_mode(from, to) */
+/* Lua: copy_mode(from, to, dev, ino: of that) */
 static int fs_copy_mode(lua_State *L) {
-  fs__op *op = (fs__op *)fs__op_new(L, sizeof *op, "fs.copy", 1, 2);
-  return fs__op_run(L, op, run_copy_mode, fs__nothing);
+  copy_op *c = copy_new(L, 1, 1);
+  c->to.dev = lua_tointeger(L, 3);
+  c->to.ino = lua_tointeger(L, 4);
+  return fs__op_run(L, &c->op, run_copy_mode, fs__nothing);
 }
 
 const luaL_Reg fs__copy_functions[] = {{"copy", fs_copy},

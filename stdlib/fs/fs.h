@@ -74,6 +74,8 @@ int fs__raise_overrun(lua_State *L, const char *what, size_t limit);
 ** ======================================================= */
 
 int fs__open(const char *path, int flags, mode_t mode);
+/* Below a folder that is open, or AT_FDCWD. */
+int fs__open_at(int folder, const char *path, int flags, mode_t mode);
 /* Closes it; -1 when bytes may have been lost. */
 int fs__close(int fd);
 ssize_t fs__read(module_work *work, int fd, int is_regular, void *to,
@@ -107,6 +109,11 @@ extern const luaL_Reg fs__file_waiting[];
 void fs__watcher_class(lua_State *L);
 int fs__watch(lua_State *L);
 int fs__watcher_next(lua_State *L);
+
+/* tree.c */
+/* In the thread: opens a folder, whose path may be longer than the system takes
+   at once; `flags` for open, besides. */
+int fs__open_folder(const char *path, int flags);
 
 /* The functions that wait, by file: for async. */
 extern const luaL_Reg fs__stat_functions[];

@@ -147,24 +147,31 @@ end
 
 -- {{{ copy
 
--- Copies what is in a folder to another, which is there; then both get the
--- permissions of theirs, as do those below.
-local function copy_content(from, to, overwrite)
-  local folders = {""}
-  for path, kind, err in M.walk(from) do
+-- Copies what is in a folder to another, which is there, as `dev` and `ino`;
+-- then both get the permissions of theirs, as do those below.
+local function copy_content(from, to, overwrite, dev, ino)
+  local walk, made = M.walk(from), {{rest = "", dev = dev, ino = ino}}
+  local inside = {made[1]} -- the one that is made of each of walk.folders
+  for path, _, err in walk do
     if err then error(err, 0) end
-    local rest = path:sub(#from + 1)
-    functions.copy_entry(path, to .. rest, overwrite)
-    if kind == "directory" then table.insert(folders, rest) end
+    local depth, rest = #walk.folders, path:sub(#from + 1)
+    local source, target = walk.folders[depth], inside[depth]
+    dev, ino = functions.copy_entry(path, to .. rest, overwrite, source.dev, source.ino, target.dev, target.ino)
+    if dev then
+      inside[depth + 1] = {rest = rest, dev = dev, ino = ino}
+      table.insert(made, inside[depth + 1])
+    end
   end
-  for i = #folders, 1, -1 do functions.copy_mode(from .. folders[i], to .. folders[i]) end
+  for i = #made, 1, -1 do
+    local folder = made[i]
+    functions.copy_mode(from .. folder.rest, to .. folder.rest, folder.dev, folder.ino)
+  end
 end
 
 -- await(fs.copy(from, to [, options])): a file with its permissions, or a tree
 M.copy = async(function(from, to, options)
-  if functions.copy(from, to, options) then
-    copy_content(from:match "^(.*[^/])/*$" or "/", to, options.overwrite ~= false)
-  end
+  local dev, ino = functions.copy(from, to, options)
+  if dev then copy_content(from:match "^(.*[^/])/*$" or "/", to, options.overwrite ~= false, dev, ino) end
 end, "fs.copy")
 
 -- }}}

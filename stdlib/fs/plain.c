@@ -25,12 +25,16 @@
 
 #define LOOK_AROUND 50 /* ms: how often a wait looks whether it has an end */
 
-int fs__open(const char *path, int flags, mode_t mode) {
+int fs__open_at(int folder, const char *path, int flags, mode_t mode) {
   int fd;
   do
-    fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
+    fd = openat(folder, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
   while (fd < 0 && errno == EINTR);
   return fd;
+}
+
+int fs__open(const char *path, int flags, mode_t mode) {
+  return fs__open_at(AT_FDCWD, path, flags, mode);
 }
 
 int fs__close(int fd) {

@@ -91,10 +91,9 @@ static struct dirent *next_entry(DIR *dir) {
   return d;
 }
 
-/* Opens the folder; its path may be longer than the system takes at once. */
-static int open_path(const list_op *l) {
+int fs__open_folder(const char *path, int flags) {
   char piece[PIECE + 1];
-  const char *rest = l->op.path;
+  const char *rest = path;
   int fd = AT_FDCWD;
   do {
     int above = fd, error;
@@ -109,8 +108,7 @@ static int open_path(const list_op *l) {
     piece[len] = '\0';
     rest += len + strspn(rest + len, "/");
     fd = openat(above, piece,
-                O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK |
-                    (l->inside ? O_NOFOLLOW : 0));
+                O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | flags);
     error = errno;
     if (above >= 0)
       (void)close(above); /* nothing can be lost */
@@ -134,7 +132,7 @@ static int is_in_place(const list_op *l, int fd) {
 static void run_list(module_work *work) {
   list_op *l = (list_op *)work;
   fs__op *op = &l->op;
-  int fd = open_path(l);
+  int fd = fs__open_folder(op->path, l->inside ? O_NOFOLLOW : 0);
   DIR *dir = fd >= 0 && is_in_place(l, fd) ? fdopendir(fd) : NULL;
   struct dirent *d;
   struct stat st;

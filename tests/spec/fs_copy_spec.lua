@@ -177,6 +177,66 @@ describe("fs.copy, recursive", function()
     end)
   end)
 
+  -- Copies a/x with its `count` files to b/x, and meanwhile exchanges the folder
+  -- `which` of these for a link to `out`; gives the error, if that was in time.
+  local function exchanged(file, which, count)
+    make(file, "a/x/ out/")
+    for i = 1, count do
+      file("a/x/" .. i, "inside")
+      if which == "a" then file("out/" .. i, "outside") end
+    end
+    local copy = create_task(fs.copy(file "a", file "b", {recursive = true}))
+    tasks.wait_until(function() return await(fs.exists(file "b/x/1")) end)
+    await(fs.rename(file(which .. "/x"), file "moved"))
+    await(fs.symlink("../out", file(which .. "/x")))
+    local _, err = pcall(await, copy)
+    return err
+  end
+
+  it("leaves neither tree, though names are exchanged meanwhile", function()
+    local function with_either(which, fn)
+      local count, err = 100, nil
+      repeat -- a fast disk may be faster than the one who exchanges
+        count = 2 * count
+        with_folder(function(file)
+          err = exchanged(file, which, count)
+          fn(file)
+        end)
+      until err or count > 100000
+      assert.equal("ENOENT", err.code)
+    end
+    with_either("b", function(file)
+      assert.same({}, walked(file "out"))
+    end)
+    with_either("a", function(file)
+      for _, name in ipairs(await(fs.list(file "b/x"))) do
+        assert.equal("inside", program.read(file("b/x/" .. name)))
+      end
+    end)
+  end)
+
+  it("copies however deep it is", function()
+    local result = program.run_script [[
+      local fs, lfs = require "fs", require "lfs"
+      local folder, name = lfs.currentdir(), ("d"):rep(250)
+      for _ = 1, 20 do -- longer than any path may be
+        assert(lfs.mkdir(name))
+        assert(lfs.chdir(name))
+      end
+      assert(io.open("deepest", "w")):close()
+      lfs.chdir(folder)
+      run(async(function()
+        await(fs.copy(folder .. "/" .. name, folder .. "/copy", {recursive = true}))
+        local last
+        for path, kind in fs.walk(folder .. "/copy") do last = path:sub(#folder + 2) .. " " .. kind end
+        print(last == "copy" .. ("/" .. name):rep(19) .. "/deepest file")
+        await(fs.remove(folder .. "/" .. name, {recursive = true}))
+        await(fs.remove(folder .. "/copy", {recursive = true}))
+      end)())
+    ]]
+    assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
+  end)
+
   it("that is cancelled leaves whole files, and goes on no more", function()
     with_folder(function(file)
       local text = ("x"):rep(100000)

@@ -20,12 +20,6 @@
 
 #include "fs.h"
 
-#if defined(O_PATH)
-#define SEARCH O_PATH /* folders need not be readable */
-#else
-#define SEARCH 0
-#endif
-
 #define PIECE ((size_t)65536)     /* of a copy through memory */
 #define STRETCH ((size_t)1 << 26) /* of a copy in the kernel, at a time */
 
@@ -229,40 +223,13 @@ static void copy_link(copy_op *c) {
 
 /* ====================================================== } */
 
-/* {======================================================
-** Entries
-** ======================================================= */
-
-/* Opens the folder at that path if it is the one with that dev and ino. -1:
-   failed. */
-static int open_same(const char *path, int flags, lua_Integer dev,
-                     lua_Integer ino) {
-  int fd = fs__open_folder(path, flags);
-  struct stat st;
-  if (fd >= 0 && (fstat(fd, &st) != 0 || (lua_Integer)st.st_dev != dev ||
-                  (lua_Integer)st.st_ino != ino)) {
-    (void)close(fd); /* nothing can be lost */
-    errno = ENOENT;  /* where it was, it is no more */
-    fd = -1;
-  }
-  return fd;
-}
-
 /* Goes to the folder of what is at that path. 0: failed. */
 static int find(fs__op *op, place *p, const char *path) {
-  char *copy = strdup(path), *name = copy != NULL ? strrchr(copy, '/') : NULL;
-  if (name != NULL) {
-    name[1] = '\0';
-    p->name = path + (name - copy) + 1;
-    p->folder = open_same(copy, SEARCH, p->dev, p->ino);
-  }
+  p->folder = fs__open_parent(path, p->dev, p->ino, &p->name);
   if (p->folder < 0)
     (void)fs__failed(op, "open", path);
-  free(copy);
   return p->folder >= 0;
 }
-
-/* ====================================================== } */
 
 static void copy(copy_op *c) {
   fs__op *op = &c->op;
@@ -358,7 +325,7 @@ static void run_copy_mode(module_work *work) {
   if (op->fd < 0 || fstat(op->fd, &st) != 0)
     (void)fs__failed(op, "open", op->path);
   else if ((c->to.folder =
-                open_same(op->other, 0, c->to.dev, c->to.ino)) < 0)
+                fs__open_same(op->other, 0, c->to.dev, c->to.ino)) < 0)
     (void)fs__failed(op, "open", op->other);
   else if (fchmod(c->to.folder, fs__acl_copy(NULL, op->fd, c->to.folder,
                                              st.st_mode & 07777)) != 0)

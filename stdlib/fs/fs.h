@@ -114,6 +114,13 @@ int fs__watcher_next(lua_State *L);
 /* In the thread: opens a folder, whose path may be longer than the system takes
    at once; `flags` for open, besides. */
 int fs__open_folder(const char *path, int flags);
+/* The same, if it is the one with that dev and ino. */
+int fs__open_same(const char *path, int flags, lua_Integer dev,
+                  lua_Integer ino);
+/* Opens the folder of what is at that path, to find it there by its last name,
+   *name, if it is the one with that dev and ino. */
+int fs__open_parent(const char *path, lua_Integer dev, lua_Integer ino,
+                    const char **name);
 
 /* The functions that wait, by file: for async. */
 extern const luaL_Reg fs__stat_functions[];

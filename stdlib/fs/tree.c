@@ -17,6 +17,12 @@
 
 #define PIECE 1000 /* bytes of a path that the system takes at once */
 
+#if defined(O_PATH)
+#define SEARCH O_PATH /* it need not be readable */
+#else
+#define SEARCH 0
+#endif
+
 typedef struct entry {
   const char *type; /* static */
   char name[];
@@ -28,7 +34,7 @@ typedef struct list_op {
   size_t count, room;
   dev_t dev;       /* the folder */
   ino_t ino;
-  int inside;      /* it has to be in this one, and no link: */
+  int inside;      /* it has to be in this one, and no link */
   lua_Integer above_dev, above_ino;
 } list_op;
 
@@ -117,23 +123,58 @@ int fs__open_folder(const char *path, int flags) {
   return fd;
 }
 
-/* Is it in the folder where it was found? Links above it may have come. */
-static int is_in_place(const list_op *l, int fd) {
+int fs__open_same(const char *path, int flags, lua_Integer dev,
+                  lua_Integer ino) {
+  int fd = fs__open_folder(path, flags);
   struct stat st;
+  if (fd >= 0 && (fstat(fd, &st) != 0 || (lua_Integer)st.st_dev != dev ||
+                  (lua_Integer)st.st_ino != ino)) {
+    (void)close(fd); /* nothing can be lost */
+    errno = ENOENT;  /* where it was, it is no more */
+    fd = -1;
+  }
+  return fd;
+}
+
+int fs__open_parent(const char *path, lua_Integer dev, lua_Integer ino,
+                    const char **name) {
+  char *folder = strdup(path);
+  size_t len = strlen(path);
+  int fd, error;
+  if (folder == NULL)
+    return -1;
+  while (path[len - 1] != '/')
+    len--;
+  folder[len] = '\0';
+  *name = path + len;
+  fd = fs__open_same(folder, SEARCH, dev, ino);
+  error = errno;
+  free(folder);
+  errno = error;
+  return fd;
+}
+
+/* Opens the folder; where it was found, if it was. */
+static int open_list(const list_op *l) {
+  const char *name;
+  int parent, fd, error;
   if (!l->inside)
-    return 1;
-  if (fstatat(fd, "..", &st, 0) != 0)
-    return 0;
-  errno = ENOENT;
-  return (lua_Integer)st.st_dev == l->above_dev &&
-         (lua_Integer)st.st_ino == l->above_ino;
+    return fs__open_folder(l->op.path, 0);
+  parent = fs__open_parent(l->op.path, l->above_dev, l->above_ino, &name);
+  if (parent < 0)
+    return -1;
+  fd = fs__open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  error = errno;
+  (void)close(parent); /* nothing can be lost */
+  errno = error;
+  return fd;
 }
 
 static void run_list(module_work *work) {
   list_op *l = (list_op *)work;
   fs__op *op = &l->op;
-  int fd = fs__open_folder(op->path, l->inside ? O_NOFOLLOW : 0);
-  DIR *dir = fd >= 0 && is_in_place(l, fd) ? fdopendir(fd) : NULL;
+  int fd = open_list(l);
+  DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
   struct dirent *d;
   struct stat st;
   if (dir == NULL) {

@@ -183,7 +183,10 @@ static int resolve(lua_State *L) {
   if (request == NULL)
     return luaL_error(L, "not enough memory");
   request->vm = neap_from_lua(L);
-  l->status = uv_getaddrinfo(loop, &request->uv, looked_up, host, NULL, &hints);
+  l->status = module_threads();
+  if (l->status == 0)
+    l->status =
+        uv_getaddrinfo(loop, &request->uv, looked_up, host, NULL, &hints);
   if (l->status != 0) {
     free(request);
     return push_found(L, NEAP_OK, (lua_KContext)l);

@@ -105,6 +105,24 @@ describe("a full disk", function()
   end)
 end)
 
+describe("without threads", function()
+  it("functions say EAGAIN, where libuv would abort", function()
+    local limited = "setpriv --reuid=65533 --regid=65533 --clear-groups prlimit --nproc=1 "
+    if not files.is_root or not os.execute(limited .. "true 2>/dev/null") then
+      return pending "needs the superuser, setpriv and prlimit"
+    end
+    local result = program.run("exec " .. limited .. program.quote(program.neap) .. " -", {stdin = [[
+      local fs, net = require "fs", require "net"
+      run(async(function()
+        print(pcall(await, fs.stat "/"))
+        print(pcall(await, net.resolve "localhost"))
+      end)())
+    ]], env = {ASAN_OPTIONS = "detect_leaks=0"}}) -- which would need a thread, too
+    assert.same({code = 0, stdout = "false\tOSError: pthread_create: resource temporarily unavailable (EAGAIN)\n"
+      .. "false\tOSError: getaddrinfo 'localhost': resource temporarily unavailable (EAGAIN)\n", stderr = ""}, result)
+  end)
+end)
+
 describe("without descriptors", function()
   it("each function says EMFILE, and goes on when there are some again", function()
     run_limited("ulimit -n 30", [[

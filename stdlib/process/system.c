@@ -49,12 +49,14 @@ static int process_setenv(lua_State *L) {
 
 /* Lua: environ() -> table of all */
 static int process_environ(lua_State *L) {
-  char **each;
+  char **each = environ;
   module_check(L, NEAP_CAN_ENV, "process.environ");
   lua_newtable(L);
-  for (each = environ; each != NULL && *each != NULL; each++) {
-    const char *sign = strchr(*each, '=');
-    if (sign == NULL) /* nothing that a program could read */
+  while (each != NULL && *each != NULL)
+    each++;
+  while (each != environ) { /* of two with one name, getenv takes the first */
+    const char *sign = strchr(*--each, '=');
+    if (sign == NULL || sign == *each) /* nothing that a program could read */
       continue;
     lua_pushlstring(L, *each, (size_t)(sign - *each));
     lua_pushstring(L, sign + 1);

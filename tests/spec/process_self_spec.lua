@@ -241,6 +241,28 @@ describe("the environment", function()
     assert.is_true(count > 0 and count >= lines - 2)
   end)
 
+  it("is what getenv gives, and can be handed on, however odd it is", function()
+    if not program.exists "python3" then return pending "python3 is not installed" end
+    local folder <close> = program.folder()
+    folder:write("script.lua", PRELUDE .. [[
+      local env = process.environ()
+      print(process.getenv "A", env.A, env[""])
+      io.write(run(process.run {"/usr/bin/env", env = env}).stdout)
+    ]])
+    local result = program.run({"python3", "-c", [=[
+import ctypes, sys
+words = lambda *list: (ctypes.c_char_p * (len(list) + 1))(*list)
+ctypes.CDLL(None).execve(sys.argv[1].encode(), words(*[word.encode() for word in sys.argv[1:]]),
+  words(b"A=1", b"A=2", b"=x=y", b"nothing", b"B=3"))
+]=], program.neap, folder:file "script.lua"})
+    assert.are.same({0, ""}, {result.code, result.stderr})
+    assert.matches("^1\t1\tnil\n", result.stdout)
+    local lines = {}
+    for line in result.stdout:gmatch "%u=[^\n]*" do lines[#lines + 1] = line end
+    table.sort(lines)
+    assert.are.same({"A=1", "B=3"}, lines)
+  end)
+
   it("has no variable without a name, or with '='", function()
     for _, name in ipairs {"", "A=B", "A\0B"} do
       assert.has_error(function() process.getenv(name) end)

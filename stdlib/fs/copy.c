@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -89,31 +90,27 @@ static int is_same(const struct stat *a, const struct stat *b) {
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static int open_to(const copy_op *c, int flags, mode_t mode) {
-  return fs__open_at(c->to.folder, c->to.name, O_WRONLY | flags, mode);
+static int open_to(const copy_op *c, const char *name, int flags, mode_t mode) {
+  return fs__open_at(c->to.folder, name, O_WRONLY | flags, mode);
 }
 
-static int unlink_to(const copy_op *c) {
-  return unlinkat(c->to.folder, c->to.name, 0);
-}
-
-/* Opens what is copied to. -1: failed. */
+/* Opens what is copied to: of an entry always a new file, which is op->made
+   where it is to take the place of another one. -1: failed. */
 static int open_copy(copy_op *c, const struct stat *from, int *created) {
   fs__op *op = &c->op;
   mode_t mode = from->st_mode & 0700;
   struct stat st;
-  int fd = open_to(c, O_CREAT | O_EXCL, mode);
+  int fd = open_to(c, c->to.name, O_CREAT | O_EXCL, mode);
+  if (fd < 0 && errno == EEXIST && op->flag && c->entry) {
+    op->made = fs__temporary("", 0, ".neap-copy-");
+    if (op->made != NULL)
+      fd = open_to(c, op->made, O_CREAT | O_EXCL, mode);
+  }
   *created = fd >= 0;
   if (fd >= 0)
     return fd;
-  if (errno == EEXIST && op->flag && c->entry) { /* it takes that one's place */
-    if (unlink_to(c) == 0 || errno == ENOENT)
-      fd = open_to(c, O_CREAT | O_EXCL, mode);
-    *created = fd >= 0;
-    return fd >= 0 ? fd : fs__failed(op, "open", op->other);
-  }
-  if (errno == EEXIST && op->flag)
-    fd = open_to(c, 0, 0);
+  if (errno == EEXIST && op->flag && !c->entry)
+    fd = open_to(c, c->to.name, 0, 0);
   if (fd < 0)
     return fs__failed(op, "open", op->other);
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_same(&st, from) &&
@@ -147,8 +144,13 @@ static void copy_file(copy_op *c, const struct stat *st) {
     status = fs__failed(op, "fchmod", op->other);
   if (fs__close(out) != 0 && status >= 0)
     status = fs__failed(op, "close", op->other);
-  if (created && (status < 0 || atomic_load(&op->work.cancelled)))
-    (void)unlink_to(c); /* what failed first counts */
+  if (atomic_load(&op->work.cancelled))
+    status = -1;
+  if (status >= 0 && op->made != NULL &&
+      renameat(c->to.folder, op->made, c->to.folder, c->to.name) != 0)
+    status = fs__failed(op, "rename", op->other);
+  if (created && status < 0) /* what failed first counts */
+    (void)unlinkat(c->to.folder, op->made != NULL ? op->made : c->to.name, 0);
 }
 
 /* ====================================================== } */
@@ -215,7 +217,7 @@ static void copy_link(copy_op *c) {
   text[n] = '\0';
   status = symlinkat(text, c->to.folder, c->to.name);
   if (status != 0 && errno == EEXIST && op->flag &&
-      (unlink_to(c) == 0 || errno == ENOENT))
+      (unlinkat(c->to.folder, c->to.name, 0) == 0 || errno == ENOENT))
     status = symlinkat(text, c->to.folder, c->to.name);
   if (status != 0)
     (void)fs__failed(op, "symlink", op->other);

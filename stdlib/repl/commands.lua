@@ -22,6 +22,7 @@ local tostring, type = tostring, type
 local M = {}
 
 local GRACE <const> = 1 -- seconds that tasks have to end before they are told of
+local ROUNDS <const> = 100 -- in which cleanup and callbacks make new tasks
 local SHOWN <const> = 10 -- names in a message
 
 -- Of each command what is written behind it, what it does, and its function.
@@ -292,15 +293,16 @@ end
 commands.reset = {argument = "", summary = "cancels all tasks, and forgets your variables and results"}
 function commands.reset.run(session)
   local asked, count = {}, 0
-  repeat -- a cleanup may make tasks
+  for _ = 1, ROUNDS do
     local tasks = {}
     for _, task in ipairs(other_tasks()) do
       if not asked[task] then tasks[#tasks + 1] = task end
       asked[task] = true
     end
+    if not tasks[1] then break end
     count = count + #tasks
     cancel(tasks)
-  until not tasks[1]
+  end
   local left = #other_tasks()
   session.reset()
   session.print(("%s cancelled%s; variables and results are forgotten"):format(

@@ -117,6 +117,15 @@ describe("the interactive mode", function()
     assert.equal(0, result.code)
   end)
 
+  it("ends though a callback starts its task again and again", function()
+    local result = neap({"-i"}, {stdin = [[
+function start() create_task(async(function() await(sleep(60)) end)()):add_done_callback(start) end
+start()
+await(sleep(0))
+]]})
+    assert.equal(0, result.code)
+  end)
+
   it("takes a last line without newline, and lines with \\0", function()
     local result = neap({"-i"}, {stdin = "#'a\0b'\n#'a\0bc'"})
     assert.matches("> 3\n> 4\n> \n$", result.stdout)

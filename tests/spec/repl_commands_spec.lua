@@ -373,4 +373,17 @@ describe(".reset", function()
       assert.equal("0 tasks cancelled; variables and results are forgotten", output(".reset", session))
     end)
   end)
+
+  it("does not go on for ever where a callback starts its task again", function()
+    tasks.main(function()
+      local again = true
+      local function start()
+        if again then create_task(sleep(1000)):add_done_callback(start) end
+      end
+      start()
+      local session = new_session()
+      assert.matches("tasks cancelled, 1 still ending", output(".reset", session))
+      again = false
+    end)
+  end)
 end)

@@ -24,29 +24,26 @@ static const char name_tasks[] =
   "end\n"
   "return #tasks > 0 and text";
 
-/* As at the end of a run: who makes a new task in its cleanup has that
-   cancelled in a further round. */
+/* As at the end of a run: what their cleanup and callbacks make is cancelled in
+   further rounds, though not for ever. */
 static const char end_tasks[] =
   "local asyncio = ...\n"
   "return function()\n"
-  "local me, asked = asyncio.current_task(), {}\n"
-  "repeat\n"
-  "  local left = {}\n"
+  "local me = asyncio.current_task()\n"
+  "for _ = 1, 100 do\n"
   "  local tasks = asyncio.all_tasks()\n"
   "  for i = 1, #tasks do\n"
-  "    local task = tasks[i]\n"
-  "    if task ~= me then left[#left + 1] = task end\n"
-  "    if task ~= me and not asked[task] then\n"
-  "      asked[task] = true\n"
-  "      task:cancel()\n"
+  "    if tasks[i] ~= me then tasks[i]:cancel() end\n"
+  "  end\n"
+  "  for i = 1, #tasks do\n"
+  "    if tasks[i] ~= me and not tasks[i]:done() then\n"
+  "      local over = asyncio.Future()\n" /* its error is to be told */
+  "      tasks[i]:add_done_callback(function() over:set_result() end)\n"
+  "      asyncio.await(over)\n"
   "    end\n"
   "  end\n"
-  "  if #left > 0 then\n" /* not await(left[1]): its error is to be told */
-  "    local over = asyncio.Future()\n"
-  "    left[1]:add_done_callback(function() over:set_result() end)\n"
-  "    asyncio.await(over)\n"
-  "  end\n"
-  "until #left == 0\n"
+  "  if #tasks == 1 then return end\n"
+  "end\n"
   "end";
 
 void neap__tasks_push_asyncio(lua_State *L) {

@@ -370,7 +370,8 @@ describe("the start of the interactive mode", function()
     local t <close> = open {env = {TERM = "dumb"}}
     t:type("do create_task(async(function() for i = 1, 2 do await(sleep(0.01)) print('tick ' .. i) end end)()) end\n")
     t:expect("tick 1\ntick 2")
-    t:type("await(sleep(1000))\n")
+    t:type("print('reads'), await(sleep(1000))\n")
+    t:expect("\nreads") -- before that the terminal would forget the line
     t:press("C-c")
     t:expect_last("KeyboardInterrupt\n>")
     t:press("C-c")

@@ -446,28 +446,6 @@ describe("the interactive mode on a terminal", function()
     t:expect_last("\n1\n>")
   end)
 
-  it("knows its place in a line that has more rows than the screen", function()
-    for _, letter in ipairs {"a", "日"} do
-      local t <close> = open {width = 20, height = 4}
-      t:send(letter:rep(100))
-      t:press("Home", "End")
-      for _ = 1, 3 do t:send(letter:rep(30)) end
-      t:press("C-c")
-      t:type("1\n")
-      t:expect_last("\n1\n>")
-    end
-  end)
-
-  it("goes on in a window that has room for nothing", function()
-    local t <close> = open()
-    t:resize(5, 3)
-    t:send("\xe3\xb4\xa4L\xb1\xff\1\5\xcb\xdd\xeb\t\xf0\x9f\x98\x80\x0b")
-    t:press("C-c")
-    t:resize(80, 24)
-    t:type("1\n")
-    t:expect_last("\n1\n>")
-  end)
-
   it("goes as the page of the house shows it", function()
     local page = program.read("README.md")
     local session = page:match("\n## A prompt\n.-```\n(.-)\n```")

@@ -142,6 +142,20 @@ await(sleep(0))
     assert.matches("> for the code\n> 2\n", result.stdout)
   end)
 
+  it("lets tasks run while a line comes in pieces, also through a pipe that does not block", function()
+    local folder <close> = program.folder()
+    -- the rest of the line comes when a task has run
+    local result = program.run([[
+      mkfifo pipe; exec 3<>pipe
+      (printf 'do create_task(async(function() await(sleep(0.01)) io.open("ran", "w"):close() end)()) end\nprint("b'
+       for i in $(seq 1000); do test -e ran && break; sleep 0.01; done
+       printf 'c", io.open("ran") ~= nil)\nos.exit(0)\n') >&3 &
+      python3 -c 'import os; os.set_blocking(3, False)'
+      exec timeout 30 "$LUA" -i <&3]], {cwd = folder.path, env = {LUA = NEAP}})
+    assert.matches("> bc\ttrue\n", result.stdout, 1, true)
+    assert.equal("", result.stderr)
+  end)
+
   it("comes after the options and the script", function()
     local folder <close> = program.folder()
     folder:write("s.lua", "print('script', ...) local hidden = 1 shown = 2")

@@ -19,8 +19,6 @@ typedef struct neap__runner {
   int exits;        /* a script has asked for the end, with that status */
   int signal;       /* has asked for it; 0: none */
   int edits;        /* the REPL has a terminal and the line editor */
-  char *line;       /* the REPL's buffer: main frees it, whatever happens */
-  size_t line_size; /* its capacity */
 } neap__runner;
 
 /*

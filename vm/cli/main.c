@@ -129,7 +129,7 @@ static int run_program(lua_State *L) {
 
 /* Makes a VM, runs the program in it, frees it. Returns the exit status. */
 static int run_in_vm(const char *name, neap__options *options) {
-  neap__runner runner = {NULL, name, EXIT_FAILURE, 0, 0, 0, NULL, 0};
+  neap__runner runner = {NULL, name, EXIT_FAILURE, 0, 0, 0};
   lua_State *L;
   int result = new_vm(&runner.vm, options);
   if (result != NEAP_OK) {
@@ -148,7 +148,6 @@ static int run_in_vm(const char *name, neap__options *options) {
             neap_strerror(result));
     runner.status = EXIT_FAILURE;
   }
-  free(runner.line);
   if (runner.signal != 0) {
     fflush(stdout); /* what the cleanup of tasks has printed */
     raise(runner.signal); /* whoever waits for us is to know */

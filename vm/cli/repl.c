@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -87,28 +86,34 @@ static int wait_for_input(neap__runner *runner, lua_State *L) {
 }
 
 /* Shows the prompt at the top, popped, and reads a line, which it pushes,
-   without its newline. */
+   without its newline. Tasks run also while it comes in pieces. */
 static int plain_read(neap__runner *runner, lua_State *L) {
-  ssize_t length;
-  int status;
+  luaL_Buffer line;
+  int c, status;
   fputs(lua_tostring(L, -1), stdout);
   fflush(stdout);
   lua_pop(L, 1);
-  do {
-    status = wait_for_input(runner, L);
-    if (status != LUA_OK)
-      return status;
+  luaL_buffinit(L, &line);
+  while ((status = wait_for_input(runner, L)) == LUA_OK) {
     errno = 0;
-    length = getline(&runner->line, &runner->line_size, stdin);
-    if (length < 0)
-      clearerr(stdin); /* a terminal may go on behind an end */
-  } while (length < 0 && errno == EINTR);
-  if (length < 0)
-    return NO_INPUT;
-  if (length > 0 && runner->line[length - 1] == '\n')
-    length--;
-  lua_pushlstring(L, runner->line, (size_t)length);
-  return LUA_OK;
+    c = getc(stdin);
+    if (c == '\n')
+      break;
+    if (c != EOF) {
+      luaL_addchar(&line, (char)c);
+      continue;
+    }
+    clearerr(stdin); /* a terminal may go on behind an end */
+    if (errno == EINTR || errno == EAGAIN)
+      continue;
+    if (luaL_bufflen(&line) == 0)
+      status = NO_INPUT;
+    break;
+  }
+  luaL_pushresult(&line);
+  if (status != LUA_OK)
+    lua_pop(L, 1);
+  return status;
 }
 
 /* The same with the line editor. */

@@ -321,7 +321,7 @@ static int read_line(lua_State *L) {
   here.editing = 1;
   line = el_wgets(here.el, &count);
   here.editing = 0;
-  if (here.ending != NULL)
+  if (here.ending != NULL && count < 0) /* else a search has left it */
     neap__screen_leave_line();
   prepare_terminal(0);
   (void)uselocale(before);

@@ -71,7 +71,7 @@ unsigned char neap__paste(EditLine *el, wint_t key) {
   (void)el;
   (void)key;
   if (text == NULL)
-    return CC_EOF;
+    return CC_ERROR;
   last = memrchr(text, '\n', size);
   if (last == NULL) {
     neap__editor_insert(text, size);

@@ -149,7 +149,9 @@ describe("the interactive mode on a terminal", function()
     three:press("C-c")
     three:press("C-r")
     three:type("sec")
-    three:expect("'second'")
+    three:expect_last("> 'second'\nbck:sec")
+    three:press("C-c")
+    three:expect_last("> 'second'\nbck:sec\n>")
     local file = t.folder:file "state/neap/history"
     assert.equal("700 600", program.capture("stat -c %a " .. t.folder:file "state/neap") .. " " ..
       program.capture("stat -c %a " .. file))

@@ -17,6 +17,8 @@ local inspect = require "neap.repl.inspect"
 
 local async, await, collectgarbage, error, ipairs = async, await, collectgarbage, error, ipairs
 local loadfile, math, os, rawget, require, table = loadfile, math, os, rawget, require, table
+local byte, find, format, gmatch = string.byte, string.find, string.format, string.gmatch
+local gsub, match, sub = string.gsub, string.match, string.sub
 local tostring, type = tostring, type
 
 local M = {}
@@ -40,7 +42,7 @@ local function distance(a, b)
     local diagonal = row[0]
     row[0] = i
     for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local cost = byte(a, i) == byte(b, j) and 0 or 1
       diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
     end
   end
@@ -60,7 +62,7 @@ end
 -- "; is it 'x'?" where a name in the list is near
 local function question(name, list)
   local meant = nearest(name, list)
-  return meant and ("; is it '%s'?"):format(meant) or ""
+  return meant and format("; is it '%s'?", meant) or ""
 end
 
 -- ======================================================= }
@@ -72,11 +74,11 @@ end
 -- ".time EXPR  what it does"
 local function usage_of(name)
   local command = commands[name]
-  return ("  %-13s %s"):format("." .. name .. " " .. command.argument, command.summary)
+  return format("  %-13s %s", "." .. name .. " " .. command.argument, command.summary)
 end
 
 local function describe(entry)
-  return ("%s\n  %s: %s"):format(entry.signature, entry.module, entry.summary)
+  return format("%s\n  %s: %s", entry.signature, entry.module, entry.summary)
 end
 
 -- Signatures, one below the other.
@@ -93,8 +95,8 @@ end
 -- The value of a name with dots in the globals, or nil; runs no code.
 local function value_of(name, env)
   local value
-  if name:find "^[^.]" then value = env end
-  for key in name:gmatch "[^.]+" do
+  if find(name, "^[^.]") then value = env end
+  for key in gmatch(name, "[^.]+") do
     value = type(value) == "table" and rawget(value, key) or nil
   end
   return value
@@ -102,26 +104,26 @@ end
 
 -- About a name: as it is; a module; the last part of a name; a global.
 local function help_with(session, name)
-  local entry, command = help.lookup(name), name:match "^%.(%a+)$"
+  local entry, command = help.lookup(name), match(name, "^%.(%a+)$")
   if entry then return session.print(describe(entry)) end
   if commands[command] then return session.print(usage_of(command)) end
   local members, same = {}, {}
   for _, each in ipairs(help.names()) do
     if help.lookup(each).module == name then members[#members + 1] = each end
-    if each:match "[^.:]+$" == name then same[#same + 1] = each end
+    if match(each, "[^.:]+$") == name then same[#same + 1] = each end
   end
   if members[1] then
-    session.print(("the module %s:"):format(name))
+    session.print(format("the module %s:", name))
     return show_list(session, members)
   end
   for _, each in ipairs(same) do session.print(describe(help.lookup(each))) end
   if same[1] then return end
   local value = value_of(name, session.env)
   if value ~= nil then
-    return session.print(("%s = %s\n  no page of Neap's library tells of it"):format(name,
+    return session.print(format("%s = %s\n  no page of Neap's library tells of it", name,
       inspect(value, {depth = 1, width = session.width})))
   end
-  session.print(("nothing is known of '%s'%s"):format(name, question(name, help.names())))
+  session.print(format("nothing is known of '%s'%s", name, question(name, help.names())))
 end
 
 local function modules()
@@ -151,26 +153,26 @@ local function other_tasks()
 end
 
 local function count_of(n, what)
-  return ("%d %s%s"):format(n, what, n == 1 and "" or "s")
+  return format("%d %s%s", n, what, n == 1 and "" or "s")
 end
 
 -- The tree of tasks, without the one that asks.
 local function tree()
   local pieces = {}
   asyncio.dump({write = function(_, text) pieces[#pieces + 1] = text end})
-  local own = ("task '%s' running"):format(asyncio.current_task():get_name())
+  local own = format("task '%s' running", asyncio.current_task():get_name())
   local lines, left_out = {}, false
-  for line in table.concat(pieces):gmatch "[^\n]+" do
-    if line:find "^%S" then left_out = line:sub(1, #own) == own end
+  for line in gmatch(table.concat(pieces), "[^\n]+") do
+    if find(line, "^%S") then left_out = sub(line, 1, #own) == own end
     if not left_out then lines[#lines + 1] = line end
   end
-  lines[1] = lines[1]:gsub("^[^:]*: 1 running, ", count_of(#other_tasks(), "unfinished task") .. ": ")
+  lines[1] = gsub(lines[1], "^[^:]*: 1 running, ", count_of(#other_tasks(), "unfinished task") .. ": ")
   return table.concat(lines, "\n")
 end
 
 local function names_of(tasks)
   local list = {}
-  for i, task in ipairs(tasks) do list[i] = task:get_name():gsub("%c", "?") end
+  for i, task in ipairs(tasks) do list[i] = gsub(task:get_name(), "%c", "?") end
   return list
 end
 
@@ -199,9 +201,9 @@ end
 -- "12.3 ms"
 local function seconds_of(seconds)
   for _, unit in ipairs {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}} do
-    if seconds >= unit[1] then return ("%.3g %s"):format(seconds / unit[1], unit[2]) end
+    if seconds >= unit[1] then return format("%.3g %s", seconds / unit[1], unit[2]) end
   end
-  return ("%.3g us"):format(seconds / 1e-6)
+  return format("%.3g us", seconds / 1e-6)
 end
 
 -- "1.5 KiB"
@@ -209,7 +211,7 @@ local function bytes_of(bytes)
   local units = {"bytes", "KiB", "MiB", "GiB", "TiB"}
   local unit = 1
   while math.abs(bytes) >= 1024 and unit < #units do bytes, unit = bytes / 1024, unit + 1 end
-  return ("%.4g %s"):format(bytes, units[unit])
+  return format("%.4g %s", bytes, units[unit])
 end
 
 local function show_results(session, results)
@@ -220,7 +222,7 @@ end
 
 -- An argument without the quotes around it, if it has any.
 local function unquoted(text)
-  return text:match "^'(.*)'$" or text:match '^"(.*)"$' or text
+  return match(text, "^'(.*)'$") or match(text, '^"(.*)"$') or text
 end
 
 commands.help = {argument = "[NAME]", summary = "what a function of the library does; these commands"}
@@ -249,15 +251,15 @@ function commands.cancel.run(session, name)
   end
   if #found == 1 then
     cancel(found)
-    session.print(("task '%s' %s"):format(name, ending(found[1])))
+    session.print(format("task '%s' %s", name, ending(found[1])))
   elseif #found > 1 then
-    session.print(("%d tasks are called '%s': none is cancelled"):format(#found, name))
+    session.print(format("%d tasks are called '%s': none is cancelled", #found, name))
   elseif not tasks[1] then
     session.print "there are no tasks"
   else
     local names = names_of(tasks)
-    local more = #names > SHOWN and (" and %d more"):format(#names - SHOWN) or ""
-    session.print(("no task is called '%s'%s\nthere are: %s%s"):format(name, question(name, names),
+    local more = #names > SHOWN and format(" and %d more", #names - SHOWN) or ""
+    session.print(format("no task is called '%s'%s\nthere are: %s%s", name, question(name, names),
       table.concat(names, ", ", 1, math.min(#names, SHOWN)), more))
   end
 end
@@ -275,7 +277,7 @@ function commands.time.run(session, code)
   collectgarbage()
   memory = (collectgarbage "count" - memory) * 1024
   show_results(session, results)
-  session.print(("wall %s, CPU %s, %s of %s, memory %s%s"):format(seconds_of(wall), seconds_of(cpu),
+  session.print(format("wall %s, CPU %s, %s of %s, memory %s%s", seconds_of(wall), seconds_of(cpu),
     count_of(count, "allocation"), bytes_of(bytes), memory < 0 and "" or "+", bytes_of(memory)))
 end
 
@@ -305,8 +307,8 @@ function commands.reset.run(session)
   end
   local left = #other_tasks()
   session.reset()
-  session.print(("%s cancelled%s; variables and results are forgotten"):format(
-    count_of(count - left, "task"), left > 0 and (", %d still ending"):format(left) or ""))
+  session.print(format("%s cancelled%s; variables and results are forgotten",
+    count_of(count - left, "task"), left > 0 and format(", %d still ending", left) or ""))
 end
 
 commands.quit = {argument = "", summary = "ends the session, as Ctrl-D does"}
@@ -315,15 +317,15 @@ function commands.quit.run(session) session.quit() end
 M.names = {"help", "tasks", "cancel", "time", "load", "reset", "quit"}
 
 M.run = async(function(line, session)
-  local name, argument = line:match "^%s*%.(%a%w*)%s*(.-)%s*$"
+  local name, argument = match(line, "^%s*%.(%a%w*)%s*(.-)%s*$")
   if not name then return false end
   local command = commands[name]
   if command then
     command.run(session, argument)
   else
     local meant = nearest(name, M.names)
-    session.print(("there is no command .%s;%s .help lists them all"):format(name,
-      meant and (" is it .%s?"):format(meant) or ""))
+    session.print(format("there is no command .%s;%s .help lists them all", name,
+      meant and format(" is it .%s?", meant) or ""))
   end
   return true
 end, "repl.command")

@@ -429,10 +429,9 @@ static int open_editor(void) {
   return atexit(restore);
 }
 
-/* Lua: close(): not while a line is edited */
+/* Lua: what `open` gives */
 static int close_editor(lua_State *L) {
-  if (here.editing)
-    return luaL_error(L, "a line is being edited");
+  (void)L;
   neap__above_close();
   if (here.el != NULL)
     el_end(here.el);
@@ -448,7 +447,8 @@ static int close_editor(lua_State *L) {
   return 0;
 }
 
-/* Lua: open() -> whether there is a terminal that lines can be edited on */
+/* Lua: open() -> a function that closes it; nil: there is no terminal that
+   lines can be edited on */
 static int open_terminal(lua_State *L) {
   locale_t before = uselocale((locale_t)0);
   int status;
@@ -459,8 +459,8 @@ static int open_terminal(lua_State *L) {
   if (status == 0)
     status = neap__above_open(L);
   if (status != 0)
-    (void)close_editor(L); /* nothing is edited: raises nothing */
-  lua_pushboolean(L, status == 0);
+    return close_editor(L);
+  lua_pushcfunction(L, close_editor);
   return 1;
 }
 
@@ -469,9 +469,8 @@ static int open_terminal(lua_State *L) {
 MODULE_API int luaopen_repl_editor(lua_State *L);
 int luaopen_repl_editor(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"open", open_terminal}, {"close", close_editor},
-    {"read", read_line}, {"add", add}, {"columns", push_columns},
-    {"history_load", neap__history_load},
+    {"open", open_terminal}, {"read", read_line}, {"add", add},
+    {"columns", push_columns}, {"history_load", neap__history_load},
     {"history_append", neap__history_append},
     {NULL, NULL}
   };

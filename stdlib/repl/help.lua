@@ -12,7 +12,7 @@ for name in pairs(entries) do names[#names + 1] = name end
 -- The globals are fields of asyncio, too.
 for i = 1, #names do
   local name = names[i]
-  if not name:find "[.:]" then
+  if not string.find(name, "[.:]") then
     names[#names + 1] = "asyncio." .. name
     entries["asyncio." .. name] = entries[name]
   end

@@ -4,24 +4,26 @@
 --
 local editor = require "neap.repl.editor"
 
-local next, pcall, rawget, rawset, require, type = next, pcall, rawget, rawset, require, type
+local ipairs, next, pcall, rawget, rawset = ipairs, next, pcall, rawget, rawset
+local require, type = require, type
 local env = _G
 
 local globals = {} -- as they were at the beginning
+local unbroken = {} -- the same, and of the libraries copies, which no script changes
 
 local ready = {} -- parts that are loaded
 
--- Another part, which is loaded with the globals of the beginning: people call their variables `table` and `next`, too.
+-- Another part, which is loaded with what there was at the beginning: people call their variables `table` and `next`, too.
 local function part(name)
   name = "neap.repl." .. name
   if not ready[name] then
     local typed = {}
-    for key, value in next, globals do
+    for key, value in next, unbroken do
       typed[key] = rawget(env, key)
       rawset(env, key, value)
     end
     ready[name] = pcall(require, name)
-    for key in next, globals do rawset(env, key, typed[key]) end
+    for key in next, unbroken do rawset(env, key, typed[key]) end
   end
   return require(name) -- or raises why not
 end
@@ -47,18 +49,31 @@ local function read(prompt, before)
   end
 end
 
-local M = {
-  globals = globals, part = part,
+-- What the program calls, and no script can.
+local functions = {
   read = read, remember = later("typing", "remember"), command = later("results", "command"),
-  show = later("results", "show"), look = later("results", "look"), close = editor.close,
+  show = later("results", "show"), look = later("results", "look"),
 }
 
--- Begins; false: there is no terminal that lines can be edited on. `wait` waits for a key, `quit` asks for the end.
+local M = {globals = globals, part = part}
+
+local function copy(library)
+  local result = {}
+  for name, value in next, library do result[name] = value end
+  return result
+end
+
+-- Begins. -> functions; nil: there is no terminal that lines can be edited on. `wait` waits for a key, `quit` asks for
+-- the end.
 function M.open(wait, quit)
-  if not editor.open() then return false end
+  functions.close = editor.open()
+  if not functions.close then return nil end
   callbacks.wait, M.quit = wait, quit
-  for name, value in next, env do globals[name] = value end
-  return true
+  for name, value in next, env do globals[name], unbroken[name] = value, value end
+  for _, name in ipairs {"coroutine", "debug", "io", "math", "os", "string", "table", "utf8"} do
+    if type(globals[name]) == "table" then unbroken[name] = copy(globals[name]) end
+  end
+  return functions
 end
 
 return M

@@ -13,7 +13,7 @@
 
 #include "turn.h"
 
-static const char session_key; /* in the registry: the module */
+static const char session_key; /* in the registry: functions of the module */
 
 static size_t tasks; /* unfinished, when they were last counted */
 static int look_in = -1; /* ms until errors are to be looked for; -1: none */
@@ -117,8 +117,8 @@ int neap__terminal_open(neap__runner *runner, lua_State *L) {
   lua_pushcclosure(L, quit, 1);
   lua_call(L, 2, 1);
   opened = lua_toboolean(L, -1);
-  lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &session_key);
+  lua_pop(L, 1); /* the module */
   return opened;
 }
 

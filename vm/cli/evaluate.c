@@ -8,6 +8,7 @@
 #include "evaluate.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -16,6 +17,8 @@
 #include "turn.h"
 
 #define MOST_INTERRUPTS 3 /* the last one leaves the task behind */
+#define RESERVE 1000000 /* bytes that a script leaves to read the next line,
+                           which may free what it has taken */
 
 /* Keys in the registry: their addresses. */
 static const char chunk_key; /* the chunk to run */
@@ -200,10 +203,12 @@ static void push_outcome(lua_State *L) {
 int neap__evaluate(neap__runner *runner, lua_State *L) {
   neap_task task;
   int interrupts = 0, started = neap__evaluate_start(runner, L, &task);
+  void *volatile reserve; /* else compilers leave it out */
   if (started != NEAP_OK) {
     lua_pushstring(L, neap_strerror(started));
     return LUA_ERRRUN;
   }
+  reserve = malloc(RESERVE);
   while (neap_pending(runner->vm, task) && !runner->exits) {
     int event = neap__turn(runner, -1, -1);
     if (event == SIGINT) {
@@ -216,6 +221,7 @@ int neap__evaluate(neap__runner *runner, lua_State *L) {
       break;
     }
   }
+  free(reserve);
   neap__turn_forget(); /* it came too late */
   if (neap_pending(runner->vm, task)) {
     now.number++; /* its outcome is nobody's */

@@ -172,13 +172,14 @@ local function names_in(folder, prefix)
   return require("neap.repl.folder")(folder == "" and "." or folder, prefix, CANDIDATES)
 end
 
--- Files whose path is what `text` has from byte `from` on.
+-- Files whose path is what `text` has from byte `from` on, behind a quote or
+-- none. What would have to be escaped is left out.
 local function complete_file(text, from)
   local list = {}
   local folder, name = match(text, "^(.-)([^/]*)$", from)
+  local special = "[%c\\" .. match(sub(text, from - 1, from - 1), "[\"']?") .. "]"
   for _, entry in ipairs(find(folder, "[%c\\]") and list or names_in(folder, name)) do
-    -- what would have to be escaped in a string is left out
-    if not find(entry, "[%c\\\"']") then list[#list + 1] = entry end
+    if not find(entry, special) then list[#list + 1] = entry end
   end
   return from + #folder, list
 end
@@ -313,7 +314,7 @@ end
 local arguments = {
   cancel = task_names,
   help = help.names,
-  load = complete_file,
+  load = function(text, from) return complete_file(text, match(text, "^[\"']?()", from)) end,
   time = function(text, from, env)
     local first, list = complete_lua(sub(text, from), env)
     return first + from - 1, list

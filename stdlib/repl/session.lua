@@ -13,7 +13,7 @@ local unbroken = {} -- the same, and of the libraries copies, which no script ch
 
 local ready = {} -- parts that are loaded
 
--- Another part, which is loaded with what there was at the beginning: people call their variables `table` and `next`, too.
+-- Another part, which is loaded with the globals of the beginning: people call their variables `table` and `next`, too.
 local function part(name)
   name = "neap.repl." .. name
   if not ready[name] then

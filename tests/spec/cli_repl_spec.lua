@@ -64,6 +64,14 @@ describe("the interactive mode", function()
     assert.equal(0, result.code)
   end)
 
+  it("gives the scopes of a line the error as lua does, but those of asyncio as they are", function()
+    same_session("do local x <close> = setmetatable({}, {__close = function(_, e) print(e) end}) error('x') end\n")
+    local result = neap({"-i"}, {
+      stdin = "do local scope <close> = require 'asyncio'.timeout(0.01) await(sleep(1000)) end\n",
+    })
+    assert.matches("^TimeoutError\nstack traceback:\n", result.stderr)
+  end)
+
   it("shows the errors of print", function()
     local result = same_session("print = nil\n1\n" ..
       "print = function() error('p', 0) end\n2\n")

@@ -39,6 +39,16 @@ describe("the interactive mode on a terminal", function()
       "await(create_task(f(8)))", "8  \"y\"", "run(f(9))", "9  \"y\"")
   end)
 
+  it("gives the scopes of a line the error as it is", function()
+    local t <close> = open()
+    t:type("do local scope <close> = require 'asyncio'.timeout(0.01) await(sleep(1000)) end\n")
+    t:expect("\nTimeoutError\nstack traceback:")
+    t:expect_last("\n>")
+    t:press("C-l")
+    talk(t, "do local scope <close> = setmetatable({}, {__close = function(_, e) print('e:', e) end}) error 'no' end",
+      "\ne:      stdin:1: no\nstdin:1: no\nstack traceback:\n        [C]: in function 'error'\n        stdin:1: in main chunk")
+  end)
+
   it("runs tasks, and tells once of their errors, while a line is typed", function()
     local t <close> = open()
     t:type(TICKS .. "\n")

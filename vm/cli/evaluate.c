@@ -49,14 +49,66 @@ static const char define_run[] =
   "if run == stock then run = asyncio.run end\n"
   "return asyncio.CancelledError";
 
+/* Whether the value at the top is what a cancellation raises. */
+static int is_cancelled(lua_State *L) {
+  int is;
+  if (!lua_getmetatable(L, -1))
+    return 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+  is = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
+/* Pushes the text at the top without the functions of a command, which stand
+   last in its traceback; nor has an error of the command itself one. */
+static void push_without_command(lua_State *L) {
+  static const char raised[] = "\nstack traceback:\n\t[C]: in function 'error'";
+  const size_t size = sizeof raised - 1;
+  const char *text = lua_tostring(L, -1), *end = strstr(text, "\n\t[repl/");
+  if (end == NULL)
+    return;
+  if ((size_t)(end - text) >= size && memcmp(end - size, raised, size) == 0)
+    end -= size;
+  lua_pushlstring(L, text, (size_t)(end - text));
+}
+
+/* The message handler: keeps the text, as its upvalue. The error stays what it
+   is for the scopes that it closes (asyncio.timeout); but without the editor
+   all is as lua shows it, down to the C function that calls the chunk. */
+static int with_traceback(lua_State *L) {
+  int is_text = lua_isstring(L, 1);
+  const char *text;
+  lua_pushvalue(L, 1);
+  (void)neap_traceback(L);
+  lua_copy(L, -1, 2);
+  lua_settop(L, 2);
+  text = lua_tostring(L, 2);
+  if (text != NULL && now.runner->edits) {
+    push_without_command(L);
+  } else if (text != NULL && strstr(text, "\nstack traceback:\n") != NULL) {
+    lua_pushliteral(L, "\n\t[C]: in ?");
+    lua_concat(L, 2);
+  }
+  lua_copy(L, -1, lua_upvalueindex(1));
+  if (now.runner->edits || !is_text)
+    lua_settop(L, 1);
+  return 1;
+}
+
 enum { NUMBER = 1, HANDLER }; /* stack of `evaluate` */
 
 /* The chunk has ended; what it left stands above the handler. */
 static int finish(lua_State *L, int status, lua_KContext ctx) {
-  int i, n = lua_gettop(L) - HANDLER;
+  int i, n = lua_gettop(L) - HANDLER, cancelled = 0;
   (void)ctx;
   if (status == LUA_YIELD) /* it has awaited something */
     status = LUA_OK;
+  if (status == LUA_ERRRUN) {
+    cancelled = is_cancelled(L);
+    lua_getupvalue(L, HANDLER, 1); /* its text */
+    lua_replace(L, -2);
+  }
   if (lua_tointeger(L, NUMBER) != now.number) {
     neap__chunk_report(now.runner, L, status);
     return 0;
@@ -70,56 +122,14 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
   lua_setfield(L, HANDLER, "n");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &outcome_key);
   now.status = status;
+  now.cancelled = cancelled;
   return 0;
-}
-
-/* Whether the value at index 1 is what a cancellation raises. */
-static int is_cancelled(lua_State *L) {
-  int is;
-  if (!lua_getmetatable(L, 1))
-    return 0;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key);
-  is = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return is;
-}
-
-/* Pushes the text at index 1 without the functions of a command, which stand
-   last in its traceback; nor has an error of the command itself one. */
-static void push_without_command(lua_State *L) {
-  static const char raised[] = "\nstack traceback:\n\t[C]: in function 'error'";
-  const size_t size = sizeof raised - 1;
-  const char *text = lua_tostring(L, 1), *end = strstr(text, "\n\t[repl/");
-  if (end == NULL)
-    return;
-  if ((size_t)(end - text) >= size && memcmp(end - size, raised, size) == 0)
-    end -= size;
-  lua_pushlstring(L, text, (size_t)(end - text));
-}
-
-/* The message handler: without the editor all is as lua shows it, down to the
-   C function that calls the chunk. */
-static int with_traceback(lua_State *L) {
-  const char *text;
-  now.cancelled = is_cancelled(L);
-  (void)neap_traceback(L);
-  lua_copy(L, -1, 1);
-  lua_settop(L, 1);
-  text = lua_tostring(L, 1);
-  if (text == NULL)
-    return 1;
-  if (now.runner->edits) {
-    push_without_command(L);
-  } else if (strstr(text, "\nstack traceback:\n") != NULL) {
-    lua_pushliteral(L, "\n\t[C]: in ?");
-    lua_concat(L, 2);
-  }
-  return 1;
 }
 
 /* Lua, in a task: the evaluation's number */
 static int evaluate(lua_State *L) {
-  lua_pushcfunction(L, with_traceback);
+  lua_pushnil(L);
+  lua_pushcclosure(L, with_traceback, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_key);
   return finish(L, lua_pcallk(L, 0, LUA_MULTRET, HANDLER, 0, finish), 0);
 }

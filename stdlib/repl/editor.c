@@ -163,17 +163,20 @@ static void insert_initial(void) {
   neap__screen_show();
 }
 
+static int has_input(void) {
+  struct pollfd input = {here.in, POLLIN, 0};
+  return poll(&input, 1, 0) == 1;
+}
+
 /* Takes a byte that was read; behind an ESC as many more as may begin a paste:
    before that, what libedit may be reading keys for comes to its end. */
 static void take_byte(unsigned char byte) {
   static const char paste[] = PASTE_BEGIN;
-  struct pollfd input = {here.in, POLLIN, 0};
   int n = 1;
   here.bytes[here.nbytes++] = byte;
   if (here.nbytes > 1 || byte != '\033')
     return;
-  while (paste[n] != '\0' && poll(&input, 1, 0) == 1 &&
-         read(here.in, &byte, 1) == 1) {
+  while (paste[n] != '\0' && has_input() && read(here.in, &byte, 1) == 1) {
     here.bytes[here.nbytes++] = byte;
     if (byte != (unsigned char)paste[n++])
       return;
@@ -314,9 +317,11 @@ static int read_line(lua_State *L) {
   here.at = here.length = 0;
   neap__above_flush();
   neap__above_begin_line();
-  (void)fwrite(prompt, 1, (size_t)(last - prompt), here.out);
   before = uselocale(here.locale);
   prepare_terminal(1);
+  if (has_input()) /* typed ahead: the system has shown it, in our place */
+    fputs("\r\033[K", here.out);
+  (void)fwrite(prompt, 1, (size_t)(last - prompt), here.out);
   here.hidden = 0;
   here.editing = 1;
   line = el_wgets(here.el, &count);

@@ -102,22 +102,25 @@ local function value_of(name, env)
   return value
 end
 
--- About a name: as it is; a module; the last part of a name; a global.
+-- About a name: as it is; a module; an object with methods; the last part of a
+-- name; a global.
 local function help_with(session, name)
   local entry, command = help.lookup(name), match(name, "^%.(%a+)$")
   if entry then return session.print(describe(entry)) end
   if commands[command] then return session.print(usage_of(command)) end
-  local members, same = {}, {}
+  local members, methods, same = {}, {}, {}
   for _, each in ipairs(help.names()) do
     if help.lookup(each).module == name then members[#members + 1] = each end
+    if match(each, "^(.*):") == name then methods[#methods + 1] = each end
     if match(each, "[^.:]+$") == name then same[#same + 1] = each end
   end
   if members[1] then
     session.print(format("the module %s:", name))
     return show_list(session, members)
   end
+  if methods[1] then show_list(session, methods) end
   for _, each in ipairs(same) do session.print(describe(help.lookup(each))) end
-  if same[1] then return end
+  if methods[1] or same[1] then return end
   local value = value_of(name, session.env)
   if value ~= nil then
     return session.print(format("%s = %s\n  no page of Neap's library tells of it", name,

@@ -84,6 +84,13 @@ describe(".help", function()
     assert.equal(1, count)
   end)
 
+  it("lists the methods of what has some", function()
+    local text = printed ".help task"
+    assert.matches("^  task:", text)
+    assert.matches("\n  task:cancel(msg)\n", text, 1, true)
+    assert.is_nil(text:find "\n  [^t]")
+  end)
+
   it("tells of a command", function()
     assert.equal("  .time EXPR    evaluates it; tells time and memory", printed ".help .time")
   end)

@@ -4,8 +4,7 @@
 --
 local editor = require "neap.repl.editor"
 
-local ipairs, next, pcall, rawget, rawset = ipairs, next, pcall, rawget, rawset
-local require, type = require, type
+local next, pcall, rawget, rawset, require, type = next, pcall, rawget, rawset, require, type
 local env = _G
 
 local globals = {} -- as they were at the beginning
@@ -70,8 +69,9 @@ function M.open(wait, quit)
   if not functions.close then return nil end
   callbacks.wait, M.quit = wait, quit
   for name, value in next, env do globals[name], unbroken[name] = value, value end
-  for _, name in ipairs {"coroutine", "debug", "io", "math", "os", "string", "table", "utf8"} do
-    if type(globals[name]) == "table" then unbroken[name] = copy(globals[name]) end
+  for _, name in next, {"coroutine", "debug", "io", "math", "os", "string", "table", "utf8"} do
+    local copied, own = pcall(copy, globals[name]) -- or a variable of a script's
+    if copied then unbroken[name] = own end
   end
   return functions
 end

@@ -46,7 +46,8 @@ describe("the interactive mode on a terminal", function()
     t:expect_last("\n>")
     t:press("C-l")
     talk(t, "do local scope <close> = setmetatable({}, {__close = function(_, e) print('e:', e) end}) error 'no' end",
-      "\ne:      stdin:1: no\nstdin:1: no\nstack traceback:\n        [C]: in function 'error'\n        stdin:1: in main chunk")
+      "\ne:      stdin:1: no\nstdin:1: no\nstack traceback:\n" ..
+      "        [C]: in function 'error'\n        stdin:1: in main chunk")
   end)
 
   it("runs tasks, and tells once of their errors, while a line is typed", function()
@@ -331,6 +332,13 @@ describe("the interactive mode on a terminal", function()
     t:expect("\ncollectgarbage  coroutine\n> co")
     t:press("C-u")
     talk(t, ".reset", "are forgotten")
+  end)
+
+  it("begins also where a script has done away with globals", function()
+    local t <close> = open {words = {"-e", "ipairs, type, table = nil, 'x', 5", "-i"}}
+    t:type("await(sleep(0), print(8))\n")
+    t:expect("\n8\n")
+    t:expect_last("\n>")
   end)
 
   it("shows many results", function()

@@ -83,9 +83,10 @@ ssize_t fs__read(module_work *work, int fd, int is_regular, void *to,
 /* All of it; *done, 0 at first, counts what is written. */
 int fs__write(module_work *work, int fd, int is_regular, const char *data,
               size_t size, size_t *done);
-/* Gives `to` the ACL of `path` or, if that is NULL, of `from`; gives the mode
-   for it. That of a file with an ACL says for the group what others may at
-   most: nothing is left of that where the ACL cannot be had. */
+/* Gives `to` the ACL of `path` or, if that is NULL, of `from`, or none if there
+   is none; gives the mode for it. That of a file with an ACL says for the group
+   what others may at most: nothing is left of that where the ACL cannot be
+   had. */
 mode_t fs__acl_copy(const char *path, int from, int to, mode_t mode);
 /* A new path in the folder, whose own has `len` bytes: malloc. NULL: no memory,
    or no chance. */

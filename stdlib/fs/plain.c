@@ -106,8 +106,9 @@ mode_t fs__acl_copy(const char *path, int from, int to, mode_t mode) {
   char acl[4096];
   ssize_t n = path != NULL ? getxattr(path, name, acl, sizeof acl)
                            : fgetxattr(from, name, acl, sizeof acl);
-  if ((n < 0 && errno == ERANGE) ||
-      (n > 0 && fsetxattr(to, name, acl, (size_t)n, 0) != 0))
+  if (n < 0 && errno != ERANGE)
+    (void)fremovexattr(to, name); /* the folder may have given it one */
+  else if (n < 0 || fsetxattr(to, name, acl, (size_t)n, 0) != 0)
     mode &= ~(mode_t)0070;
 #else
   (void)path, (void)from, (void)to;

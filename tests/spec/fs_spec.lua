@@ -74,10 +74,10 @@ describe("a list of who may what (ACL)", function()
   local ACL = "02000000" .. "01000600ffffffff" .. "02000600d2040000" .. "04000000ffffffff" .. "10000600ffffffff"
     .. "20000000ffffffff"
 
-  local function acl(path, hex)
-    return program.capture(("python3 -c 'import os, sys; print(%s)' %s %s 2>/dev/null"):format(hex
-      and [[os.setxattr(sys.argv[1], "system.posix_acl_access", bytes.fromhex(sys.argv[2]))]]
-      or [[os.getxattr(sys.argv[1], "system.posix_acl_access").hex()]], path, hex or ""))
+  local function acl(path, hex, kind)
+    return program.capture(("python3 -c 'import os, sys; print(%s)' %s system.posix_acl_%s %s 2>/dev/null"):format(hex
+      and "os.setxattr(sys.argv[1], sys.argv[2], bytes.fromhex(sys.argv[3]))"
+      or "os.getxattr(sys.argv[1], sys.argv[2]).hex()", path, kind or "access", hex or ""))
   end
 
   it("stays with the file that is written anew, and goes with a copy", function()
@@ -87,6 +87,18 @@ describe("a list of who may what (ACL)", function()
       await(fs.write(path, "new", {atomic = true}))
       await(fs.copy(path, file "b"))
       assert.same({ACL, ACL}, {acl(path), acl(file "b")})
+    end)
+  end)
+
+  it("that the folder gives to new files opens none that was closed", function()
+    with_folder(function(file, folder)
+      local path = file("a", "old")
+      if not acl(folder, ACL, "default") then return pending "needs Python and a file system with ACLs" end
+      file("new", "")
+      await(fs.write(path, "new", {atomic = true}))
+      await(fs.copy(path, file "b"))
+      assert.is_string(acl(file "new"))
+      assert.same({}, {acl(path), acl(file "b")})
     end)
   end)
 end)

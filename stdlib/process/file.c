@@ -41,7 +41,7 @@ typedef struct file {
 
 static int is_ready(const file *f, short events) {
   struct pollfd p = {.fd = f->fd, .events = events};
-  return !f->polled || poll(&p, 1, 0) != 0;
+  return !f->polled || poll(&p, 1, 0) > 0; /* -1: a signal */
 }
 
 static void read_once(file *f) {

@@ -16,25 +16,27 @@ Server.__index = Server
 -- Connections
 -- ======================================================
 
--- The task of one connection, which ends with it even when there is no memory
--- for a callback.
-local connection = async(function(handler, stream)
+-- The task of one connection. It gives its place back by itself, too: there
+-- may be no memory for the callback.
+local connection = async(function(server, stream)
+  local _ <close> = server.place
   local _ <close> = stream
-  local result = handler(stream)
+  local result = server.handler(stream)
   if result ~= nil then return await(result) end
 end, "net.connection")
 
 -- The same with TLS. A peer that fails the handshake is none of the handler's.
 local secure_connection = async(function(server, stream)
+  local _ <close> = server.place
   local ok, secured = pcall(await, server.secured(stream))
   if not ok then return warn("net: ", tostring(secured)) end
-  return await(connection(server.handler, secured))
+  return await(connection(server, secured))
 end, "net.connection")
 
 -- It has ended, however that was; perhaps before it began.
 local function ended(server, task)
   local stream = server.tasks[task]
-  if not stream then return end -- there was no memory to note it
+  if not stream then return end -- it was noted before, or could not be
   stream:close()
   server.tasks[task] = nil
   server.count = server.count - 1
@@ -58,7 +60,7 @@ local function begin(server, stream)
   if server.max then wait_until(server, has_room) end
   if server.closed then return stream:close() end
   local task = create_task(server.secured and secure_connection(server, stream)
-    or connection(server.handler, stream))
+    or connection(server, stream))
   task:add_done_callback(server.ended)
   server.tasks[task] = stream
   server.count = server.count + 1
@@ -168,6 +170,7 @@ local function new(listeners, handler, max, secured)
     changed = false, -- an Event, once somebody waits
   }, Server)
   server.ended = function(task) ended(server, task) end
+  server.place = setmetatable({}, {__close = function() ended(server, asyncio.current_task()) end})
   local function over() server:close() end
   for _, listener in ipairs(listeners) do
     create_task(serve(server, listener)):add_done_callback(over)

@@ -87,8 +87,12 @@ local serve = async(function(server, listener)
       if not is_passing(stream) or not pcall(pause) then error(stream, 0) end
     elseif not stream then
       return
-    elseif not pcall(begin, server, stream) then
-      stream:close()
+    else
+      local begun, err = asyncio.catch(begin, server, stream)
+      if not begun then
+        stream:close()
+        pcall(error, err, 0) -- goes on unless it is a cancellation
+      end
     end
   end
 end, "net.serve")

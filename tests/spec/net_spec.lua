@@ -565,17 +565,21 @@ describe("a server", function()
     end)
   end)
 
-  it("that run leaves behind is closed, and so are its connections", function()
-    local server, client
+  it("that run leaves behind is closed, and so are its connections, and who waits for room", function()
+    local server, client, waits
     main(function()
-      server = await(net.listen("127.0.0.1", 0, function(stream) await(stream:read("a")) end))
+      server = await(net.listen("127.0.0.1", 0, function(stream) await(stream:read("a")) end, {max_connections = 1}))
       client = await(net.connect(server:address()))
       tasks.wait_until(function() return tostring(server):find " 1 connection" end)
+      waits = await(net.connect(server:address()))
+      tasks.turns(10)
     end)
     assert.equal("<Server closed, 0 connections>", tostring(server))
     main(function()
-      assert.is_nil(await(client:read()))
-      client:close()
+      for _, stream in ipairs {client, waits} do
+        assert.is_nil(await(asyncio.wait_for(stream:read(), 20)))
+        stream:close()
+      end
       await(server:wait_closed())
     end)
   end)

@@ -25,8 +25,8 @@ static const char luv_key = 0; /* luv's table, in the registry */
 
 /* Whether the VM is being closed. */
 static int is_closing(lua_State *L) {
-  neap_statistics stats;
-  return neap_stats(neap_from_lua(L), &stats) == NEAP_ECLOSED;
+  uv_loop_t *loop; /* which is open */
+  return neap_loop(neap_from_lua(L), &loop) == NEAP_ECLOSED;
 }
 
 /* Lua: values; closes folders among them */

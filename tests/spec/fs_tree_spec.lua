@@ -365,26 +365,26 @@ describe("fs.tempdir", function()
     end)
   end)
 
-  it("is in /tmp when TMPDIR says nothing", function()
+  -- The folder of a temporary one, for a program with that environment.
+  local function place_of(environment)
     local result = program.run_script([[
       local fs = require "fs"
       run(async(function()
         local dir <close> = await(fs.tempdir())
         print(dir.path:match "^(.*)/neap%-%x+$")
       end)())
-    ]], {env = {TMPDIR = "", TMP = "/no/such/folder"}})
-    assert.equal("/tmp\n", result.stdout, result.stderr)
+    ]], {env = environment})
+    return result.stdout, result.stderr
+  end
+
+  it("is in /tmp when TMPDIR says nothing", function()
+    local stdout, stderr = place_of {TMPDIR = "", TMP = "/no/such/folder"}
+    assert.equal("/tmp\n", stdout, stderr)
   end)
 
   it("is where TMPDIR says", function()
     local folder <close> = program.folder()
-    local result = program.run_script([[
-      local fs = require "fs"
-      run(async(function()
-        local dir <close> = await(fs.tempdir())
-        print(dir.path:match "^(.*)/neap%-%x+$")
-      end)())
-    ]], {env = {TMPDIR = folder.path}})
-    assert.equal(folder.path .. "\n", result.stdout, result.stderr)
+    local stdout, stderr = place_of {TMPDIR = folder.path}
+    assert.equal(folder.path .. "\n", stdout, stderr)
   end)
 end)

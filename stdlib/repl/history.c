@@ -165,8 +165,10 @@ int neap__history_append(lua_State *L) {
   const char *entry = luaL_checklstring(L, 2, &size), *line;
   luaL_Buffer b;
   off_t end;
+  char last;
   int fd;
   luaL_buffinit(L, &b);
+  luaL_addchar(&b, '\n'); /* ends the line of an editor that has not */
   for (; size > 0; size--, entry++) {
     if (*entry == '\n' || *entry == '\\')
       luaL_addchar(&b, '\\');
@@ -181,6 +183,10 @@ int neap__history_append(lua_State *L) {
   if (fd < 0)
     return 0; /* there is no history, then */
   end = lseek(fd, 0, SEEK_END);
+  if (end <= 0 || pread(fd, &last, 1, end - 1) != 1 || last == '\n') {
+    line++;
+    size--;
+  }
   if (end >= 0 && write(fd, line, size) != (ssize_t)size)
     (void)!ftruncate(fd, end); /* the disk is full */
   else if (end + (off_t)size > LARGEST)

@@ -184,6 +184,17 @@ describe("the interactive mode on a terminal", function()
     assert.equal("'first'\n'second'\n", program.read(file))
   end)
 
+  it("ends the last line of a history that an editor has not ended", function()
+    local t <close> = open()
+    local file = t.folder:file "state/neap/history"
+    t:type("1\n")
+    t:expect_last("\n1\n>")
+    program.write(file, "edited")
+    t:type("2\n")
+    t:expect_last("\n2\n>")
+    assert.equal("edited\n2\n", program.read(file))
+  end)
+
   it("is no reader of a pipe where its history should be", function()
     local t <close> = open()
     local file = t.folder:file "state/neap/history"

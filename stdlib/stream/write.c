@@ -97,23 +97,22 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
 static int go(lua_State *L, Stream *s) {
   stream_transport *t = s->transport;
   size_t len;
+  const char *data = lua_tolstring(L, DATA, &len); /* NULL: shut down */
   int status;
   if (t == NULL)
     return outcome(L, s, UV_ECANCELED);
   if (s->shut) {
     pass_turn(s);
-    if (lua_isnil(L, DATA))
+    if (data == NULL)
       return 0;
     return module_refuse(L, "write: the stream is shut down");
   }
-  if (lua_isnil(L, DATA)) {
+  if (data == NULL) {
     s->shut = 1;
     status = t->ops->shutdown(t);
   }
-  else {
-    const char *data = lua_tolstring(L, DATA, &len);
+  else
     status = len == 0 ? 1 : t->ops->write(t, data, len);
-  }
   if (status != 0) {
     pass_turn(s);
     return outcome(L, s, status);

@@ -106,10 +106,6 @@ void *module_object_p(lua_State *L, int index, const void *key);
 
 /* ====================================================== } */
 
-/* threads.c: before libuv's threads are used: 0, or UV_EAGAIN and the like, and
-   then they cannot be. */
-int module_threads(void);
-
 /* {======================================================
 ** work.c: work on libuv's threads, which the calling task waits for
 ** ======================================================= */

@@ -190,7 +190,7 @@ static int box_new(lua_State *L) {
                          : neap_loop(work->vm, &work->request.loop);
   if (status != NEAP_OK)
     return luaL_error(L, "%s", neap_strerror(status));
-  status = work->at_once ? 0 : module_threads();
+  status = work->at_once ? 0 : neap_threads();
   if (status != 0)
     return module_os_error(L, status, "pthread_create", NULL, NULL);
   box->work = work;

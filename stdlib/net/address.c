@@ -183,7 +183,7 @@ static int resolve(lua_State *L) {
   if (request == NULL)
     return luaL_error(L, "not enough memory");
   request->vm = neap_from_lua(L);
-  l->status = module_threads();
+  l->status = neap_threads();
   if (l->status == 0)
     l->status =
         uv_getaddrinfo(loop, &request->uv, looked_up, host, NULL, &hints);

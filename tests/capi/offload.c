@@ -2,7 +2,13 @@
 ** offload.c - tests neap_offload: C work for the pool of threads, and what
 ** becomes of it when nobody waits any longer.
 */
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "threads.h"
+
+#define NOBODY 65533 /* a user who has no processes */
 
 /* One piece of work, and what has happened to it. */
 typedef struct job {
@@ -394,8 +400,42 @@ static void on_a_hosts_loop_the_end_of_work_ends_the_close(void **state) {
   job_free(&j);
 }
 
+/* The process of the test below. */
+static int work_without_threads(void) {
+  static const struct rlimit none = {1, 1};
+  job j = {0};
+  neap_vm *vm;
+  if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0 ||
+      setrlimit(RLIMIT_NPROC, &none) != 0)
+    return 1;
+  vm = prepare(new_vm(NULL), &j);
+  run_script(vm, "local ok, e = pcall(function() await(work()) end) "
+                 "assert(not ok and e == 'script:1: work: there are no "
+                 "threads: resource temporarily unavailable', e)");
+  assert_int_equal(j.status, NEAP_ESCRIPT);
+  assert_int_equal(j.disposals, 1);
+  close_vm(vm);
+  return 0;
+}
+
+/* First: later the pool has its threads. */
+static void where_there_are_no_threads_the_script_is_told(void **state) {
+  pid_t child;
+  int status;
+  (void)state;
+  if (getuid() != 0)
+    skip(); /* who may not become somebody else, whose threads are counted */
+  child = fork();
+  assert_true(child >= 0);
+  if (child == 0)
+    _exit(work_without_threads());
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(where_there_are_no_threads_the_script_is_told),
       cmocka_unit_test(work_runs_on_another_thread_and_then_the_task_goes_on),
       cmocka_unit_test(the_end_of_work_calls_the_wakeup_of_the_configuration),
       cmocka_unit_test(work_needs_neither_after_nor_dispose),

@@ -13,6 +13,7 @@
 */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -237,6 +238,47 @@ void neap__loop_kick(neap_vm *vm) {
   }
   else
     (void)uv_timer_stop(&p->alarm);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** Libuv's threads
+** ======================================================= */
+
+#define POOL_USUALLY 4 /* as libuv has it */
+#define POOL_AT_MOST 1024
+
+static void stay(void *end) { uv_sem_wait((uv_sem_t *)end); }
+
+/* Libuv starts all of them when it needs the first, and aborts the process if
+   it cannot: they are tried before. */
+NEAP_API int neap_threads(void) {
+  static atomic_int there;
+  const char *size = getenv("UV_THREADPOOL_SIZE");
+  int count = size != NULL ? atoi(size) : POOL_USUALLY, made = 0, i, status;
+  uv_thread_t threads[POOL_AT_MOST];
+  uv_sem_t end;
+  if (atomic_load(&there))
+    return 0;
+  if (count == 0)
+    count = 1;
+  else if (count < 0 || count > POOL_AT_MOST)
+    count = POOL_AT_MOST;
+  status = uv_sem_init(&end, 0);
+  if (status != 0)
+    return status;
+  while (status == 0 && made < count) {
+    status = uv_thread_create(&threads[made], stay, &end);
+    made += status == 0;
+  }
+  for (i = 0; i < made; i++)
+    uv_sem_post(&end);
+  while (made > 0)
+    (void)uv_thread_join(&threads[--made]); /* it ends, and was not joined */
+  uv_sem_destroy(&end);
+  atomic_store(&there, status == 0);
+  return status;
 }
 
 /* ====================================================== } */

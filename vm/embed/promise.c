@@ -311,13 +311,16 @@ static void work_ended(uv_work_t *request, int status) {
 NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
                           neap_function after, void (*dispose)(void *ud),
                           void *ud) {
-  int status = check_frame(frame);
+  int status = check_frame(frame), missing;
   uv_loop_t *loop;
   offload *o;
   if (status == NEAP_OK && work == NULL)
     status = neap__fail(frame->vm, NEAP_EINVAL, NULL, NULL);
   if (status == NEAP_OK)
     status = neap_loop(frame->vm, &loop);
+  if (status == NEAP_OK && (missing = neap_threads()) != 0)
+    status = neap_fail(frame, "%s: there are no threads: %s", frame->name,
+                       uv_strerror(missing));
   if (status == NEAP_OK && frame->vm->host_wakeup != NULL)
     status = neap__port_need(frame->vm);
   if (status != NEAP_OK)

@@ -418,8 +418,7 @@ NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
                        const neap_value *args, int nargs, neap_value *results,
                        int nresults, double deadline);
 
-/* A task that the host has started. Never 0; no task has the same number
-   again, so that a number may be kept for any time. */
+/* A task that the host has started: a number, never 0 and never used again. */
 typedef uint64_t neap_task;
 
 /* Called when the task has ended: with its results and NEAP_OK; or with
@@ -502,6 +501,7 @@ NEAP_API int neap_alive(neap_vm *vm);
 
 /* One call of a native function; it ends when that returns. */
 typedef struct neap_frame neap_frame;
+NEAP_API neap_vm *neap_frame_vm(neap_frame *frame);
 
 /*
 ** A native function: takes arguments from the frame, gives results to it,
@@ -528,8 +528,6 @@ NEAP_API int neap_register_async(neap_vm *vm, const char *path,
 NEAP_API int neap_function_new(neap_vm *vm, const char *name, neap_function f,
                                void *ud, neap_value *function);
 
-NEAP_API neap_vm *neap_frame_vm(neap_frame *frame);
-
 /*
 ** Arguments, from 1 on; a method's object is not counted. neap_arg gives any
 ** (nil beyond the last); the others want one type, and convert as Lua does:
@@ -541,7 +539,6 @@ NEAP_API neap_vm *neap_frame_vm(neap_frame *frame);
 ** Strings are borrowed. neap_arg_object wants an object of that class, and
 ** gives its pointer.
 */
-struct neap_class;
 NEAP_API int neap_arg_count(neap_frame *frame);
 NEAP_API neap_value neap_arg(neap_frame *frame, int i);
 NEAP_API int neap_arg_integer(neap_frame *frame, int i, lua_Integer *value);
@@ -549,8 +546,6 @@ NEAP_API int neap_arg_number(neap_frame *frame, int i, lua_Number *value);
 NEAP_API int neap_arg_boolean(neap_frame *frame, int i, int *value);
 NEAP_API int neap_arg_string(neap_frame *frame, int i, const char **data,
                              size_t *size);
-NEAP_API int neap_arg_object(neap_frame *frame, int i,
-                             const struct neap_class *type, void **object);
 
 /* Gives one more result. Errors, to be returned: NEAP_EINVAL: a value that
    holds no longer. (A copy of the whole value would cost more than the rest:
@@ -648,6 +643,8 @@ NEAP_API int neap_object_new(neap_vm *vm, const neap_class *type, void *object,
 /* The pointer; NULL for any other value, class, or revoked object. */
 NEAP_API void *neap_object_get(neap_vm *vm, const neap_value *value,
                                const neap_class *type);
+NEAP_API int neap_arg_object(neap_frame *frame, int i, const neap_class *type,
+                             void **object); /* see Arguments, above */
 
 /* Ends it now: it is finalized, and each later use by a script is an error
    ("this File is gone"). Errors: NEAP_EINVAL: no object; NEAP_EALREADY. */
@@ -730,8 +727,11 @@ NEAP_API int neap_traceback(lua_State *L);
 ** A callback of libuv or of another library may call neap_wake, neap_callback,
 ** and nothing of Lua's that raises errors. Do not run or close the loop.
 ** Errors: NEAP_ENOMEM; NEAP_ELOOP: it cannot be opened; NEAP_ECLOSED.
+** Before libuv is to use threads: neap_threads. It gives 0, or libuv's code of
+** the error by which they cannot start, where libuv would abort. Any thread.
 */
 NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop);
+NEAP_API int neap_threads(void);
 
 /* Count what a module has on the loop: neap_close is over only when each
    request or handle was given back, in its last callback. A module ends it
@@ -746,13 +746,12 @@ NEAP_API void neap_loop_release(neap_vm *vm);
 ** long enough when it is an argument of the function that suspends.) For each
 ** neap_suspend, either the continuation is called or `cancel`, exactly once.
 */
-typedef struct neap_wait neap_wait;
-struct neap_wait {
+typedef struct neap_wait {
   /* Called when the task will not go on from here: cancelled, maybe after
      neap_wake, or killed, its run has ended, or neap_suspend raises. It stops
      what was begun, and must not fail, use Lua, or call neap_suspend;
      neap_wake for other waits is allowed. NULL: nothing to stop. */
-  void (*cancel)(neap_wait *wait);
+  void (*cancel)(struct neap_wait *wait);
   const char *what; /* is awaited, for asyncio.dump and the like: "a message".
                        Static, or lives as long as the wait; NULL: unknown */
   int pending;      /* a task waits, or was woken and has not yet gone on */
@@ -762,7 +761,7 @@ struct neap_wait {
   lua_KFunction k;
   lua_KContext ctx;
   int timed;
-};
+} neap_wait;
 
 /*
 ** Suspends the task that runs, until neap_wake(wait), but at most `seconds`

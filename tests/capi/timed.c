@@ -337,6 +337,21 @@ static void preemption_changes_nothing(void **state) {
   trial_close(&t);
 }
 
+/* The library counts on that between two awaits nobody else runs. */
+static void the_library_is_not_cut_short(void **state) {
+  trial t;
+  (void)state;
+  timed_open(&t, FAR, 0.00002);
+  expect_end(&t, NEAP_OK,
+             "local there, back = asyncio.Queue(1), asyncio.Queue(1) "
+             "local echo = create_task(async(function() "
+             "while true do await(back:put((await(there:get())))) end end)()) "
+             "for i = 1, 10000 do await(there:put(i)) "
+             "assert(await(back:get()) == i) for _ = 1, i % 97 do end end "
+             "echo:cancel()");
+  trial_close(&t);
+}
+
 static void what_cannot_be_suspended_is_killed_after_ten_slices(void **state) {
   trial t;
   ending e;
@@ -450,6 +465,7 @@ int main(void) {
       BOTH(others_have_their_timers_meanwhile),
       BOTH(so_has_the_rest_of_a_hosts_loop),
       BOTH(preemption_changes_nothing),
+      BOTH(the_library_is_not_cut_short),
       BOTH(what_cannot_be_suspended_is_killed_after_ten_slices),
       BOTH(it_is_not_killed_before),
       BOTH(code_full_of_callbacks_can_be_suspended_between_them),

@@ -174,9 +174,9 @@ typedef struct neap_limits {
                          from its begin to its end: NEAP_EDEADLINE */
   double slice;       /* seconds. A task that runs longer without an await
                          loses its turn, and goes on when all others had
-                         theirs. Code that cannot (a function that string.gsub
-                         calls, a callback, a neap_call) is killed after some
-                         ten slices of processor time: NEAP_ESTALL */
+                         theirs. Code that cannot (called by string.gsub, a
+                         callback, a neap_call, the library's Lua) is killed
+                         after some ten slices of processor time: NEAP_ESTALL */
   size_t tasks;       /* unfinished at once; create_task raises beyond */
   size_t output;      /* bytes for `print`, which raises beyond, since the
                          limits were set */

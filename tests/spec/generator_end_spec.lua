@@ -303,6 +303,17 @@ describe("coroutine.close in a task", function()
     assert.are.same({{"closed", nil}}, order)
   end)
 
+  it("spares the loop's own, which only debug finds", function()
+    main(function()
+      for _, co in pairs(debug.getregistry()) do
+        if type(co) == "thread" and coroutine.status(co) == "suspended" then
+          assert.is_true(coroutine.close(co))
+        end
+      end
+      assert.equal(7, await(create_task(sleep(0, 7))))
+    end)
+  end)
+
   it("LX-05 cannot await there: an error that names await", function()
     main(function()
       local co = coroutine.create(function()

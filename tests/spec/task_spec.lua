@@ -53,6 +53,62 @@ describe("create_task", function()
     assert.equal("main a1 b1 c1 a2 b2 c2 a3 b3 c3", table.concat(order, " "))
   end)
 
+  it("TA-02 what begins in one turn is alone, however the one before ended", function()
+    local order, list = {}, {}
+    local function add(name, body, ...)
+      list[#list + 1] = create_task(co(function(...)
+        assert.equal(name, asyncio.current_task():get_name())
+        order[#order + 1] = name
+        return body(...)
+      end, ...), {name = name})
+    end
+    main(function()
+      add("value", function(...) return select("#", ...), ... end, nil, 2)
+      add("cancelled", function() end)
+      list[#list]:cancel("before")
+      add("error", function() error("wrong", 0) end)
+      add("handled", function() return xpcall(error, function(e) return e .. "!" end, "no") end)
+      add("creates", function() add("created", function() return "late" end) end)
+      list[#list + 1] = create_task(sleep(0))
+      list[#list + 1] = create_task(sleep(0.001, "slept"))
+      asyncio.call_soon(function() order[#order + 1] = "callback" end)
+      add("close", function()
+        local _ <close> = setmetatable({}, {__close = function() await(sleep(0)) end})
+        error("closed", 0)
+      end)
+      add("many", function(...) return ... end, table.unpack({}, 1, 250))
+      await(sleep(0))
+      assert.same({"value", "error", "handled", "creates", "callback", "close", "many"}, order)
+      await(sleep(0))
+      assert.equal("created", order[8])
+      local outcomes = {}
+      for i, task in ipairs(list) do
+        if task:cancelled() then
+          outcomes[i] = "cancelled"
+        else
+          local got = table.pack(pcall(await, task))
+          outcomes[i] = got.n .. " " .. tostring(got[1]) .. " " .. tostring(got[2])
+        end
+      end
+      assert.same({"4 true 2", "cancelled", "2 false wrong", "3 true false", "1 true nil",
+        "1 true nil", "2 true slept", "2 false closed", "251 true nil", "2 true late"}, outcomes)
+    end)
+  end)
+
+  it("TA-02 tasks that create each other leave turns to the others", function()
+    local over, count = false, 0
+    local function again()
+      count = count + 1
+      if not over and count < 1000000 then create_task(co(again)) end
+    end
+    main(function()
+      create_task(co(again))
+      await(sleep(0.001))
+      over = true
+    end)
+    assert.is_true(count < 1000000)
+  end)
+
   it("TA-03 a task's own tasks go behind those that are ready", function()
     local order = {}
     local node

@@ -3,26 +3,51 @@
 **
 ** One Lua table holds all anchored values, each at a number of its own;
 ** free numbers stand in a C array that always has room for every number
-** given out, so that dropping an anchor cannot fail.
+** given out, so that dropping an anchor cannot fail. A number without a value
+** has `false`, so that neither can giving it one: Lua has the field already.
+** The table lies on the stack of a Lua thread that never runs: C finds it
+** there in fewer instructions than in the registry. Scripts may find that
+** thread by debug.getregistry; as one of a task they cannot run or close it.
 */
 #include "vm.h"
 
 #define MOST_IDLE 1024 /* threads kept for the next tasks */
 
-static const char shrink_key = 0;  /* of a field that makes it shrink */
+enum { TABLE = 1 }; /* stack of vm->keeper */
 
-void neap__anchor_init(lua_State *L) {
+/* Lua: an empty table for the anchors, of which there are none. */
+static int table_new(lua_State *L) {
+  lua_State *keeper = neap__vm(L)->keeper;
   lua_newtable(L);
-  neap__ref_set(L, NEAP__ANCHORS);
+  lua_xmove(L, keeper, 1);
+  lua_replace(keeper, TABLE);
+  return 0;
 }
 
-/* Room for one number more. */
-static void slots_grow(neap_vm *vm, lua_State *L) {
-  uint32_t capacity = vm->anchors_capacity;
-  uint32_t larger = capacity == 0 ? 64 : capacity * 2;
-  uint32_t *slots =
-      (uint32_t *)neap__alloc(vm, vm->anchor_slots, capacity * sizeof *slots,
-                              larger * sizeof *slots);
+void neap__anchor_init(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  vm->keeper = lua_newthread(L);
+  *neap__extra(vm->keeper) |= NEAP__TASK_THREAD;
+  (void)luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_settop(vm->keeper, TABLE);
+  table_new(L);
+}
+
+/* Room for as many numbers more. */
+static void grow(neap_vm *vm, lua_State *L) {
+  uint32_t i, capacity = vm->anchors_capacity;
+  uint32_t larger = capacity == 0 ? 16 : capacity * 2;
+  uint32_t *slots;
+  lua_pushvalue(vm->keeper, TABLE);
+  lua_xmove(vm->keeper, L, 1);
+  for (i = capacity + 1; i <= larger; i++) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pop(L, 1);
+  slots = (uint32_t *)neap__alloc(vm, vm->anchor_slots,
+                                  capacity * sizeof *slots,
+                                  larger * sizeof *slots);
   if (slots == NULL)
     luaL_error(L, "not enough memory");
   vm->anchor_slots = slots;
@@ -46,38 +71,26 @@ void neap__anchor_free(neap_vm *vm) {
 
 uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
   uint32_t number;
-  if (vm->anchors_free > 0)
-    number = vm->anchor_slots[vm->anchors_free - 1];
-  else {
-    if (vm->anchors_total == vm->anchors_capacity)
-      slots_grow(vm, L);
-    number = vm->anchors_total + 1;
-  }
-  neap__ref_push(L, NEAP__ANCHORS);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, number); /* can raise: nothing is taken yet */
-  lua_pop(L, 1);
-  if (vm->anchors_free > 0)
-    vm->anchors_free--;
-  else
-    vm->anchors_total++;
-  vm->anchors_used++;
+  if (vm->anchors_free == 0 && vm->anchors_total == vm->anchors_capacity)
+    grow(vm, L);
+  number = vm->anchors_free > 0 ? vm->anchor_slots[--vm->anchors_free]
+                                : ++vm->anchors_total;
+  lua_pushvalue(L, -1);
+  lua_xmove(L, vm->keeper, 1);
+  lua_rawseti(vm->keeper, TABLE, number);
   return number;
 }
 
 void neap__anchor_push(lua_State *L, uint32_t anchor) {
-  neap__ref_push(L, NEAP__ANCHORS);
-  lua_rawgeti(L, -1, anchor);
-  lua_replace(L, -2);
+  lua_State *keeper = neap__vm(L)->keeper;
+  lua_rawgeti(keeper, TABLE, anchor);
+  lua_xmove(keeper, L, 1);
 }
 
-void neap__anchor_drop(neap_vm *vm, lua_State *L, uint32_t anchor) {
-  neap__ref_push(L, NEAP__ANCHORS);
-  lua_pushnil(L);
-  lua_rawseti(L, -2, anchor);
-  lua_pop(L, 1);
+void neap__anchor_drop(neap_vm *vm, uint32_t anchor) {
+  lua_pushboolean(vm->keeper, 0);
+  lua_rawseti(vm->keeper, TABLE, anchor);
   vm->anchor_slots[vm->anchors_free++] = anchor;
-  vm->anchors_used--;
 }
 
 /* {======================================================
@@ -113,44 +126,37 @@ static int pool_reserve(neap_vm *vm) {
   return 1;
 }
 
-static void pool_empty(neap_vm *vm, lua_State *L) {
+static void pool_empty(neap_vm *vm) {
   while (vm->pool_count > 0)
-    neap__anchor_drop(vm, L, vm->pool[--vm->pool_count].anchor);
+    neap__anchor_drop(vm, vm->pool[--vm->pool_count].anchor);
 }
 
-void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread) {
-  *neap__extra(thread.L) &= ~NEAP__XPCALL;
-  if (vm->hooked == thread.L)
+void neap__thread_reset(neap_vm *vm, lua_State *L) {
+  *neap__extra(L) &= ~NEAP__XPCALL;
+  if (vm->hooked == L)
     vm->hooked = NULL;
-  if (lua_gethook(thread.L) != NULL) /* the next task starts without it */
-    neap__interrupt_reset(vm, thread.L);
+  if (lua_gethook(L) != NULL) /* the next task starts without it */
+    neap__interrupt_reset(vm, L);
+}
+
+void neap__thread_release(neap_vm *vm, neap__thread thread) {
+  neap__thread_reset(vm, thread.L);
   if (!vm->starved && pool_reserve(vm))
     vm->pool[vm->pool_count++] = thread;
   else
-    neap__anchor_drop(vm, L, thread.anchor);
+    neap__anchor_drop(vm, thread.anchor);
   if (vm->starved) {
-    pool_empty(vm, L);
+    pool_empty(vm);
     vm->starved = 0;
   }
 }
 
-/* Lua: a table gives back its array part when a new key finds no room in
-   its hash part, which is empty here. May raise "not enough memory". */
-static int shrink(lua_State *L) {
-  neap__ref_push(L, NEAP__ANCHORS);
-  lua_pushboolean(L, 1);
-  lua_rawsetp(L, -2, &shrink_key);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, &shrink_key);
-  return 0;
-}
-
 void neap__pool_trim(neap_vm *vm, lua_State *L) {
-  pool_empty(vm, L);
-  if (vm->anchors_used > 0)
+  pool_empty(vm);
+  if (vm->anchors_free < vm->anchors_total)
     return; /* something is left that still needs its number */
   neap__anchor_free(vm);
-  lua_pushcfunction(L, shrink);
+  lua_pushcfunction(L, table_new);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1); /* it stays large */
 }

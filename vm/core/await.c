@@ -66,7 +66,7 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel || task->interrupted)
     return neap__raise_cancelled(L, task);
   if (f != NULL)
-    return neap__outcome(L, 1);
+    return neap__outcome(L, 1, f);
   if (lua_gettop(L) == 0)
     return 0;
   lua_getiuservalue(L, 1, 1);
@@ -138,7 +138,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
     lua_settop(L, 1);
     if (c->body == NEAP__NATIVE && !deep) /* it may await: calls are counted */
       return call_native(vm, L, neap__coroutine_open_native(L, c));
-    neap__coroutine_open(L, 1, c);
+    neap__coroutine_open(L, c);
     return neap__await_call(vm, L);
   }
   if (c->body == NEAP__HOLD)
@@ -161,7 +161,7 @@ static int await_coroutine(neap_vm *vm, lua_State *L, neap__coroutine *c) {
 static int await_future(neap_vm *vm, lua_State *L, neap__future *f) {
   neap__task *task = vm->current;
   if (f->state != NEAP__PENDING)
-    return neap__outcome(L, 1);
+    return neap__outcome(L, 1, f);
   if (f == &task->future)
     return neap__usage(L, 1, "Task cannot await on itself");
   neap__check_suspend(vm, L, 1);

@@ -10,14 +10,15 @@
 
 /* Cancels the pending plain future at `index`. */
 static void cancel_future(lua_State *L, int index, int message) {
+  neap__future *f = (neap__future *)neap__known(L, index);
   lua_pushvalue(L, message);
   neap__error_new(L, "CancelledError");
-  if (((neap__future *)neap__known(L, index))->state != NEAP__PENDING) {
+  if (f->state != NEAP__PENDING) {
     lua_pop(L, 1); /* a finalizer was faster */
     return;
   }
   neap__error_set(L, index);
-  neap__future_settle(L, index, NEAP__CANCELLED);
+  neap__future_settle(L, index, f, NEAP__CANCELLED);
 }
 
 /* Keeps the message, the last one, for the CancelledError to come; one that

@@ -28,10 +28,10 @@ static int values_of(const neap__coroutine *c) {
   return c->packed ? 1 : (int)c->nargs;
 }
 
-void neap__coroutine_function(lua_State *L, int index) {
-  neap__coroutine *c = (neap__coroutine *)neap__known(L, index);
+void neap__coroutine_function(lua_State *L, int index,
+                              const neap__coroutine *c) {
   if (c->body == NEAP__NATIVE)
-    lua_pushcfunction(L, ((neap__native *)c)->function);
+    lua_pushcfunction(L, ((const neap__native *)c)->function);
   else
     lua_getiuservalue(L, index, 1);
 }
@@ -101,7 +101,7 @@ const char *neap__coroutine_name(lua_State *L, int index) {
     return neap__hold_name(L, (neap__hold *)c);
   if (!neap__coroutine_calls(c))
     return lua_pushliteral(L, "sleep");
-  neap__coroutine_function(L, index);
+  neap__coroutine_function(L, index, c);
   name = neap__function_name(L, -1);
   if (name == NULL) /* made without async(): by gather for an __await */
     name = lua_pushliteral(L, "await");
@@ -129,8 +129,8 @@ void neap__coroutine_settle_fresh(neap_vm *vm) {
   if (vm->fresh == NULL)
     return;
   if (vm->fresh->state == NEAP__NEW)
-    watch(vm->fresh_stack);
-  lua_settop(vm->fresh_stack, 0);
+    watch(vm->keeper);
+  lua_pop(vm->keeper, 1);
   vm->fresh = NULL;
 }
 
@@ -142,7 +142,7 @@ static void announce(neap_vm *vm, lua_State *L, neap__coroutine *c) {
   }
   neap__coroutine_settle_fresh(vm);
   lua_pushvalue(L, -1);
-  lua_xmove(L, vm->fresh_stack, 1);
+  lua_xmove(L, vm->keeper, 1);
   vm->fresh = c;
 }
 
@@ -353,8 +353,8 @@ void neap__coroutine_take_again(lua_State *L, int index, int level) {
               name, reason, name);
 }
 
-/* Pushes the arguments; the object, which may live longer, lets go of them. */
-static void push_arguments(lua_State *L, int index, neap__coroutine *c) {
+int neap__coroutine_arguments_push(lua_State *L, int index,
+                                   neap__coroutine *c) {
   int i, n = (int)c->nargs, first = first_argument(c);
   luaL_checkstack(L, n + 4, "too many arguments");
   for (i = first; i < first + values_of(c); i++) {
@@ -367,6 +367,7 @@ static void push_arguments(lua_State *L, int index, neap__coroutine *c) {
       lua_rawgeti(L, -i, i);
     lua_remove(L, -n - 1);
   }
+  return n;
 }
 
 lua_CFunction neap__coroutine_open_native(lua_State *L, neap__coroutine *c) {
@@ -382,12 +383,10 @@ lua_CFunction neap__coroutine_open_native(lua_State *L, neap__coroutine *c) {
   return ((neap__native *)c)->function;
 }
 
-int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c) {
-  if (c->nargs > 0)
-    push_arguments(L, index, c);
-  neap__coroutine_function(L, index);
-  lua_replace(L, index);
-  return (int)c->nargs;
+void neap__coroutine_open(lua_State *L, neap__coroutine *c) {
+  (void)neap__coroutine_arguments(L, 1, c);
+  neap__coroutine_function(L, 1, c);
+  lua_replace(L, 1);
 }
 
 /* Lua: asyncio.iscoroutine(value): whether it is a coroutine object */
@@ -437,7 +436,7 @@ static int coroutine_gc(lua_State *L) {
   }
   else if (neap__coroutine_calls(c)) {
     lua_Debug ar;
-    neap__coroutine_function(L, 1);
+    neap__coroutine_function(L, 1, c);
     lua_getinfo(L, ">S", &ar);
     if (ar.linedefined > 0 && !neap__is_own(&ar))
       place = lua_pushfstring(L, "\n  defined at %s:%d", ar.short_src,
@@ -456,7 +455,7 @@ static int last_gc(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   if (vm->fresh != NULL) {
     lua_pushcfunction(L, coroutine_gc);
-    lua_xmove(vm->fresh_stack, L, 1);
+    lua_xmove(vm->keeper, L, 1);
     lua_call(L, 1, 0);
   }
   if (vm->bare_yield_out) {
@@ -471,8 +470,6 @@ void neap__coroutine_init(lua_State *L) {
   static const luaL_Reg metamethods[] = {
       {"__tostring", neap__coroutine_tostring}, {NULL, NULL}};
   neap_vm *vm = neap__vm(L);
-  vm->fresh_stack = lua_newthread(L);
-  (void)luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L); /* names: weak keys, as functions come and go */
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");

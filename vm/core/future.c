@@ -44,8 +44,7 @@ void neap__extra_set(lua_State *L, int index, const char *field) {
   lua_pop(L, 1);
 }
 
-void neap__result_set(lua_State *L, int index, int n) {
-  neap__future *f = (neap__future *)neap__known(L, index);
+void neap__result_set(lua_State *L, int index, neap__future *f, int n) {
   index = lua_absindex(L, index);
   if (n == 0)
     lua_pushnil(L); /* the slot may hold what the task awaited last */
@@ -96,9 +95,9 @@ static void report_if_unseen(neap_vm *vm, lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-void neap__future_settle(lua_State *L, int index, neap__state state) {
+void neap__future_settle(lua_State *L, int index, neap__future *f,
+                         neap__state state) {
   neap_vm *vm = neap__vm(L);
-  neap__future *f = (neap__future *)neap__known(L, index);
   index = lua_absindex(L, index);
   if (state == NEAP__FAILED)
     report_if_unseen(vm, L, index);
@@ -137,8 +136,7 @@ int neap__outcome_raise(lua_State *L, int index) {
   return neap__throw(L);
 }
 
-int neap__outcome(lua_State *L, int index) {
-  neap__future *f = (neap__future *)neap__known(L, index);
+int neap__outcome(lua_State *L, int index, const neap__future *f) {
   if (f->state != NEAP__FINISHED)
     return neap__outcome_raise(L, index);
   if (f->nresults == 0)
@@ -184,7 +182,7 @@ int neap__outcome_copy(lua_State *L) {
   }
   else
     neap__error_copy(L, 1, 2);
-  neap__future_settle(L, 2, (neap__state)from->state);
+  neap__future_settle(L, 2, to, (neap__state)from->state);
   return 0;
 }
 
@@ -222,8 +220,9 @@ static void check_done(lua_State *L, const neap__future *f, const char *what) {
 
 /* Lua: f:result() -> results; raises the error */
 static int future_result(lua_State *L) {
-  check_done(L, neap__future_check(L), "the result");
-  return neap__outcome(L, 1);
+  neap__future *f = neap__future_check(L);
+  check_done(L, f, "the result");
+  return neap__outcome(L, 1, f);
 }
 
 /* Lua: failure(f [, peek]) -> error object of a failed future, else nil. It
@@ -273,22 +272,22 @@ static neap__future *check_settable(lua_State *L, const char *method) {
 
 /* Lua: f:set_result(...) */
 static int future_set_result(lua_State *L) {
-  check_settable(L, "set_result");
-  neap__result_set(L, 1, lua_gettop(L) - 1);
-  neap__future_settle(L, 1, NEAP__FINISHED);
+  neap__future *f = check_settable(L, "set_result");
+  neap__result_set(L, 1, f, lua_gettop(L) - 1);
+  neap__future_settle(L, 1, f, NEAP__FINISHED);
   return 0;
 }
 
 /* Lua: f:set_exception(err); an error class is called first */
 static int future_set_exception(lua_State *L) {
-  check_settable(L, "set_exception");
+  neap__future *f = check_settable(L, "set_exception");
   lua_settop(L, 2);
   if (neap__error_is_class(L, 2)) {
     lua_call(L, 0, 1);
     check_settable(L, "set_exception"); /* the class ran Lua */
   }
   neap__error_set(L, 1);
-  neap__future_settle(L, 1, NEAP__FAILED);
+  neap__future_settle(L, 1, f, NEAP__FAILED);
   return 0;
 }
 

@@ -26,7 +26,7 @@ static void anchor(neap_vm *vm, lua_State *L, neap__gather *g) {
   vm->gathers = g;
 }
 
-static void release(neap_vm *vm, lua_State *L, neap__gather *g) {
+static void release(neap_vm *vm, neap__gather *g) {
   uint32_t number = g->anchor;
   if (g->previous != NULL)
     g->previous->next = g->next;
@@ -37,7 +37,7 @@ static void release(neap_vm *vm, lua_State *L, neap__gather *g) {
   g->anchor = 0;
   neap__budget_drop(vm, g->budget);
   g->budget = NULL;
-  neap__anchor_drop(vm, L, number); /* may be collected from now on */
+  neap__anchor_drop(vm, number); /* may be collected from now on */
 }
 
 /* {======================================================
@@ -77,23 +77,23 @@ static int finish(lua_State *L) {
   if (g->cancel_requested) { /* children may have refused; it counts */
     neap__cancelled_push(L, 1);
     neap__error_set(L, 1);
-    neap__future_settle(L, 1, NEAP__FAILED);
+    neap__future_settle(L, 1, &g->future, NEAP__FAILED);
   }
   else {
     push_results(L, 1);
-    neap__result_set(L, 1, 1);
-    neap__future_settle(L, 1, NEAP__FINISHED);
+    neap__result_set(L, 1, &g->future, 1);
+    neap__future_settle(L, 1, &g->future, NEAP__FINISHED);
   }
   return 0;
 }
 
 /* Gives the gather at the top the error of its child. May raise. */
-static void fail(lua_State *L, const neap__child *child) {
+static void fail(lua_State *L, neap__gather *g, const neap__child *child) {
   int self = lua_gettop(L);
   lua_getiuservalue(L, self, NEAP__CORO);
   lua_rawgeti(L, -1, (lua_Integer)child->index + 1);
   neap__error_copy(L, -1, self);
-  neap__future_settle(L, self, NEAP__FAILED);
+  neap__future_settle(L, self, &g->future, NEAP__FAILED);
   lua_settop(L, self);
 }
 
@@ -108,41 +108,39 @@ static int child_settled(lua_State *L) {
   }
   else {
     child->future->observed = 1;
-    fail(L, child);
+    fail(L, g, child);
   }
   return 0;
 }
 
-/* A child is done: the gather at `index` of L looks at it. */
-static void child_done(neap_vm *vm, lua_State *L, int index,
-                       neap__child *child) {
+/* A child is done: its gather, which is anchored, looks at it. */
+static void child_done(neap_vm *vm, lua_State *L, neap__child *child) {
   neap__gather *g = gather_of(child);
   neap__future *f = child->future;
-  index = lua_absindex(L, index);
   g->finished++;
   if (g->future.state != NEAP__PENDING)
     f->observed = 1; /* too late for this error to matter */
   else if (g->finished == g->count ||
            (f->state != NEAP__FINISHED && !g->return_exceptions)) {
+    int top = lua_gettop(L);
+    neap__anchor_push(L, g->anchor);
     lua_pushcfunction(L, child_settled);
-    lua_pushvalue(L, index);
+    lua_pushvalue(L, -2);
     lua_pushlightuserdata(L, child);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) { /* no memory? */
-      if (g->future.state == NEAP__PENDING) {
-        neap__error_set(L, index);
-        neap__future_settle(L, index, NEAP__FAILED);
-      }
-      else
-        lua_pop(L, 1);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK && /* no memory? */
+        g->future.state == NEAP__PENDING) {
+      neap__error_set(L, -2);
+      neap__future_settle(L, -1, &g->future, NEAP__FAILED);
     }
+    lua_settop(L, top);
   }
   if (neap__killed(vm, g->budget) != 0)
     g->future.observed = 1; /* nobody is left to look at its error */
   if (g->finished == g->count && g->anchor != 0)
-    release(vm, L, g);
+    release(vm, g);
 }
 
-void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job) {
+void neap__gather_drop_child(neap_vm *vm, neap__job *job) {
   neap__gather *g = gather_of((neap__child *)job);
   g->finished++;
   if (g->future.state == NEAP__PENDING) {
@@ -150,10 +148,10 @@ void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job) {
     neap__queue_splice(&vm->ready, &g->future.waiters);
   }
   if (g->finished == g->count)
-    release(vm, L, g);
+    release(vm, g);
 }
 
-void neap__gathers_abandon(neap_vm *vm, lua_State *L) {
+void neap__gathers_abandon(neap_vm *vm) {
   while (vm->gathers != NULL) {
     neap__gather *g = vm->gathers;
     uint32_t i;
@@ -166,20 +164,18 @@ void neap__gathers_abandon(neap_vm *vm, lua_State *L) {
       g->future.state = NEAP__CANCELLED;
       neap__queue_splice(&vm->ready, &g->future.waiters);
     }
-    neap__ready_drop(vm, L); /* of gathers around this one */
+    neap__ready_drop(vm); /* of gathers around this one */
     if (g == vm->gathers)
-      release(vm, L, g);
+      release(vm, g);
   }
 }
 
 static void child_job(neap_vm *vm, neap__job *job) {
   neap__child *child = (neap__child *)job;
-  neap__anchor_push(vm->L, gather_of(child)->anchor);
   vm->budget = neap__budget_use(gather_of(child)->budget);
-  child_done(vm, vm->L, -1, child);
+  child_done(vm, vm->L, child);
   neap__budget_drop(vm, vm->budget);
   vm->budget = NULL;
-  lua_pop(vm->L, 1);
 }
 
 /* ====================================================== } */
@@ -378,7 +374,7 @@ int neap__gather_make(lua_State *L) {
   for (i = 1; i <= n; i++) {
     push_argument(L, list, i);
     ensure_future(L, map, children, i, list);
-    g->children[i - 1].future = neap__future_at(L, -1);
+    g->children[i - 1].future = (neap__future *)neap__known(L, -1);
     g->children[i - 1].index = (uint32_t)i - 1;
     lua_rawseti(L, children, i);
   }
@@ -397,10 +393,10 @@ int neap__gather_make(lua_State *L) {
   }
   for (i = 0; i < n; i++) { /* only now: this may run finalizers */
     if (g->children[i].job.run == NULL)
-      child_done(vm, L, self, &g->children[i]);
+      child_done(vm, L, &g->children[i]);
   }
   if (n == 0) {
-    release(vm, L, g);
+    release(vm, g);
     lua_settop(L, self);
     lua_replace(L, 1);
     lua_settop(L, 1);

@@ -35,7 +35,7 @@ void neap__group_add(neap__group *group, neap__member *member) {
 }
 
 /* Takes a member out of its group, and lets go of it. */
-static void leave(neap_vm *vm, lua_State *L, neap__member *member) {
+static void leave(neap_vm *vm, neap__member *member) {
   neap__group *group = member->group;
   if (member->previous != NULL)
     member->previous->next = member->next;
@@ -48,12 +48,12 @@ static void leave(neap_vm *vm, lua_State *L, neap__member *member) {
   group->count--;
   if (member->task.kept) {
     member->task.kept = 0;
-    neap__task_release(vm, L, &member->task);
+    neap__task_release(vm, &member->task);
   }
 }
 
-void neap__group_drop_member(neap_vm *vm, lua_State *L, neap__job *job) {
-  leave(vm, L, member_of(job));
+void neap__group_drop_member(neap_vm *vm, neap__job *job) {
+  leave(vm, member_of(job));
 }
 
 /* A member has ended. */
@@ -64,7 +64,7 @@ static void end_job(neap_vm *vm, neap__job *job) {
   lua_State *L = vm->L;
   int task = lua_gettop(L) + 1;
   neap__task_push(L, &member->task);
-  leave(vm, L, member);
+  leave(vm, member);
   lua_getiuservalue(L, task, NEAP__GROUP);
   lua_pushnil(L);
   lua_setiuservalue(L, task, NEAP__GROUP);

@@ -60,11 +60,11 @@ static void anchor(neap_vm *vm, lua_State *L, neap__handle *h) {
   h->budget = neap__budget_use(neap__budget_current(vm));
 }
 
-void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *h) {
+void neap__handle_drop(neap_vm *vm, neap__handle *h) {
   uint32_t number = h->anchor;
   h->anchor = 0;
   if (number != 0)
-    neap__anchor_drop(vm, L, number);
+    neap__anchor_drop(vm, number);
   neap__budget_drop(vm, h->budget);
   h->budget = NULL;
 }
@@ -143,7 +143,7 @@ static void handle_run(neap_vm *vm, neap__job *job) {
   lua_State *L = vm->L;
   int top = lua_gettop(L);
   neap__anchor_push(L, h->anchor);
-  neap__handle_drop(vm, L, h);
+  neap__handle_drop(vm, h);
   if (!h->cancelled) {
     lua_pushcfunction(L, call);
     lua_pushvalue(L, top + 1);
@@ -177,7 +177,7 @@ static int handle_cancel(lua_State *L) {
   h->cancelled = 1;
   if (h->timer.position != 0) {
     neap__timer_stop(vm, &h->timer);
-    neap__handle_drop(vm, L, h);
+    neap__handle_drop(vm, h);
   }
   return 0;
 }
@@ -229,7 +229,7 @@ int neap__call_later(lua_State *L) {
   h = handle_new(L, 2, lua_gettop(L) - 2);
   anchor(vm, L, h);
   if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
-    neap__handle_drop(vm, L, h);
+    neap__handle_drop(vm, h);
     return luaL_error(L, "not enough memory");
   }
   return 1;
@@ -310,7 +310,7 @@ static void push_waiting(lua_State *L, const neap__handle *h) {
 /* Lets go of one that was taken out of that queue. */
 static void drop_waiting(neap_vm *vm, lua_State *L, neap__handle *h) {
   if (h->anchor != 0)
-    neap__handle_drop(vm, L, h);
+    neap__handle_drop(vm, h);
   else {
     neap__extra_get(L, 1, "callbacks");
     lua_pushnil(L);

@@ -275,7 +275,7 @@ void neap__task_coroutine(lua_State *L, int index) {
   if (!neap__coroutine_calls(c))
     lua_pushfstring(L, "<%s()>", lua_tostring(L, -1));
   else if (task->future.state != NEAP__PENDING) {
-    neap__coroutine_function(L, top + 1);
+    neap__coroutine_function(L, top + 1, c);
     push_definition(L);
     lua_pushfstring(L, "<%s() done, defined at %s>", lua_tostring(L, top + 2),
                     lua_tostring(L, -1));
@@ -284,7 +284,7 @@ void neap__task_coroutine(lua_State *L, int index) {
     lua_pushfstring(L, "<%s() running at %s:%d>", lua_tostring(L, -1),
                     ar.short_src, ar.currentline);
   else {
-    neap__coroutine_function(L, top + 1);
+    neap__coroutine_function(L, top + 1, c);
     push_definition(L);
     lua_pushfstring(L, "<%s() running at %s>", lua_tostring(L, top + 2),
                     lua_tostring(L, -1));

@@ -81,16 +81,16 @@ static int end_leftovers(lua_State *L) {
   return 0;
 }
 
-void neap__ready_drop(neap_vm *vm, lua_State *L) {
+void neap__ready_drop(neap_vm *vm) {
   neap__queue kept = {NULL};
   while (vm->ready.last != NULL) {
     neap__job *job = neap__queue_pop(&vm->ready);
     if (neap__is_handle_job(job))
-      neap__handle_drop(vm, L, neap__handle_of(job));
+      neap__handle_drop(vm, neap__handle_of(job));
     else if (neap__is_gather_job(job))
-      neap__gather_drop_child(vm, L, job);
+      neap__gather_drop_child(vm, job);
     else if (neap__is_group_job(job))
-      neap__group_drop_member(vm, L, job);
+      neap__group_drop_member(vm, job);
     else if (!neap__is_task_job(job) && job != &vm->stop &&
              job != &vm->last_ended)
       neap__queue_push(&kept, job);
@@ -101,9 +101,9 @@ void neap__ready_drop(neap_vm *vm, lua_State *L) {
 /* Nothing of this run stays: handles, timers, tasks that never ended. */
 static void drop_rest(neap_vm *vm, lua_State *L) {
   neap__timers_expire(vm, UINT64_MAX);
-  neap__ready_drop(vm, L);
+  neap__ready_drop(vm);
   neap__tasks_abandon(vm, L);
-  neap__gathers_abandon(vm, L);
+  neap__gathers_abandon(vm);
   vm->ending = 0;
   vm->leftovers = 0;
   neap__coroutine_settle_fresh(vm);
@@ -239,7 +239,7 @@ int neap__run(lua_State *L) {
     return neap__throw(L);
   }
   check_keyboard(vm, L, task);
-  return neap__outcome(L, TASK);
+  return neap__outcome(L, TASK, neap__future_at(L, TASK));
 }
 
 /* ====================================================== } */

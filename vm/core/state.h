@@ -58,7 +58,6 @@ typedef enum neap__ref {
   NEAP__WATCHED = NEAP__KINDS,     /* metatable: coroutine.c */
   NEAP__REPORTER,                  /* metatable: future.c */
   NEAP__GUARD,                     /* metatable: lock.c */
-  NEAP__ANCHORS,                   /* table: anchor.c */
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__WARNED,                    /* set of texts, coroutine.c */
   NEAP__CLASSES,                   /* error classes by name, error.c */
@@ -90,19 +89,20 @@ struct neap_vm {
   uintptr_t close_base;      /* where the C stack was in the outermost */
   neap__coroutine *bare_yield; /* the shared object of sleep(0), */
   uint8_t bare_yield_out;    /* given out and not yet awaited */
-  neap__coroutine *fresh;    /* newest coroutine object (coroutine.c), */
-  lua_State *fresh_stack;    /* where it stands: a Lua thread, only a stack */
+  neap__coroutine *fresh;    /* newest coroutine object (coroutine.c) */
 
-  neap__queue ready;         /* jobs of the next turn */
+  neap__queue ready;         /* jobs of the next turn; while one runs: */
+  neap__job *last_job;       /* its last one, NULL when that has begun, */
+  uint64_t turn_until;       /* and when it ends all the same; 0: never */
   neap__heap timers;
   neap__gather *gathers;     /* with unfinished children */
   neap__task *tasks;         /* unfinished ones, oldest first */
   neap__task *last_task;
-  uint64_t task_count;       /* for names */
+  uint64_t task_count;       /* so far */
   uint8_t raised;            /* report.c remembers an error */
   uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
 
-  uint32_t anchors_used;     /* anchor.c */
+  lua_State *keeper;         /* a Lua thread, only a stack: anchor.c */
   uint32_t anchors_free;
   uint32_t anchors_total;
   uint32_t anchors_capacity;
@@ -190,7 +190,7 @@ struct neap_vm {
 ** The VM of a Lua thread, from the thread's extra space, which new
 ** threads copy from the main one. Its low bits are marks of the thread.
 */
-#define NEAP__TASK_THREAD ((uintptr_t)1)  /* runs a task */
+#define NEAP__TASK_THREAD ((uintptr_t)1)  /* runs tasks: no script's to run */
 #define NEAP__AWAITING ((uintptr_t)2)     /* a generator inside an await */
 #define NEAP__XPCALL ((uintptr_t)4)       /* has called xpcall (protect.c) */
 #define NEAP__MARKS ((uintptr_t)7)

@@ -1,7 +1,7 @@
 /*
 ** task.c - tasks: a coroutine object run by the loop.
 **
-** The life of a task: neap__task_new makes it ready; its first step
+** The life of a task: neap__task_begin makes it ready; its first step
 ** (`step`) takes a Lua thread from the pool and runs task_main on it;
 ** each await suspends the thread (await.c) until the task's job is ready
 ** again; task_main ends with the outcome in the task, and the thread goes
@@ -74,73 +74,17 @@ static void list_remove(neap_vm *vm, neap__task *task) {
   vm->tasks_alive--;
 }
 
-void neap__task_release(neap_vm *vm, lua_State *L, neap__task *task) {
+void neap__task_release(neap_vm *vm, neap__task *task) {
   neap__budget_drop(vm, neap__task_budget(task));
   task->budgeted = 0;
-  neap__anchor_drop(vm, L, task->anchor);
+  neap__anchor_drop(vm, task->anchor);
 }
 
-/* Notes which line of which function creates the task at the top. */
-static void note_creator(lua_State *L, neap__task *task, int level) {
-  lua_Debug ar;
-  task->line = -1;
-  if (level > 1)
-    level = neap__level(L, level);
-  if (lua_getstack(L, level, &ar) && lua_getinfo(L, "fl", &ar)) {
-    task->line = ar.currentline;
-    lua_setiuservalue(L, -2, NEAP__EXTRA);
-  }
-}
-
-/* The same as the two below; `member`: a neap__member. */
-static neap__task *make(lua_State *L, int index, int level, int member) {
-  neap_vm *vm = neap__vm(L);
-  neap__budget *budget = neap__budget_current(vm);
-  size_t size = member ? sizeof(neap__member) : sizeof(neap__task);
-  neap__task *task;
-  index = lua_absindex(L, index);
-  if (vm->task_limit != 0 && vm->tasks_alive >= vm->task_limit)
-    neap__usage(L, level, "too many tasks: the limit is %I unfinished ones",
-                (LUAI_UACINT)vm->task_limit);
-  neap__coroutine_take(L, index, (neap__coroutine *)neap__known(L, index),
-                       NEAP__OWNED, level);
-  if (budget != NULL)
-    size += sizeof budget;
-  task = (neap__task *)lua_newuserdatauv(L, size,
-                                         member ? NEAP__GROUP : NEAP__CORO);
-  neap__future_prepare(&task->future, &neap__task_type);
+void neap__task_begin(neap_vm *vm, neap__task *task) {
   task->timer.job.run = task_step;
-  task->timer.position = 0;
-  task->thread = NULL;
-  task->waiting_on = NULL;
-  task->in_c = 0;
-  task->cancel_requests = 0;
-  task->must_cancel = 0;
-  task->interrupted = 0;
-  task->leftover = 0;
-  task->kept = 0;
-  task->member = member != 0;
-  neap__metatable_push(L, &neap__task_type);
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, index);
-  lua_setiuservalue(L, -2, NEAP__CORO);
-  note_creator(L, task, level);
-  task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
-  if (budget != NULL)
-    *neap__task_slot(task) = neap__budget_use(budget);
-  task->budgeted = budget != NULL;
   task->id = ++vm->task_count & 0x1fffffffffffff;
   list_append(vm, task);
   neap__queue_push(&vm->ready, &task->timer.job);
-  return task;
-}
-
-neap__task *neap__task_new(lua_State *L, int index, int level) {
-  return make(L, index, level, 0);
-}
-
-neap__member *neap__member_new(lua_State *L, int index, int level) {
-  return (neap__member *)make(L, index, level, 1);
 }
 
 /* ====================================================== } */
@@ -154,10 +98,11 @@ neap__member *neap__member_new(lua_State *L, int index, int level) {
 static void settle(lua_State *L, int index, neap__task *task,
                    neap__state state) {
   neap_vm *vm = neap__vm(L);
-  neap__future_settle(L, index, state); /* first, as it can raise */
+  /* first, as it can raise */
+  neap__future_settle(L, index, &task->future, state);
   list_remove(vm, task);
   if (!task->kept)
-    neap__task_release(vm, L, task);
+    neap__task_release(vm, task);
   if (task->leftover) {
     if (--vm->leftovers == 0)
       neap__queue_push(&vm->ready, &vm->last_ended);
@@ -255,15 +200,15 @@ void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
     neap__queue_splice(&vm->ready, &task->future.waiters);
     lua_pop(L, 1);
   }
-  neap__ready_drop(vm, L);
+  neap__ready_drop(vm);
   while (vm->tasks != NULL) {
     lua_State *thread = vm->tasks->thread;
     uint32_t anchor = vm->tasks->thread_anchor;
     task = vm->tasks;
     list_remove(vm, task);
-    neap__task_release(vm, L, task);
+    neap__task_release(vm, task);
     if (thread != NULL) /* collected; no code of it runs any more */
-      neap__anchor_drop(vm, L, anchor);
+      neap__anchor_drop(vm, anchor);
   }
 }
 
@@ -307,16 +252,15 @@ void neap__tasks_kill(neap_vm *vm, const neap__budget *b) {
 ** Steps
 ** ======================================================= */
 
-enum { TASK = 1, HANDLER, BODY }; /* stack of task_main */
+enum { TASK = 1, HANDLER, CORO }; /* stack of task_main */
 
-/* The body has ended. */
-static int task_finish(lua_State *L, int status, lua_KContext ctx) {
-  neap__task *task = (neap__task *)neap__known(L, TASK);
-  (void)ctx;
+/* The task's body has ended. */
+static void finish(neap_vm *vm, lua_State *L, int status) {
+  neap__task *task = vm->current;
   if (status == LUA_ERRMEM)
-    neap__vm(L)->starved = 1;
+    vm->starved = 1;
   if (task->timer.job.run == killed_step) { /* by itself, at its very end? */
-    lua_settop(L, HANDLER);
+    lua_settop(L, CORO);
     lua_pushnil(L);
     neap__error_set(L, TASK);
     settle(L, TASK, task, NEAP__CANCELLED);
@@ -324,38 +268,96 @@ static int task_finish(lua_State *L, int status, lua_KContext ctx) {
   else if (status != LUA_OK && status != LUA_YIELD)
     settle_error(L, TASK, task);
   else if (task->must_cancel) { /* cancelled after its last await */
-    lua_settop(L, HANDLER);
+    lua_settop(L, CORO);
     settle_cancelled(L, TASK, task);
   }
   else {
-    neap__result_set(L, TASK, lua_gettop(L) - HANDLER);
+    neap__result_set(L, TASK, &task->future, lua_gettop(L) - CORO);
     settle(L, TASK, task, NEAP__FINISHED);
   }
-  return 0;
 }
 
-/*
-** The function at the base of a task's thread. The protected call makes
-** to-be-closed variables run, and await, when an error ends the body.
-*/
-static int task_main(lua_State *L) {
+/* Takes the next job of the turn. */
+static neap__job *take_job(neap_vm *vm) {
+  neap__job *job = neap__queue_pop(&vm->ready);
+  if (job == vm->last_job)
+    vm->last_job = NULL;
+  return job;
+}
+
+/* Whether there is one for which it is not too late. */
+static int turn_goes_on(const neap_vm *vm) {
+  return vm->last_job != NULL &&
+         (vm->turn_until == 0 || uv_hrtime() < vm->turn_until);
+}
+
+/* The task of this Lua thread has ended. When the next job is the first step
+   of another, that begins here, which saves all that leads to a thread and
+   away from it; false: it is not. */
+static int begin_next(neap_vm *vm, lua_State *L) {
+  uint32_t anchor = vm->current->thread_anchor;
+  neap__job *job;
+  neap__task *task;
+  if (!turn_goes_on(vm) || vm->debug || vm->starved)
+    return 0;
+  job = vm->ready.last->next;
+  task = task_of(job);
+  if (job->run != task_step || task->thread != NULL || task->must_cancel)
+    return 0;
+  (void)take_job(vm);
+  if (vm->limits != NULL)
+    neap__limits_step(vm);
+  neap__raising_clear(L);
+  neap__thread_reset(vm, L);
+  task->thread = L;
+  task->thread_anchor = anchor;
+  vm->nested = 0;
+  lua_settop(L, 0);
+  neap__task_push(L, task);
+  vm->current = task; /* from here on a signal's handler looks at its thread */
+  return 1;
+}
+
+static int task_finish(lua_State *L, int status, lua_KContext ctx);
+
+/* Calls the body of the task, which is all of the stack. The protected call
+   makes to-be-closed variables run, and await, when an error ends it. */
+static int run_body(lua_State *L) {
   neap__coroutine *c;
-  int n = 1, status;
+  int n = 0;
   lua_pushcfunction(L, neap__task_handler);
   lua_getiuservalue(L, TASK, NEAP__CORO);
-  c = (neap__coroutine *)neap__known(L, BODY);
-  if (neap__coroutine_calls(c))
-    n = neap__coroutine_open(L, BODY, c);
+  c = (neap__coroutine *)neap__known(L, CORO);
+  if (neap__coroutine_calls(c)) {
+    neap__coroutine_function(L, CORO, c);
+    n = neap__coroutine_arguments(L, CORO, c);
+  }
   else if (c->body == NEAP__YIELD)
-    lua_pushcfunction(L, neap__await_turn); /* its argument is ignored */
+    lua_pushcfunction(L, neap__await_turn);
   else { /* await(coroutine) */
     c->state = NEAP__NEW;
     lua_pushcfunction(L, neap__await);
+    lua_pushvalue(L, CORO);
+    n = 1;
   }
-  if (!neap__coroutine_calls(c))
-    lua_insert(L, BODY);
-  status = lua_pcallk(L, n, LUA_MULTRET, HANDLER, 0, task_finish);
-  return task_finish(L, status, 0);
+  return lua_pcallk(L, n, LUA_MULTRET, HANDLER, 0, task_finish);
+}
+
+/* The function at the base of a task's thread. */
+static int task_main(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  do
+    finish(vm, L, run_body(L));
+  while (begin_next(vm, L));
+  return 0;
+}
+
+/* The body has ended: it had suspended, or it failed. */
+static int task_finish(lua_State *L, int status, lua_KContext ctx) {
+  neap_vm *vm = neap__vm(L);
+  (void)ctx;
+  finish(vm, L, status);
+  return begin_next(vm, L) ? task_main(L) : 0;
 }
 
 /* Protected: gives the task, light userdata at 1, a thread; or ends it
@@ -409,7 +411,7 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
   if (status == LUA_ERRMEM)
     vm->starved = 1;
   if (status == LUA_OK) { /* task_main has settled the task */
-    neap__thread_release(vm, L, thread);
+    neap__thread_release(vm, thread);
     return;
   }
   /* a yield that is not the loop's, or an error in task_main itself; the
@@ -425,7 +427,7 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
     lua_pop(L, 1);
   }
   (void)lua_resetthread(thread.L); /* closes what the task left open */
-  neap__anchor_drop(vm, L, thread.anchor); /* hooks may be off on it */
+  neap__anchor_drop(vm, thread.anchor); /* hooks may be off on it */
 }
 
 static inline void step(neap_vm *vm, neap__task *task) {
@@ -452,6 +454,7 @@ static inline void step(neap_vm *vm, neap__task *task) {
     vm->suspending = 0;
     first = 0;
   }
+  task = vm->current; /* the last one that has begun there: begin_next */
   vm->running = vm->L;
   vm->current = NULL;
   if (begin != 0)
@@ -481,21 +484,22 @@ static void killed_step(neap_vm *vm, neap__job *job) {
   if (thread != NULL) { /* collected; no code of it runs any more */
     if (vm->hooked == thread)
       vm->hooked = NULL;
-    neap__anchor_drop(vm, L, anchor);
+    neap__anchor_drop(vm, anchor);
   }
 }
 
 /* Here, that a step is in line: after a yield, which is a jump out of many
    functions, the processor predicts each return wrong. */
 void neap__ready_run(neap_vm *vm, uint64_t until) {
-  neap__job *job, *last = vm->ready.last;
+  vm->last_job = vm->ready.last;
+  vm->turn_until = until;
   do {
-    job = neap__queue_pop(&vm->ready);
+    neap__job *job = take_job(vm);
     if (job->run == task_step)
       step(vm, task_of(job));
     else
       job->run(vm, job); /* frees the job, maybe */
-  } while (job != last && (until == 0 || uv_hrtime() < until));
+  } while (turn_goes_on(vm));
 }
 
 /* ====================================================== } */

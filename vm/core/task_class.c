@@ -8,9 +8,11 @@
 ** Making
 ** ======================================================= */
 
-void neap__check_coroutine(lua_State *L, int index, const char *function) {
-  if (neap__coroutine_at(L, index) != NULL)
-    return;
+neap__coroutine *neap__check_coroutine(lua_State *L, int index,
+                                       const char *function) {
+  neap__coroutine *c = neap__coroutine_at(L, index);
+  if (c != NULL)
+    return c;
   if (neap__is_async_function(L, index))
     neap__usage(L, 1, "%s: a coroutine object expected, got an async function: "
                       "call it, as in %s(f())",
@@ -22,6 +24,7 @@ void neap__check_coroutine(lua_State *L, int index, const char *function) {
   neap__usage(L, 1, "%s: a coroutine object expected, got %s%s", function,
               neap__describe(L, index),
               neap__future_at(L, index) != NULL ? ": await it instead" : "");
+  return NULL;
 }
 
 void neap__refuse_awaitable(lua_State *L, int index, const char *function,
@@ -38,26 +41,81 @@ void neap__refuse_awaitable(lua_State *L, int index, const char *function,
               neap__describe(L, index), hint);
 }
 
-/* The value of field `name` of the options table at index 2, at the top. */
-static void check_name(lua_State *L) {
-  if (lua_isnoneornil(L, 2)) {
-    lua_pushnil(L);
-    return;
+/* Notes which line of which function creates the task at the top. It may be
+   that an await has called the library's function which does so. */
+static void note_creator(lua_State *L, neap__task *task, int level) {
+  lua_Debug ar;
+  task->line = -1;
+  for (; lua_getstack(L, level, &ar) && lua_getinfo(L, "fl", &ar); level++) {
+    if (level == 1 || lua_tocfunction(L, -1) != neap__await) {
+      task->line = ar.currentline;
+      lua_setiuservalue(L, -2, NEAP__EXTRA);
+      return;
+    }
+    lua_pop(L, 1);
   }
+}
+
+/* neap__task_new of the coroutine object c; `member`: a neap__member. */
+static neap__task *make(lua_State *L, int index, neap__coroutine *c, int level,
+                        int member) {
+  neap_vm *vm = neap__vm(L);
+  neap__budget *budget = neap__budget_current(vm);
+  size_t size = member ? sizeof(neap__member) : sizeof(neap__task);
+  neap__task *task;
+  index = lua_absindex(L, index);
+  if (vm->task_limit != 0 && vm->tasks_alive >= vm->task_limit)
+    neap__usage(L, level, "too many tasks: the limit is %I unfinished ones",
+                (LUAI_UACINT)vm->task_limit);
+  neap__coroutine_take(L, index, c, NEAP__OWNED, level);
+  if (budget != NULL)
+    size += sizeof budget;
+  task = (neap__task *)lua_newuserdatauv(L, size,
+                                         member ? NEAP__GROUP : NEAP__CORO);
+  neap__future_prepare(&task->future, &neap__task_type);
+  task->timer.position = 0;
+  task->thread = NULL;
+  task->waiting_on = NULL;
+  task->in_c = 0;
+  task->cancel_requests = 0;
+  task->must_cancel = 0;
+  task->interrupted = 0;
+  task->leftover = 0;
+  task->kept = 0;
+  task->member = member != 0;
+  neap__metatable_push(L, &neap__task_type);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, NEAP__CORO);
+  note_creator(L, task, level);
+  task->anchor = neap__anchor(vm, L); /* the last thing that can fail */
+  if (budget != NULL)
+    *neap__task_slot(task) = neap__budget_use(budget);
+  task->budgeted = budget != NULL;
+  neap__task_begin(vm, task);
+  return task;
+}
+
+neap__task *neap__task_new(lua_State *L, int index, int level) {
+  return make(L, index, (neap__coroutine *)neap__known(L, index), level, 0);
+}
+
+/* Replaces the options table at index 2 by the value of its field `name`. */
+static void check_name(lua_State *L) {
   neap__check_options(L, 2, "create_task", "name", "\"...\"");
   lua_getfield(L, 2, "name");
   if (!lua_isnil(L, -1))
     luaL_tolstring(L, -1, NULL);
+  lua_replace(L, 2);
 }
 
-/* Checks the arguments of create_task; replaces the options by the name. */
-static void check_arguments(lua_State *L) {
-  if (lua_gettop(L) > 1) {
+/* Checks the arguments of create_task; replaces the options by the name, and
+   returns the coroutine object. */
+static neap__coroutine *check_arguments(lua_State *L) {
+  if (!lua_isnoneornil(L, 2))
     check_name(L);
-    lua_replace(L, 2);
-  }
   neap__check_running(L, "create_task");
-  neap__check_coroutine(L, 1, "create_task");
+  return neap__check_coroutine(L, 1, "create_task");
 }
 
 /* Gives the task at the top the name at index 2. */
@@ -71,8 +129,7 @@ static void set_name(lua_State *L) {
 /* Lua: create_task(coro [, options]) */
 int neap__create_task(lua_State *L) {
   int named = lua_gettop(L) > 1;
-  check_arguments(L);
-  neap__task_new(L, 1, 1);
+  make(L, 1, check_arguments(L), 1, 0);
   if (named)
     set_name(L);
   return 1;
@@ -82,9 +139,8 @@ int neap__create_task(lua_State *L) {
    the function that has called the caller. */
 int neap__create_member(lua_State *L) {
   neap__group *group = neap__group_check(L, 3);
-  neap__member *member;
-  check_arguments(L);
-  member = neap__member_new(L, 1, 2);
+  neap__coroutine *c = check_arguments(L);
+  neap__member *member = (neap__member *)make(L, 1, c, 2, 1);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, NEAP__GROUP);
   neap__group_add(group, member);

@@ -120,13 +120,15 @@ void neap__anchor_free(neap_vm *vm);
    only "not enough memory", with nothing changed. */
 uint32_t neap__anchor(neap_vm *vm, lua_State *L);
 void neap__anchor_push(lua_State *L, uint32_t anchor);
-/* Cannot fail; L needs 2 free stack slots. */
-void neap__anchor_drop(neap_vm *vm, lua_State *L, uint32_t anchor);
+/* Cannot fail. */
+void neap__anchor_drop(neap_vm *vm, uint32_t anchor);
 
 /* A thread with an empty stack; raises "not enough memory". */
 neap__thread neap__thread_acquire(neap_vm *vm, lua_State *L);
-/* Takes back a thread that has ended, its stack empty. */
-void neap__thread_release(neap_vm *vm, lua_State *L, neap__thread thread);
+/* Makes a thread whose task has ended as good as a new one. */
+void neap__thread_reset(neap_vm *vm, lua_State *L);
+/* Takes back one that has ended, its stack empty. */
+void neap__thread_release(neap_vm *vm, neap__thread thread);
 /* Frees the idle threads and the room that a burst of tasks took. Cannot
    fail. */
 void neap__pool_trim(neap_vm *vm, lua_State *L);
@@ -197,10 +199,19 @@ static inline int neap__coroutine_calls(const neap__coroutine *c) {
   return c->body <= NEAP__NATIVE;
 }
 /* Pushes that function. */
-void neap__coroutine_function(lua_State *L, int index);
-/* Replaces such a one, the last value on the stack, by its function and its
-   arguments, which leave the object. Returns the number of arguments. */
-int neap__coroutine_open(lua_State *L, int index, neap__coroutine *c);
+void neap__coroutine_function(lua_State *L, int index,
+                              const neap__coroutine *c);
+/* Pushes its arguments, if it has any; they leave the object, which may live
+   longer. Returns how many. */
+int neap__coroutine_arguments_push(lua_State *L, int index,
+                                   neap__coroutine *c);
+static inline int neap__coroutine_arguments(lua_State *L, int index,
+                                            neap__coroutine *c) {
+  return c->nargs == 0 ? 0 : neap__coroutine_arguments_push(L, index, c);
+}
+/* Replaces such a one, which is all of the stack, by its function and its
+   arguments. */
+void neap__coroutine_open(lua_State *L, neap__coroutine *c);
 /* Replaces a NATIVE one, which is all of the stack, by its arguments: the
    function's stack. They stay in the object as well. Returns the function. */
 lua_CFunction neap__coroutine_open_native(lua_State *L, neap__coroutine *c);
@@ -220,17 +231,18 @@ lua_State *neap__generator_of(lua_State *L);
 ** ======================================================= */
 
 /*
-** Settles the future at `index`: its outcome has been stored by one of
-** neap__result_set or neap__error_set. Runs no Lua but finalizers.
+** Settles the future f, which is at `index`: its outcome has been stored by
+** one of neap__result_set or neap__error_set. Runs no Lua but finalizers.
 */
-void neap__future_settle(lua_State *L, int index, neap__state state);
+void neap__future_settle(lua_State *L, int index, neap__future *f,
+                         neap__state state);
 
-/* Pops n results, or one error, into the future at `index`. */
-void neap__result_set(lua_State *L, int index, int n);
+/* Pops n results, or one error, into the future (f) at `index`. */
+void neap__result_set(lua_State *L, int index, neap__future *f, int n);
 void neap__error_set(lua_State *L, int index);
 
 /* Pushes the results and returns how many, or raises the error. */
-int neap__outcome(lua_State *L, int index);
+int neap__outcome(lua_State *L, int index, const neap__future *f);
 /* Gives the future at `to` the error of the one at `from`, with the
    traceback, and marks it as seen. May raise "not enough memory". */
 void neap__error_copy(lua_State *L, int from, int to);
@@ -281,12 +293,12 @@ static inline void neap__future_wait(neap__future *f, neap__job *job) {
 /* Makes a task of the coroutine object at `index`, which it takes, ready to
    start, and pushes it. `level`: where the creating Lua function stands. */
 neap__task *neap__task_new(lua_State *L, int index, int level);
-/* The same, of a group to which it is still to be added. */
-neap__member *neap__member_new(lua_State *L, int index, int level);
+/* Makes a new one, which is anchored, ready to start. */
+void neap__task_begin(neap_vm *vm, neap__task *task);
 /* Pushes the task (any unfinished one). */
 void neap__task_push(lua_State *L, const neap__task *task);
 /* Lets go of one that has ended: it may be collected from now on. */
-void neap__task_release(neap_vm *vm, lua_State *L, neap__task *task);
+void neap__task_release(neap_vm *vm, neap__task *task);
 /* Makes one that is in no queue ready, to raise a CancelledError. */
 static inline void neap__task_interrupt(neap_vm *vm, neap__task *task) {
   task->interrupted = 1;
@@ -317,8 +329,10 @@ int neap__ensure_future(lua_State *L);
 int neap__current_task(lua_State *L);
 int neap__all_tasks(lua_State *L);
 void neap__task_init(lua_State *L);
-/* Raises a usage error of `function` when the value is no coroutine object. */
-void neap__check_coroutine(lua_State *L, int index, const char *function);
+/* The coroutine object at `index`; raises a usage error of `function` when it
+   is none. */
+neap__coroutine *neap__check_coroutine(lua_State *L, int index,
+                                       const char *function);
 /* Raises one about a value that cannot be awaited. */
 void neap__refuse_awaitable(lua_State *L, int index, const char *function,
                             int level);
@@ -404,9 +418,9 @@ int neap__gather_cancel(neap__gather *g);
 void neap__gather_push_next(lua_State *L, int index);
 /* Counts a child whose job was dropped. Runs no Lua; cannot fail. */
 int neap__is_gather_job(const neap__job *job);
-void neap__gather_drop_child(neap_vm *vm, lua_State *L, neap__job *job);
+void neap__gather_drop_child(neap_vm *vm, neap__job *job);
 /* Cancels the gathers that wait for what outlives the run. Cannot fail. */
-void neap__gathers_abandon(neap_vm *vm, lua_State *L);
+void neap__gathers_abandon(neap_vm *vm);
 
 /* The group at `index`; raises when it is none. */
 neap__group *neap__group_check(lua_State *L, int index);
@@ -414,7 +428,7 @@ neap__group *neap__group_check(lua_State *L, int index);
 void neap__group_add(neap__group *group, neap__member *member);
 /* Lets go of a member whose job was dropped. Runs no Lua; cannot fail. */
 int neap__is_group_job(const neap__job *job);
-void neap__group_drop_member(neap_vm *vm, lua_State *L, neap__job *job);
+void neap__group_drop_member(neap_vm *vm, neap__job *job);
 /* Lua: what TaskGroup calls. */
 int neap__group_make(lua_State *L);
 int neap__group_count(lua_State *L);
@@ -435,7 +449,7 @@ void neap__callbacks_anchor(lua_State *L, int index);
 /* Takes a job out of a queue that may have it. */
 void neap__queue_remove(neap__queue *q, const neap__job *job);
 /* Drops a handle that is in no queue any more. */
-void neap__handle_drop(neap_vm *vm, lua_State *L, neap__handle *handle);
+void neap__handle_drop(neap_vm *vm, neap__handle *handle);
 /* Makes the scheduled ones with the budget, which is killed, ready: they do
    nothing then. */
 void neap__handles_kill(neap_vm *vm, const neap__budget *budget);
@@ -475,7 +489,7 @@ void neap__loop_kick(neap_vm *vm);
 
 /* Drops what scripts have in the ready queue, without running Lua; the jobs
    of the host stay. */
-void neap__ready_drop(neap_vm *vm, lua_State *L);
+void neap__ready_drop(neap_vm *vm);
 /* Lua: run(coro [, {debug=}]) */
 int neap__run(lua_State *L);
 

@@ -103,14 +103,15 @@ void neap__spawned_free(neap_vm *vm) {
 static void give_results(neap_vm *vm, lua_State *L, neap_done_fn done,
                          void *ud) {
   neap_value few[MOST_RESULTS], *values = few;
-  int n = (int)((neap__future *)neap__known(L, -1))->nresults, i;
+  const neap__future *f = (neap__future *)neap__known(L, -1);
+  int n = (int)f->nresults, i;
   int top = lua_gettop(L), status = NEAP_OK;
   if (n > MOST_RESULTS)
     values = (neap_value *)neap__alloc(vm, NULL, 0, n * sizeof *values);
   if (values == NULL || !lua_checkstack(L, n + LUA_MINSTACK))
     status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   else {
-    (void)neap__outcome(L, top); /* cannot raise: there is room */
+    (void)neap__outcome(L, top, f); /* cannot raise: there is room */
     for (i = 0; i < n; i++) {
       if (!neap__value_get(vm, L, top + 1 + i, &values[i]))
         status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
@@ -142,7 +143,7 @@ static void ended(neap_vm *vm, neap__job *job) {
   int scope = neap__scope_open(vm);
   neap__future *f;
   neap__anchor_push(L, s->anchor);
-  neap__anchor_drop(vm, L, s->anchor);
+  neap__anchor_drop(vm, s->anchor);
   close_slot(vm, s);
   f = (neap__future *)neap__known(L, -1);
   if (f->state != NEAP__CANCELLED)

@@ -220,7 +220,7 @@ static void end_tasks(neap_vm *vm) {
     neap__tasks_abandon(vm, vm->main);
     neap__ready_finish(vm);
   }
-  neap__gathers_abandon(vm, vm->main); /* of futures that nobody settles */
+  neap__gathers_abandon(vm); /* of futures that nobody settles */
 }
 
 NEAP_API int neap_close(neap_vm *vm, void (*closed)(void *ud), void *ud) {

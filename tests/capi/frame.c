@@ -250,9 +250,9 @@ static void what_was_borrowed_takes_no_room_afterwards(void **state) {
 ** Results and errors
 ** ======================================================= */
 
+/* `ud`: NULL, or each result is given by its address. */
 static int give_all(neap_frame *frame, void *ud) {
   neap_value values[7], table;
-  (void)ud;
   if (neap_table_new(neap_frame_vm(frame), &table) != NEAP_OK)
     return NEAP_ENOMEM;
   values[0] = neap_nil();
@@ -263,17 +263,22 @@ static int give_all(neap_frame *frame, void *ud) {
   values[5] = neap_bytes("a\0b", 3);
   values[6] = table;
   for (int i = 0; i < 7; i++)
-    assert_int_equal(neap_return(frame, values[i]), NEAP_OK);
+    assert_int_equal(ud == NULL ? neap_return(frame, values[i])
+                                : neap_return_value(frame, &values[i]),
+                     NEAP_OK);
   return NEAP_OK;
 }
 
 static void results_are_of_any_type(void **state) {
+  int by_address;
   (void)state;
-  check(give_all, NULL,
-        "local r = table.pack(f())\n"
-        "assert(r.n == 7 and r[1] == nil and r[2] == false and r[3] == 1)\n"
-        "assert(math.type(r[4]) == 'float' and r[5] == 'text')\n"
-        "assert(r[6] == 'a\\0b' and type(r[7]) == 'table')");
+  for (by_address = 0; by_address <= 1; by_address++)
+    check(give_all, by_address ? &by_address : NULL,
+          "local r = table.pack(f())\n"
+          "assert(r.n == 7 and r[1] == nil and r[2] == false)\n"
+          "assert(math.type(r[3]) == 'integer' and r[3] == 1)\n"
+          "assert(math.type(r[4]) == 'float' and r[5] == 'text')\n"
+          "assert(r[6] == 'a\\0b' and type(r[7]) == 'table')");
 }
 
 static int give_many(neap_frame *frame, void *ud) {

@@ -24,6 +24,7 @@ static void set_hook(neap_vm *vm, lua_State *L, int mask, int count) {
   lua_Hook old;
   if (L == NULL)
     return;
+  vm->plain = NULL;
   old = lua_gethook(L);
   if (old != NULL && old != hook) {
     vm->hook = old;

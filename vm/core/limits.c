@@ -208,6 +208,7 @@ void neap__vm_kill(neap_vm *vm, int code) {
   if (vm->killed != 0)
     return;
   vm->killed = code;
+  vm->plain = NULL;
   neap__tasks_kill(vm, NULL);
   neap__timers_expire(vm, UINT64_MAX);
   arm(vm);
@@ -430,7 +431,7 @@ int neap__limits_open(neap_vm *vm, const neap_config *config, lua_Alloc alloc,
   if (l->hard == 0 && l->soft <= SIZE_MAX / HARD)
     l->hard = HARD * l->soft;
   l->timed = (uint8_t)timed;
-  l->watch.thread = vm->thread;
+  l->watch.thread = uv_thread_self();
   l->watch.signal = config->signal != 0 ? config->signal : SIGURG;
   if (timed && config->signal >= 0) {
     status = neap__watchdog_add(&l->watch);
@@ -439,6 +440,7 @@ int neap__limits_open(neap_vm *vm, const neap_config *config, lua_Alloc alloc,
   else if (timed)
     vm->count_hook = COUNTED;
   vm->limits = l;
+  vm->plain = NULL;
   return status;
 }
 

@@ -21,6 +21,8 @@
 #define NEAP__SHARED_TURNS 64
 #define HANDLES 5 /* in neap__pollers */
 
+_Thread_local char neap__here;
+
 /* It may ring just before the poll, which then is not to wait. */
 static void alarm_rings(uv_timer_t *timer) { uv_stop(timer->loop); }
 /* A signal has come, or mail: the next turn sees to it. */
@@ -99,10 +101,9 @@ int neap__loop_open(neap_vm *vm) {
 }
 
 NEAP_API int neap_loop(neap_vm *vm, uv_loop_t **loop) {
-  uv_thread_t self = uv_thread_self();
   int status;
   *loop = NULL;
-  if (!uv_thread_equal(&vm->thread, &self))
+  if (!neap__is_here(vm))
     return NEAP_ETHREAD;
   if (vm->closing) /* a finalizer; what it makes would have none any more */
     return NEAP_ECLOSED;

@@ -157,7 +157,10 @@ struct neap_vm {
   size_t output_count;
   uint8_t output_counts;     /* print is ours, which does so */
 
-  uv_thread_t thread;        /* embed/host.c: of whoever made the VM */
+  const char *thread;        /* of whoever made the VM: see neap__is_here */
+  _Atomic(const char *) plain; /* the same, as long as there has been no limit
+                                of memory or time, host's loop, kill or hook of
+                                ours, which calls look for; then NULL */
   uint32_t entered;          /* nested neap__enter; not 0: the host has begun
                                 what runs, and not a script's `run` */
   uint8_t host_interrupted;  /* what the host runs was */
@@ -201,6 +204,16 @@ static inline uintptr_t *neap__extra(lua_State *L) {
 
 static inline neap_vm *neap__vm(lua_State *L) {
   return (neap_vm *)(*neap__extra(L) & ~NEAP__MARKS);
+}
+
+/* A thread is told by where it has this. Initial-exec: the address is had in
+   two instructions. */
+extern _Thread_local char neap__here
+    __attribute__((tls_model("initial-exec")));
+
+/* Whether this is the VM's thread. */
+static inline int neap__is_here(const neap_vm *vm) {
+  return vm->thread == &neap__here;
 }
 
 /* Whether it has a loop that the host runs, or one of its own. */

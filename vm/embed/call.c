@@ -111,13 +111,13 @@ static int call_unlimited(neap_vm *vm, lua_State *L, int nargs, int nresults) {
 }
 
 /* Stores the n values at the top. */
-static int get_results(neap_vm *vm, lua_State *L, neap_value *results, int n) {
-  int i, status = NEAP_OK;
-  for (i = 0; i < n; i++) {
-    if (!neap__value_get(vm, L, i - n, &results[i]))
-      status = neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+static inline int get_results(neap_vm *vm, lua_State *L, neap_value *results,
+                              int n) {
+  for (; n > 0; n--, results++) {
+    if (!neap__value_get(vm, L, -n, results))
+      return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
   }
-  return status;
+  return NEAP_OK;
 }
 
 /* There are no results; returns the status. */
@@ -128,24 +128,22 @@ NEAP__APART int without(neap_value *results, int n, int status) {
   return status;
 }
 
-/* The results may stand where the function or an argument stands: they are
-   written when these have been pushed. */
-NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
-                       const neap_value *args, int nargs, neap_value *results,
-                       int nresults, double deadline) {
-  lua_State *L;
-  int status = neap__call_check(vm, deadline, nargs, nresults);
+/* The call, which may begin. The results may stand where the function or an
+   argument stands: they are written when these have been pushed. */
+NEAP__INLINE int call(neap_vm *vm, const neap_value *function,
+                      const neap_value *args, int nargs, neap_value *results,
+                      int nresults, int limited, double deadline) {
+  lua_State *L = vm->running;
+  int status = neap__call_room(vm, L, nargs, nresults);
   if (status != NEAP_OK)
     return without(results, nresults, status);
-  L = vm->running;
   lua_pushcfunction(L, neap__callback_handler);
   status = neap__call_push(vm, L, function, args, nargs);
   if (status == NEAP_OK) {
     neap__scope_reset(vm);
     neap__enter(vm);
-    status = vm->limits == NULL
-                 ? call_unlimited(vm, L, nargs, nresults)
-                 : call_limited(vm, L, nargs, nresults, deadline);
+    status = limited ? call_limited(vm, L, nargs, nresults, deadline)
+                     : call_unlimited(vm, L, nargs, nresults);
     neap__leave(vm);
   }
   if (status != NEAP_OK)
@@ -155,6 +153,26 @@ NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
     lua_pop(L, nresults + 1);
   }
   return status == NEAP_OK ? NEAP_OK : without(results, nresults, status);
+}
+
+/* Where there is more to look at. */
+NEAP__APART int call_checked(neap_vm *vm, const neap_value *function,
+                             const neap_value *args, int nargs,
+                             neap_value *results, int nresults,
+                             double deadline) {
+  int status = neap__call_check(vm, deadline);
+  if (status != NEAP_OK)
+    return without(results, nresults, status);
+  return call(vm, function, args, nargs, results, nresults,
+              vm->limits != NULL, deadline);
+}
+
+NEAP_API int neap_call(neap_vm *vm, const neap_value *function,
+                       const neap_value *args, int nargs, neap_value *results,
+                       int nresults, double deadline) {
+  if (vm->plain == &neap__here && deadline >= 0) /* nor NaN */
+    return call(vm, function, args, nargs, results, nresults, 0, deadline);
+  return call_checked(vm, function, args, nargs, results, nresults, deadline);
 }
 
 /* ====================================================== } */

@@ -6,13 +6,15 @@
 #define NEAP_EMBED_H
 
 #include <limits.h>
-#include <pthread.h>
 
 #include "../core/vm.h"
 
 /* A function that is not inline where it is called: what is called often saves
    fewer registers without it. */
 #define NEAP__APART __attribute__((noinline)) static
+/* One that is, however long. */
+#define NEAP__INLINE __attribute__((always_inline)) static inline
+#define NEAP__LIKELY(x) __builtin_expect((x) != 0, 1)
 
 /* {======================================================
 ** failure.c: errors, as neap_error tells them
@@ -40,7 +42,7 @@ void neap__failure_free(neap_vm *vm);
 /* NEAP_OK on the VM's thread, before neap_close; else the error, which is not
    remembered: that would be a race. Every public function begins with it. */
 static inline int neap__check(const neap_vm *vm) {
-  if (!pthread_equal(vm->thread, pthread_self()))
+  if (!neap__is_here(vm))
     return NEAP_ETHREAD;
   return vm->closing ? NEAP_ECLOSED : NEAP_OK;
 }
@@ -65,48 +67,44 @@ static inline int neap__attach(neap_vm *vm) {
 /* Around all that creates tasks or runs scripts: the VM is one that runs, so
    that tasks can be created. They nest. */
 static inline void neap__enter(neap_vm *vm) {
-  if (vm->L == NULL) {
+  if (NEAP__LIKELY(vm->L == NULL)) {
     vm->L = vm->main;
-    vm->host_interrupted = 0;
     vm->entered = 1;
+    vm->host_interrupted = 0;
   }
   else if (vm->entered > 0) /* not in a script's `run` */
     vm->entered++;
 }
 static inline void neap__leave(neap_vm *vm) {
-  if (vm->entered == 0 || --vm->entered > 0)
-    return;
-  vm->L = NULL;
-  if (lua_gethook(vm->main) != NULL)
-    neap__interrupt_clear(vm->main);
-  if (vm->pollers != NULL)
-    neap__loop_kick(vm);
+  if (NEAP__LIKELY(vm->entered == 1)) {
+    vm->entered = 0;
+    vm->L = NULL;
+    if (vm->plain == NULL) { /* else there is neither hook nor host's loop */
+      neap__interrupt_clear(vm->main);
+      neap__loop_kick(vm);
+    }
+  }
+  else if (vm->entered > 1)
+    vm->entered--;
 }
 
-/* As lua_checkstack, which costs more: each frame has LUA_MINSTACK slots. */
-static inline int neap__room(lua_State *L, size_t n) {
-  return (size_t)lua_gettop(L) + n <= LUA_MINSTACK ||
-         (n <= INT_MAX && lua_checkstack(L, (int)n));
+/* Whether a call, or a task, may begin. An error, remembered. */
+int neap__call_check(neap_vm *vm, double deadline);
+
+/* Sees to it that there is room on the stack for so many arguments and results;
+   a handler, the function, and what neap__fail_lua pushes. NEAP_OK, or an
+   error, remembered. */
+#define NEAP__CALL_ROOM 10
+int neap__room_make(neap_vm *vm, lua_State *L, int nargs, int nresults);
+static inline int neap__call_room(neap_vm *vm, lua_State *L, int nargs,
+                                  int nresults) {
+  size_t top = (size_t)lua_gettop(L); /* each frame has LUA_MINSTACK slots; */
+  size_t values = (size_t)(unsigned)nargs + (unsigned)nresults; /* < 0: many */
+  return top + values + NEAP__CALL_ROOM <= LUA_MINSTACK
+             ? NEAP_OK
+             : neap__room_make(vm, L, nargs, nresults);
 }
 
-/* Whether a call, or a task, may begin; then there is room on the stack of
-   vm->running for it. An error, remembered. */
-static inline int neap__call_check(neap_vm *vm, double deadline, int nargs,
-                                   int nresults) {
-  int status = neap__check(vm);
-  if (status != NEAP_OK)
-    return status;
-  if (vm->killed != 0)
-    return neap__fail(vm, vm->killed, NULL, NULL);
-  if (!(deadline >= 0)) /* nor NaN */
-    return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
-  if (nargs < 0 || nresults < 0)
-    return neap__fail(vm, NEAP_EINVAL, "less than no values", NULL);
-  /* and for a handler, the function, and what neap__fail_lua pushes */
-  if (!neap__room(vm->running, (size_t)nargs + (size_t)nresults + 10))
-    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
-  return neap__attach(vm); /* it may create tasks */
-}
 /* vm.c: one thing fewer that neap_close waits for; when nothing is left, the
    VM is freed, and the host told. */
 void neap__close_step(neap_vm *vm);
@@ -136,23 +134,26 @@ int neap__value_push(neap_vm *vm, lua_State *L, const neap_value *value);
 
 /* Pushes a reference, or a string that Lua has, likewise. Raises nothing. */
 int neap__reference_push(neap_vm *vm, lua_State *L, const neap_value *value);
-/* Of one that is retained: its place alone, which for a string is not all. */
+/* Of one that is retained: its place alone, which for a string is not all. Any
+   other: false. No value has the serial number of a place that is free. */
+#define NEAP__FREE_PLACE UINT64_MAX
 static inline int neap__retained_push(neap_vm *vm, lua_State *L,
                                       const neap_value *value) {
   uint64_t serial;
   if ((uint32_t)value->ref >= vm->retained_size)
     return 0;
   serial = vm->retained[value->ref];
-  if (serial == 0 ||
-      (value->type != NEAP_STRING && serial != value->as.serial))
-    return 0;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, value->ref);
-  return 1;
+  if (NEAP__LIKELY(serial == value->as.serial) ||
+      (value->type == NEAP_STRING && serial != NEAP__FREE_PLACE)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, value->ref);
+    return 1;
+  }
+  return 0;
 }
 
 /* Pushes a value that is neither. False, with nothing pushed: it is. */
 static inline int neap__plain_push(lua_State *L, const neap_value *value) {
-  switch (value->type) {
+  switch (__builtin_expect(value->type, NEAP_INTEGER)) {
   case NEAP_NIL:
     lua_pushnil(L);
     return 1;
@@ -180,18 +181,18 @@ static inline int neap__value_pass(neap_vm *vm, lua_State *L,
 
 /* Pushes a function and its arguments. Raises nothing. NEAP_OK, or an error,
    remembered, with nothing pushed. */
-static inline int neap__call_push(neap_vm *vm, lua_State *L,
-                                  const neap_value *function,
-                                  const neap_value *args, int nargs) {
-  int i, status;
+NEAP__INLINE int neap__call_push(neap_vm *vm, lua_State *L,
+                                 const neap_value *function,
+                                 const neap_value *args, int nargs) {
+  int left, status;
   if (function->type != NEAP_FUNCTION ||
-      !(function->ref > 0 ? neap__retained_push(vm, L, function)
-                          : neap__reference_push(vm, L, function)))
+      !(neap__retained_push(vm, L, function) ||
+        neap__reference_push(vm, L, function)))
     return neap__fail(vm, NEAP_EINVAL, "a function expected", NULL);
-  for (i = 0; i < nargs; i++) {
-    status = neap__value_pass(vm, L, &args[i]);
+  for (left = nargs; left > 0; left--, args++) {
+    status = neap__value_pass(vm, L, args);
     if (status != NEAP_OK) {
-      lua_pop(L, i + 1);
+      lua_pop(L, nargs - left + 1);
       return status;
     }
   }
@@ -205,9 +206,9 @@ static inline int neap__value_get(neap_vm *vm, lua_State *L, int index,
                                   neap_value *value) {
   if (!lua_isinteger(L, index))
     return neap__kept_get(vm, L, index, value);
+  value->as.integer = lua_tointeger(L, index);
   value->type = NEAP_INTEGER;
   value->ref = 0;
-  value->as.integer = lua_tointeger(L, index);
   return 1;
 }
 
@@ -225,11 +226,10 @@ int neap__global_set(lua_State *L, const char *path);
 
 /* What a scope has borrowed is given back: a native function, a callback. */
 static inline int neap__scope_open(const neap_vm *vm) { return vm->shelved; }
+void neap__scope_clear(neap_vm *vm, int scope);
 static inline void neap__scope_close(neap_vm *vm, int scope) {
-  if (vm->shelved > scope) {
-    lua_settop(vm->shelf, scope);
-    vm->shelved = scope;
-  }
+  if (vm->shelved > scope)
+    neap__scope_clear(vm, scope);
 }
 /* Whether something is being called there. */
 int neap__has_frames(lua_State *L);
@@ -257,7 +257,8 @@ struct neap_frame {
   int converted;      /* whether the last number asked for was one; here,
                          because neap_arg_integer then needs no stack */
   int lost;           /* a NEAP_E code: an argument, a result or the message
-                         was lost; the call fails, whatever f returns */
+                         was lost; the call fails, whatever f returns. Else
+                         NEAP_SUSPENDED when `suspension` is not NULL */
   neap_value message; /* of neap_fail; nil: none */
   struct neap__suspension *suspension; /* what the task will wait for */
   int scope;          /* what was borrowed before */
@@ -292,7 +293,7 @@ static inline int neap__native_call(lua_State *L, neap_vm *vm,
   frame.suspension = NULL;
   frame.scope = neap__scope_open(vm);
   status = f(&frame, ud);
-  if (status == NEAP_OK && frame.lost == NEAP_OK && frame.suspension == NULL) {
+  if (status == NEAP_OK && frame.lost == NEAP_OK) {
     neap__scope_close(frame.vm, frame.scope); /* `vm` is kept nowhere */
     return frame.nresults;
   }

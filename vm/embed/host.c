@@ -24,6 +24,26 @@ int neap__protect(neap_vm *vm, lua_CFunction f, void *args) {
   return status == LUA_OK ? NEAP_OK : neap__fail_lua(vm, L, status);
 }
 
+int neap__call_check(neap_vm *vm, double deadline) {
+  int status = neap__check(vm);
+  if (status != NEAP_OK)
+    return status;
+  if (vm->killed != 0)
+    return neap__fail(vm, vm->killed, NULL, NULL);
+  if (!(deadline >= 0)) /* nor NaN */
+    return neap__fail(vm, NEAP_EINVAL, "a deadline is not negative", NULL);
+  return neap__attach(vm); /* it may create tasks */
+}
+
+int neap__room_make(neap_vm *vm, lua_State *L, int nargs, int nresults) {
+  if (nargs < 0 || nresults < 0)
+    return neap__fail(vm, NEAP_EINVAL, "less than no values", NULL);
+  if (nargs > INT_MAX - NEAP__CALL_ROOM - nresults ||
+      !lua_checkstack(L, nargs + nresults + NEAP__CALL_ROOM))
+    return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  return NEAP_OK;
+}
+
 /* Before each poll of the host's loop. */
 static void turns(uv_prepare_t *prepare) {
   neap_vm *vm = ((neap__pollers *)prepare->data)->vm;

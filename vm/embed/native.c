@@ -64,7 +64,7 @@ int neap__native_finish(neap_frame *frame, int status) {
   lua_pop(L, frame->nresults); /* these are none */
   (void)neap__value_push(vm, L, &frame->message); /* it is borrowed, or nil */
   neap__scope_close(vm, frame->scope);
-  if (frame->lost != NEAP_OK)
+  if (frame->lost < 0)
     status = frame->lost;
   if (status == NEAP_SUSPENDED && s != NULL && neap__limits_reached(vm) == 0) {
     lua_pop(L, 1);
@@ -177,7 +177,7 @@ NEAP__APART int index_counted(neap_frame *frame, int i) {
 
 /* A free slot is as good as nowhere, until there are results. */
 static int index_of(neap_frame *frame, int i) {
-  return __builtin_expect((unsigned)i - 1 < ROOM && frame->nresults == 0, 1)
+  return NEAP__LIKELY((unsigned)i - 1 < ROOM && frame->nresults == 0)
              ? frame->before + i
              : index_counted(frame, i);
 }
@@ -304,6 +304,16 @@ NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value) {
   if (frame->nresults >= ROOM || !neap__plain_push(frame->L, value))
     return return_any(frame, value);
   frame->nresults++;
+  return NEAP_OK;
+}
+
+NEAP_API int neap_return_integer(neap_frame *frame, lua_Integer integer) {
+  if (frame->nresults >= ROOM) {
+    neap_value value = neap_integer(integer);
+    return return_any(frame, &value);
+  }
+  frame->nresults++;
+  lua_pushinteger(frame->L, integer);
   return NEAP_OK;
 }
 

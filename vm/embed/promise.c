@@ -57,6 +57,8 @@ static int wait_for(neap_frame *frame, neap__suspension *s,
   s->wait.vm = frame->vm;
   s->results = results;
   frame->suspension = s;
+  if (frame->lost == NEAP_OK)
+    frame->lost = NEAP_SUSPENDED;
   native_begins(frame->vm);
   return NEAP_SUSPENDED;
 }

@@ -199,7 +199,9 @@ static int start(neap_vm *vm, spawned *s, const neap_value *function,
                  const neap_value *args, int nargs) {
   lua_State *L = vm->running;
   neap__budget *inner = vm->inner;
-  int top = lua_gettop(L), status;
+  int top = lua_gettop(L), status = neap__call_room(vm, L, nargs, 0);
+  if (status != NEAP_OK)
+    return status;
   lua_pushcfunction(L, spawn);
   lua_pushlightuserdata(L, s);
   status = neap__call_push(vm, L, function, args, nargs);
@@ -223,7 +225,7 @@ NEAP_API int neap_spawn(neap_vm *vm, const neap_value *function,
                         const neap_value *args, int nargs, double deadline,
                         neap_done_fn done, void *ud, neap_task *task) {
   spawned *s;
-  int status = neap__call_check(vm, deadline, nargs, 0);
+  int status = neap__call_check(vm, deadline);
   if (task != NULL)
     *task = 0;
   if (status != NEAP_OK)

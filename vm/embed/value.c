@@ -7,7 +7,7 @@
 ** number, too, or, of a string, the address of its bytes: so one that is used
 ** for too long is found out. Negative is the number of the second value of a
 ** pair that neap_table_next gave. The numbers of retained ones stand in an
-** array, by reference; 0: given back.
+** array, by reference.
 */
 #include <string.h>
 
@@ -172,6 +172,11 @@ int neap__pair_pop(neap_vm *vm, lua_State *L, neap_value *key,
   return kept;
 }
 
+void neap__scope_clear(neap_vm *vm, int scope) {
+  lua_settop(vm->shelf, scope);
+  vm->shelved = scope;
+}
+
 int neap__has_frames(lua_State *L) {
   lua_Debug ar;
   return lua_getstack(L, 0, &ar);
@@ -207,7 +212,8 @@ static int reserve(neap_vm *vm, uint32_t ref) {
                                     larger * sizeof *serials);
   if (serials == NULL)
     return 0;
-  memset(serials + size, 0, (larger - size) * sizeof *serials);
+  for (; size < larger; size++)
+    serials[size] = NEAP__FREE_PLACE;
   vm->retained = serials;
   vm->retained_size = larger;
   return 1;
@@ -261,7 +267,7 @@ NEAP_API int neap_release(neap_vm *vm, neap_value *value) {
   if (!holds(vm, value))
     return neap__fail(vm, NEAP_EINVAL, "the value was given back before",
                       NULL);
-  vm->retained[value->ref] = 0;
+  vm->retained[value->ref] = NEAP__FREE_PLACE;
   luaL_unref(vm->shelf, LUA_REGISTRYINDEX, value->ref); /* fields that exist */
   *value = neap_nil();
   return NEAP_OK;

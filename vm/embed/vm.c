@@ -53,8 +53,9 @@ static int is_valid(const neap_config *config) {
 static void set_up(neap_vm *vm, const neap_config *config) {
   vm->alloc_ud = config->alloc_ud;
   vm->capabilities = config->capabilities;
-  vm->thread = uv_thread_self();
+  vm->thread = &neap__here;
   vm->loop = config->loop;
+  vm->plain = config->loop == NULL ? vm->thread : NULL;
   vm->report = config->report;
   vm->report_ud = config->report_ud;
   vm->output = config->output;

@@ -548,10 +548,12 @@ NEAP_API int neap_arg_string(neap_frame *frame, int i, const char **data,
                              size_t *size);
 
 /* Gives one more result. Errors, to be returned: NEAP_EINVAL: a value that
-   holds no longer. (A copy of the whole value would cost more than the rest:
-   therefore two functions.) */
+   holds no longer. (Functions, since a copy costs more than the rest.) */
 NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value);
+NEAP_API int neap_return_integer(neap_frame *frame, lua_Integer integer);
 static inline int neap_return(neap_frame *frame, neap_value value) {
+  if (value.type == NEAP_INTEGER)
+    return neap_return_integer(frame, value.as.integer);
   return neap_return_value(frame, &value);
 }
 

@@ -358,6 +358,26 @@ static void a_dump_of_a_hosts_tasks_is_reported(void **state) {
 
 /* ====================================================== } */
 
+/* {======================================================
+** Nobody
+** ======================================================= */
+
+static void errors_are_told_where_the_loop_never_runs(void **state) {
+  reports said;
+  neap_vm *vm = reporting_vm(&said, NEAP_CAN_ALL);
+  neap_value f = load_script(
+      vm, "local err = setmetatable({}, {__tostring = function() return 'mine' end})\n"
+          "do require 'asyncio'.Future():set_exception(err) end\n"
+          "collectgarbage()\n");
+  (void)state;
+  assert_int_equal(neap_call(vm, &f, NULL, 0, NULL, 0, 0), NEAP_OK);
+  assert_int_equal(said.count, 1);
+  assert_contains(said.last, "mine");
+  close_vm(vm);
+}
+
+/* ====================================================== } */
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_run_ends_when_nothing_is_left),
@@ -376,6 +396,7 @@ int main(void) {
       cmocka_unit_test(it_may_run_once_at_a_time_or_without_waiting),
       cmocka_unit_test(tasks_of_a_call_run_on_the_hosts_loop),
       cmocka_unit_test(a_dump_of_a_hosts_tasks_is_reported),
+      cmocka_unit_test(errors_are_told_where_the_loop_never_runs),
   };
   return cmocka_run_group_tests_name("drive", tests, NULL, NULL);
 }

@@ -145,9 +145,11 @@ static void nor_may_the_host_start_more(void **state) {
   assert_contains(info.message, "too many tasks: the limit is 1");
   assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
   assert_int_equal(s.tasks, 1);
+  assert_int_equal(s.tasks_ended, 0);
   assert_int_equal(neap_run(t.vm), NEAP_OK);
   assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
   assert_int_equal(s.tasks, 0);
+  assert_int_equal(s.tasks_ended, 1);
   assert_int_equal(e.count, 0);
   trial_close(&t);
 }

@@ -75,6 +75,33 @@ collected
     end
   end)
 
+  it("TA-12 with a __tostring is reported in the next turn, or where none comes", function()
+    for turn, expected in pairs{
+      ["collectgarbage() await(sleep(0)) print 'turn'"] = "told\nturn\nrun\n",
+      [ [[asyncio.current_task():add_done_callback(function() -- in the last turn
+            collectgarbage()
+            print "collected"
+          end)]] ] = "collected\nrun\ntold\n",
+    } do
+      local stderr, stdout = stderr_of([[
+        local asyncio = require "asyncio"
+        local err = setmetatable({}, {__tostring = function() print "told" return "mine" end})
+        run(async(function()
+          do create_task(async(function() error(err) end)()) end
+          await(sleep(0))
+          ]] .. turn .. [[
+        end)())
+        print "run"
+        for _ = 1, 3 do
+          collectgarbage()
+        end
+      ]])
+      assert.are.equal(expected, stdout)
+      assert.are.equal(1, select(2, stderr:gsub(NEVER, "")))
+      assert.matches("\nmine\n", stderr)
+    end
+  end)
+
   it("TA-12 in a future is reported as that", function()
     assert.are.equal([[
 Future exception was never retrieved

@@ -271,6 +271,28 @@ describe("Ctrl-C in a program that spins", function()
     ]])
   end)
 
+  it("stops the text of an error that is reported, of a callback or of a collected task", function()
+    for _, begin in ipairs{"asyncio.call_soon(fail)", "do create_task(async(fail)()) end", [[
+      asyncio.ExceptionGroup.__tostring = nil
+      do create_task(async(function() error(asyncio.ExceptionGroup('', {select(2, pcall(fail))})) end)()) end]]} do
+      local result = program.run_script(PRELUDE .. [[
+        local function fail()
+          error(setmetatable({}, {__tostring = function() interrupt() while true do end end}))
+        end
+        run(async(function()
+          ]] .. begin .. [[
+          await(sleep(0))
+          collectgarbage()
+          await(sleep(1000))
+        end)())
+        print("not reached")
+      ]], {timeout = 30})
+      assert.matches("__tostring fails", result.stderr, 1, true)
+      assert.matches("\nKeyboardInterrupt\n$", result.stderr)
+      assert.are.equal(130, result.code)
+    end
+  end)
+
   it("can be caught by the code that spins", function()
     goes_on("false\tKeyboardInterrupt\nresult\n", [[
       print(run(async(function()

@@ -111,6 +111,21 @@ describe("Ctrl-C in the interactive mode", function()
     t:expect_last("\n2\n>")
   end)
 
+  it("interrupts the report of an error that spins, whoever collects its task", function()
+    local t <close> = open()
+    t:type("spin = setmetatable({}, {__tostring = function() print 'begun' while true do end end})\n")
+    for _, code in ipairs {"", " collectgarbage()"} do
+      t:press("C-l")
+      t:type("do create_task(async(function() error(spin) end)()) end" .. code .. "\n")
+      t:expect("\nbegun")
+      t:press("C-c")
+      t:expect("its __tostring fails")
+      t:expect_last("\n>")
+      t:type("2\n")
+      t:expect_last("\n2\n>")
+    end
+  end)
+
   it("ends a cleanup that takes long, as a second cancel does", function()
     local t <close> = open()
     t:paste(CLEANUP)
@@ -134,7 +149,6 @@ describe("Ctrl-C in the interactive mode", function()
     for _, code in ipairs {
       "setmetatable({}, " .. spin:format "__gc" .. ") collectgarbage()",
       "do setmetatable({}, " .. spin:format "__gc" .. ") end", -- collected while a line is typed
-      "do create_task(async(function() error(setmetatable({}, " .. spin:format "__tostring" .. ")) end)()) end",
       "do print 'begun' print(" .. LONG .. ") end",
     } do
       local t <close> = open()
@@ -284,26 +298,42 @@ describe("the end of the interactive mode", function()
     assert.matches("begun\ncleanup\nclean\n", result.stdout, 1, true)
   end)
 
-  it("comes with a signal while a loop spins that catches errors", function()
+  -- Calls act(session, kill, what ends the session's text) for each signal.
+  local function each_signal(act)
     for signal, code in pairs {HUP = 129, TERM = 143} do
       local t <close> = open()
       local pid = pid_of(t)
+      local function kill() assert(os.execute(("kill -%s %s"):format(signal, pid))) end
+      act(t, kill, "ended: " .. code)
+    end
+  end
+
+  it("comes with a signal while a loop spins that catches errors", function()
+    each_signal(function(t, kill, ended)
       t:type("print 'begun' while true do pcall(function() while true do end end) end\n")
       t:expect("\nbegun")
-      assert(os.execute(("kill -%s %s"):format(signal, pid)))
-      t:expect("ended: " .. code)
-    end
+      kill()
+      t:expect(ended)
+    end)
   end)
 
   it("comes with a signal when nothing can be interrupted", function()
-    for signal, code in pairs {HUP = 129, TERM = 143} do
-      local t <close> = open()
-      local pid = pid_of(t)
+    each_signal(function(t, kill, ended)
       t:type("print 'begun' print(" .. LONG .. ")\n")
       t:expect("\nbegun")
-      assert(os.execute(("kill -%s %s"):format(signal, pid)))
-      t:expect("ended: " .. code)
-    end
+      kill()
+      t:expect(ended)
+    end)
+  end)
+
+  it("comes with a signal when a finalizer does not end", function()
+    each_signal(function(t, kill, ended)
+      t:type("kept = setmetatable({}, {__gc = function() print 'begun' while true do end end})\n")
+      t:expect_last("\n>")
+      kill()
+      t:expect("\nbegun\n")
+      t:expect_last(ended)
+    end)
   end)
 
   it("comes when the terminal goes away, also where nobody tells so", function()

@@ -66,6 +66,16 @@ describe("the interactive mode on a terminal", function()
     assert.equal(1, select(2, screen:gsub("never retrieved", "")))
   end)
 
+  it("tells of the error of a task that ends as it begins, also while another is always busy", function()
+    local t <close> = open()
+    for i, busy in ipairs {"", "while true do await(sleep(0)) end "} do
+      t:type(("do create_task(async(function() await(sleep(0.1)) " ..
+        "create_task(async(function() error('oh%d', 0) end)()) %sawait(sleep(1000)) end)()) end\n"):format(i, busy))
+      t:expect(("\noh%d\nstack"):format(i))
+      t:expect_last("\n>")
+    end
+  end)
+
   it("tells of the error of a task that a variable holds, if nobody has awaited it", function()
     local t <close> = open()
     t:type("function async.f() await(sleep(0.01)) error('oh', 0) end\n")

@@ -318,6 +318,6 @@ void neap__repl_run(neap__runner *runner, lua_State *L) {
   neap__tasks_end(runner, L);
   if (runner->edits)
     neap__terminal_close(L);
-  neap__turn_close();
+  neap__turn_close(runner);
   runner->name = name;
 }

@@ -15,8 +15,11 @@
 
 static const char session_key; /* in the registry: functions of the module */
 
-static size_t tasks; /* unfinished, when they were last counted */
+static uint64_t ended; /* tasks, when they were last counted */
 static int look_in = -1; /* ms until errors are to be looked for; -1: none */
+static uint64_t looked; /* for them, when */
+
+#define BUSY 1000000000 /* ns without time for a look */
 
 /* Pushes a function of the session. */
 static void push_function(lua_State *L, const char *name) {
@@ -30,15 +33,18 @@ static void count_tasks(neap__runner *runner) {
   neap_statistics stats;
   if (neap_stats(runner->vm, &stats) != NEAP_OK)
     return;
-  if (stats.tasks < tasks && look_in < 0)
+  if (stats.tasks_ended != ended && look_in < 0)
     look_in = 0;
-  tasks = stats.tasks;
+  ended = stats.tasks_ended;
 }
 
-/* Looks for errors that nobody has seen, when there is time. */
+/* Looks for errors that nobody has seen, when there is time; if there never
+   is, now and then. */
 static void look_for_errors(neap__runner *runner, lua_State *L) {
-  if (look_in < 0 || neap_backend_timeout(runner->vm) == 0)
+  if (look_in < 0 || (neap_backend_timeout(runner->vm) == 0 &&
+                      uv_hrtime() - looked < BUSY))
     return;
+  looked = uv_hrtime();
   push_function(L, "look");
   if (lua_pcall(L, 0, 1, 0) == LUA_OK) /* else Ctrl-C, or no memory */
     look_in = (int)lua_tointeger(L, -1);

@@ -134,15 +134,20 @@ static void let_go(int sig) {
   (void)sigaction(sig, &action, NULL);
 }
 
-static int open_pipe(void) {
+/* A timer that rings by a signal; false: there is none to be had. */
+static int make_timer(timer_t *timer, int sig) {
   struct sigevent event = {0};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = sig;
+  return timer_create(CLOCK_MONOTONIC, &event, timer) == 0;
+}
+
+static int open_pipe(void) {
   if (here.pipe[0] >= 0)
     return 0;
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = SIGINT;
   if (pipe2(here.pipe, O_CLOEXEC | O_NONBLOCK) != 0)
     return -1;
-  if (timer_create(CLOCK_MONOTONIC, &event, &here.timer) == 0)
+  if (make_timer(&here.timer, SIGINT))
     return 0;
   (void)close(here.pipe[0]);
   (void)close(here.pipe[1]);
@@ -161,7 +166,14 @@ int neap__turn_open(neap__runner *runner) {
   return 0;
 }
 
-void neap__turn_close(void) {
+static void ring_at_end(int sig) {
+  const struct itimerspec second = {.it_value = {1, 0}};
+  timer_t timer;
+  if (make_timer(&timer, sig))
+    (void)timer_settime(timer, 0, &second, NULL); /* it is valid */
+}
+
+void neap__turn_close(const neap__runner *runner) {
   int i;
   if (here.pipe[0] < 0)
     return;
@@ -172,6 +184,8 @@ void neap__turn_close(void) {
   (void)close(here.pipe[0]);
   (void)close(here.pipe[1]);
   here.pipe[0] = here.pipe[1] = -1;
+  if (runner->signal != 0)
+    ring_at_end(runner->signal);
 }
 
 void neap__turn_editing(int editing) {

@@ -19,8 +19,9 @@
 */
 int neap__turn_open(neap__runner *runner);
 
-/* What neap__turn_open has changed is as before. */
-void neap__turn_close(void);
+/* What neap__turn_open has changed is as before. A signal that has asked for
+   the end comes again in a second: finalizers may go on for ever. */
+void neap__turn_close(const neap__runner *runner);
 
 /* While a line is edited, SIGTSTP is kept, too; else it stops the program. */
 void neap__turn_editing(int editing);

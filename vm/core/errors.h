@@ -66,6 +66,8 @@ void neap__error_message(lua_State *L, int index, int plain);
 static inline int neap__is_sandbox(const neap_vm *vm) {
   return vm->capabilities != NEAP_CAN_ALL;
 }
+/* Whether a script may have a say in the text of an error. */
+int neap__calls_script(lua_State *L, int index);
 /* Pushes a text for the error at `index` and its traceback (may be nil,
    at the top, popped), with those of the exceptions in a group. May run
    __tostring. */

@@ -320,17 +320,38 @@ void neap__future_prepare(neap__future *f, const neap__type *type) {
   f->nresults = 0;
 }
 
-/* Lua: the finalizer of a reporter */
-static int reporter_gc(lua_State *L) {
-  neap__future *f;
-  lua_getiuservalue(L, 1, 1);
-  f = (neap__future *)neap__known(L, -1);
+/* Lua: the future; tells of its error, once. */
+static int report_unseen(lua_State *L) {
+  neap__future *f = (neap__future *)neap__known(L, 1);
   if (f->state != NEAP__FAILED || f->observed)
     return 0;
   f->observed = 1;
-  neap__future_report(L, -1, f->type == &neap__task_type
+  neap__future_report(L, 1, f->type == &neap__task_type
                                 ? "Task exception was never retrieved"
                                 : "Future exception was never retrieved");
+  return 0;
+}
+
+/*
+** Lua: the finalizer of a reporter. What a script has to say on its error
+** waits for the next turn, if there is one: nothing ends a finalizer that
+** goes on for ever. Should the turn not come, the next reporter tells.
+*/
+static int reporter_gc(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  neap__future *f;
+  lua_getiuservalue(L, 1, 1);
+  lua_replace(L, 1);
+  f = (neap__future *)neap__known(L, 1);
+  lua_getiuservalue(L, 1, NEAP__RESULT);
+  if (!neap__has_next_turn(vm) || f->observed || !neap__calls_script(L, -1)) {
+    lua_settop(L, 1);
+    return report_unseen(L);
+  }
+  give_reporter(L);
+  lua_pushcfunction(L, report_unseen);
+  neap__schedule(L, lua_gettop(L), 1);
+  neap__loop_kick(vm);
   return 0;
 }
 

@@ -207,6 +207,16 @@ static void check_callback(lua_State *L, int index, const char *function) {
   lua_pop(L, 1); /* a callable object */
 }
 
+void neap__schedule(lua_State *L, int function, int argument) {
+  neap_vm *vm = neap__vm(L);
+  neap__handle *h;
+  lua_pushvalue(L, argument);
+  h = handle_new(L, function, 1);
+  h->anchor = neap__anchor(vm, L);
+  neap__queue_push(&vm->ready, &h->timer.job);
+  lua_pop(L, 1);
+}
+
 int neap__call_soon(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__handle *h;

@@ -76,15 +76,28 @@ void neap__error_message(lua_State *L, int index, int plain) {
   else if (plain && (neap__error_flags(L, index) & NEAP__IS_EXCEPTION))
     push_plain(L, index);
   else if (!plain && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+    int status;
     lua_pushvalue(L, index);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
-      lua_pop(L, 1);
+    status = lua_pcall(L, 1, 1, 0);
+    if (status != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
+      if (status != LUA_OK && (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD))
+        neap__keyboard(L); /* the report is made; then the loop ends */
+      else
+        lua_pop(L, 1);
       lua_pushfstring(L, "(error object is a %s value; its __tostring fails)",
                       luaL_typename(L, index));
     }
   }
   else
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}
+
+int neap__calls_script(lua_State *L, int index) {
+  if (neap__is_sandbox(neap__vm(L)) || lua_type(L, index) == LUA_TSTRING ||
+      !lua_getmetatable(L, index))
+    return 0;
+  lua_pop(L, 1);
+  return 1; /* if only in that of a member: a group may lack __tostring */
 }
 
 /* Pushes the text of an error with a traceback, as far as it has one. */

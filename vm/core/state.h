@@ -163,7 +163,8 @@ struct neap_vm {
                                 ours, which calls look for; then NULL */
   uint32_t entered;          /* nested neap__enter; not 0: the host has begun
                                 what runs, and not a script's `run` */
-  uint8_t host_interrupted;  /* what the host runs was */
+  uint32_t host_interrupted; /* what the host runs was */
+  uint8_t driven;            /* the host has run the loop */
   uint8_t closing;           /* neap_close was called */
   uint32_t loop_refs;        /* what modules and natives have on the loop */
   atomic_uint works_over;    /* of work, of which the next polls will know */

@@ -439,6 +439,9 @@ int neap__group_cancel(lua_State *L);
    the handle, task or function at index `subject`. What is left above those is
    the caller's to pop. */
 void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n);
+/* The next turn calls the function at that index with the value at the other,
+   at nobody's expense. */
+void neap__schedule(lua_State *L, int function, int argument);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);
@@ -467,7 +470,12 @@ void neap__handle_init(lua_State *L);
 static inline neap__job *neap__mail(const neap_vm *vm) {
   return atomic_load_explicit(&vm->mail, memory_order_relaxed);
 }
-/* Whether the next turn has something to do. */
+/* Whether a script's `run` turns the loop, or a host that does: one may only
+   ever make calls. */
+static inline int neap__has_next_turn(const neap_vm *vm) {
+  return (vm->L != NULL && vm->entered == 0) || (vm->driven && !vm->closing);
+}
+/* Whether it has something to do. */
 static inline int neap__is_ready(const neap_vm *vm) {
   return vm->ready.last != NULL || neap__mail(vm) != NULL;
 }

@@ -11,6 +11,7 @@ static int run_protected(neap_vm *vm, lua_CFunction f, void *args) {
   int status;
   if (!lua_checkstack(L, LUA_MINSTACK))
     return neap__fail(vm, NEAP_ENOMEM, NULL, NULL);
+  vm->driven = 1;
   vm->interrupts_seen = vm->interrupts;
   neap__scope_reset(vm);
   neap__enter(vm);

@@ -141,6 +141,7 @@ NEAP_API int neap_stats(neap_vm *vm, neap_statistics *stats) {
     stats->memory = (size_t)kilobytes * 1024 +
                     (size_t)lua_gc(vm->main, LUA_GCCOUNTB);
   stats->tasks = vm->tasks_alive;
+  stats->tasks_ended = vm->task_count - vm->tasks_alive;
   stats->output = vm->output_count;
   neap__limits_stats(vm, stats);
   return NEAP_OK;

@@ -265,9 +265,9 @@ typedef struct neap_statistics {
   size_t memory_peak;   /* and at most; 0 without a limit of memory */
   uint64_t run_time;    /* ns in scripts; 0 without a limit of time */
   uint64_t preemptions; /* turns that tasks have lost */
-  size_t tasks;         /* unfinished */
-  size_t output;        /* bytes printed since the limits were set; 0
-                           without a limit of output */
+  size_t tasks;         /* unfinished, */
+  uint64_t tasks_ended; /* and those that have ended so far */
+  size_t output;        /* bytes printed; 0 without a limit of these */
 } neap_statistics;
 
 /* Fills in `*stats`. Fails on another thread only. */
@@ -607,12 +607,11 @@ NEAP_API void neap_promise_release(neap_promise *promise);
 
 /*
 ** Work for a thread of libuv's pool. `work(ud)` runs there, and may not touch
-** the VM; then the task goes on with `after`, a native function that gives
-** the results, NULL: none; at last `dispose(ud)`, if given, on the VM's
-** thread, whatever happened: `after` is left out when the task was cancelled
-** or killed meanwhile, `work` too when it had not begun. Work that has begun
-** goes on to its end. Return what this returns: NEAP_SUSPENDED; or an error,
-** with `dispose` called already. (libuv aborts when it cannot start threads.)
+** the VM; then the task goes on with `after`, a native function that gives the
+** results, NULL: none; at last `dispose(ud)`, if given, on the VM's thread,
+** whatever happened: `after` is left out when the task was cancelled or killed
+** meanwhile, `work` too when it had not begun: else it goes on to its end.
+** Return what this returns: NEAP_SUSPENDED; or an error, with `dispose` called.
 */
 NEAP_API int neap_offload(neap_frame *frame, void (*work)(void *ud),
                           neap_function after, void (*dispose)(void *ud),

@@ -335,19 +335,11 @@ static int raise_failure(lua_State *L, int status,
 /* Begins the block of the child, and stores it when the child runs. */
 static int start(neap_vm *vm, uv_loop_t *loop, block **started,
                  const uv_process_options_t *options) {
-  process_marks marks;
   block *b = (block *)calloc(1, sizeof *b);
   int status;
   if (b == NULL)
     return UV_ENOMEM;
-  status = process__mark(&marks);
-  if (status != 0) {
-    process__unmark(&marks);
-    free(b);
-    return status;
-  }
-  status = uv_spawn(loop, &b->handle, options);
-  process__unmark(&marks);
+  status = process__spawn(loop, &b->handle, options);
   b->handle.data = b;
   b->vm = vm;
   neap_loop_retain(vm);
@@ -451,7 +443,9 @@ const luaL_Reg process__child_functions[] = {
     {"spawn", child_spawn},   {"wait", child_wait},       {NULL, NULL}};
 
 void process__child_init(lua_State *L) {
-  list *all = (list *)lua_newuserdatauv(L, sizeof *all, 0);
+  list *all;
+  process__spawn_init(L);
+  all = (list *)lua_newuserdatauv(L, sizeof *all, 0);
   all->first = NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, list_gc);

@@ -2,64 +2,52 @@
 ** descriptors.c - a child gets no descriptor but its three.
 **
 ** libuv marks those that it opens itself as "close on exec", as do we. Others
-** do not: Lua's io, the host, a library. So while a child is started, all are
-** marked, and afterwards those that were not are as before. One thread at a
-** time: to another one they would look as if they had been so all along, and
-** lose the mark before its own child has begun.
+** do not: Lua's io, the host, a library, any of them maybe on another thread
+** at this very moment. So the child marks all, before libuv goes on there: it
+** has one thread, and what it marks is its own.
 */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <pthread.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "process.h"
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* mark to unmark */
+static _Thread_local int spawning; /* what this thread forks is a child */
 
-static int remember(process_marks *marks, int fd) {
-  if (marks->count == marks->capacity) {
-    size_t capacity = marks->capacity * 2 + 16;
-    int *fds = (int *)realloc(marks->fds, capacity * sizeof *fds);
-    if (fds == NULL)
-      return UV_ENOMEM;
-    marks->fds = fds;
-    marks->capacity = capacity;
-  }
-  marks->fds[marks->count++] = fd;
-  return 0;
+/* In each process that is forked from this one. */
+static void mark(void) {
+  struct rlimit limit;
+  int fd;
+  if (!spawning ||
+      syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+    return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) /* a kernel before Linux 5.11 */
+    limit.rlim_cur = FD_SETSIZE;
+  for (fd = 3; (rlim_t)fd < limit.rlim_cur; fd++)
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* most are not open */
 }
 
-int process__mark(process_marks *marks) {
-  DIR *folder;
-  struct dirent *entry;
-  int status = 0;
-  pthread_mutex_lock(&mutex);
-  memset(marks, 0, sizeof *marks);
-  folder = opendir("/dev/fd"); /* has a descriptor, too, which is marked */
-  if (folder == NULL)
-    return uv_translate_sys_error(errno);
-  while (status == 0 && (entry = readdir(folder)) != NULL) {
-    int fd = atoi(entry->d_name); /* "." and "..": 0 */
-    int flags = fd > 2 ? fcntl(fd, F_GETFD) : -1;
-    if (flags < 0 || (flags & FD_CLOEXEC))
-      continue;
-    status = remember(marks, fd);
-    if (status == 0)
-      (void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC); /* it is open */
-  }
-  (void)closedir(folder); /* was only read */
+void process__spawn_init(lua_State *L) {
+  static atomic_int done;
+  int error;
+  if (atomic_load(&done))
+    return;
+  error = pthread_atfork(NULL, NULL, mark); /* twice would do no harm */
+  if (error != 0)
+    luaL_error(L, "pthread_atfork: %s", strerror(error));
+  atomic_store(&done, 1);
+}
+
+int process__spawn(uv_loop_t *loop, uv_process_t *child,
+                   const uv_process_options_t *options) {
+  int status;
+  spawning = 1;
+  status = uv_spawn(loop, child, options);
+  spawning = 0;
   return status;
-}
-
-void process__unmark(process_marks *marks) {
-  size_t i;
-  for (i = 0; i < marks->count; i++) {
-    int flags = fcntl(marks->fds[i], F_GETFD);
-    if (flags >= 0)
-      (void)fcntl(marks->fds[i], F_SETFD, flags & ~FD_CLOEXEC);
-  }
-  free(marks->fds);
-  pthread_mutex_unlock(&mutex);
 }

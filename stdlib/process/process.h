@@ -38,17 +38,11 @@ int process__standard(lua_State *L);
 int process__file_new(neap_vm *vm, uv_loop_t *loop, int fd, int polled,
                       stream_transport **made);
 
-/* descriptors.c: which of the process's a child gets */
-typedef struct process_marks {
-  int *fds; /* those that were marked */
-  size_t count;
-  size_t capacity;
-} process_marks;
-
-/* Sees to it that a program which is started gets none but its three; 0 or a
-   UV_E code. In any case: process__unmark afterwards. */
-int process__mark(process_marks *marks);
-void process__unmark(process_marks *marks);
+/* descriptors.c: before the first; raises "not enough memory" and the like. */
+void process__spawn_init(lua_State *L);
+/* uv_spawn of a child that gets no descriptor but its three. */
+int process__spawn(uv_loop_t *loop, uv_process_t *child,
+                   const uv_process_options_t *options);
 
 /* group.c: whether a process of the group runs. Its leader was a child of ours
    and has been waited for; no process gets its number while there are any. */

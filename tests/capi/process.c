@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "threads.h"
 
@@ -104,12 +105,24 @@ static void *run_programs(void *ud) {
   return NULL;
 }
 
+/* As Lua's io and any library do. */
+static void *open_files(void *over) {
+  while (!atomic_load((atomic_int *)over)) {
+    FILE *file = fopen("/dev/null", "r");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+  }
+  return NULL;
+}
+
 /* 0, 1, 2, and what ls reads */
 static void programs_of_several_threads_inherit_nothing(void **state) {
-  pthread_t threads[3];
+  pthread_t threads[3], opening;
+  atomic_int over = 0;
   int i, count[3] = {0}, fd = dup(0);
   (void)state;
   assert_true(fd >= 0);
+  assert_int_equal(pthread_create(&opening, NULL, open_files, &over), 0);
   for (i = 0; i < 3; i++)
     assert_int_equal(pthread_create(&threads[i], NULL, run_programs, &count[i]),
                      0);
@@ -117,6 +130,8 @@ static void programs_of_several_threads_inherit_nothing(void **state) {
     assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(count[i], 1);
   }
+  atomic_store(&over, 1);
+  assert_int_equal(pthread_join(opening, NULL), 0);
   assert_int_equal(fcntl(fd, F_GETFD), 0); /* as it was */
   assert_int_equal(close(fd), 0);
 }

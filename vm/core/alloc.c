@@ -122,6 +122,20 @@ static void drop_span(region *r) {
     unmap(r, HUGE);
 }
 
+static size_t size_of(const neap__room *room) {
+  return (size_t)(room->end - room->next);
+}
+
+static void count_room(const neap__room *room) {
+  if (size_of(room) > 0)
+    region_of(room->next)->span->idle += size_of(room);
+}
+
+static void drop_idle_room(neap__room *room) {
+  if (size_of(room) > 0 && is_idle(room->next))
+    room->next = room->end = NULL;
+}
+
 /* Frees the spans in which all is idle. */
 static void sweep(neap__memory *m) {
   region *r, **link = &m->spans;
@@ -129,14 +143,14 @@ static void sweep(neap__memory *m) {
   block *b, **next;
   if (m->spans != NULL) /* the newest: what is not yet cut into regions */
     m->spans->idle = m->regions_left * USABLE;
-  if (m->fresh != m->end)
-    region_of(m->fresh)->span->idle += (size_t)(m->end - m->fresh);
+  count_room(&m->fresh);
+  count_room(&m->rest);
   for (class = 1; class <= class_of(NEAP__LARGEST); class++) {
     for (b = m->idle[class]; b != NULL; b = b->next)
       region_of(b)->span->idle += class * NEAP__GRAIN;
   }
-  if (m->fresh != m->end && is_idle(m->fresh))
-    m->fresh = m->end = NULL;
+  drop_idle_room(&m->fresh);
+  drop_idle_room(&m->rest);
   if (m->spans != NULL && is_idle(m->spans))
     m->regions_left = 0;
   for (class = 1; class <= class_of(NEAP__LARGEST); class++) {
@@ -198,8 +212,8 @@ static int add_region(neap__memory *m) {
   r = (region *)((char *)m->spans +
                  (m->spans->regions - 1 - m->regions_left) * REGION);
   r->span = m->spans;
-  m->fresh = (char *)(r + 1);
-  m->end = m->fresh + USABLE;
+  m->fresh.next = (char *)(r + 1);
+  m->fresh.end = m->fresh.next + USABLE;
   return 1;
 }
 
@@ -209,32 +223,47 @@ static int cut_up(neap__memory *m, size_t class) {
     block *b = m->idle[class];
     if (b != NULL) {
       m->idle[class] = b->next;
-      m->fresh = (char *)b;
-      m->end = m->fresh + class * NEAP__GRAIN;
+      m->fresh.next = (char *)b;
+      m->fresh.end = m->fresh.next + class * NEAP__GRAIN;
       return 1;
     }
   }
   return 0;
 }
 
-/* What is left for fresh blocks is too small. The end of a region is not used:
-   in each there would be one such block, and who asks for so many bytes would
-   keep all the regions. */
-static void drop_rest(neap__memory *m) {
-  size_t rest = (size_t)(m->end - m->fresh);
-  region *r = region_of(m->fresh);
-  if (rest > 0 && m->end == (char *)(r + 1) + USABLE)
-    r->span->usable -= rest;
-  else if (rest > 0) /* of a block that was cut up */
-    put(m, m->fresh, class_of(rest));
-  m->fresh = m->end = NULL;
+/* What is left for fresh blocks is too small for one: it is kept for smaller
+   ones, and what was kept before is dropped; or the other way round. The last
+   bytes of a region are not used: in each there would be one such block, and
+   who asks for so many bytes would keep all the regions. */
+static void keep_rest(neap__memory *m) {
+  neap__room dropped = m->fresh;
+  if (size_of(&m->fresh) > size_of(&m->rest)) {
+    dropped = m->rest;
+    m->rest = m->fresh;
+  }
+  m->fresh.next = m->fresh.end = NULL;
+  if (size_of(&dropped) > 0) {
+    region *r = region_of(dropped.next);
+    if (dropped.end == (char *)(r + 1) + USABLE)
+      r->span->usable -= size_of(&dropped);
+    else /* of a block that was cut up */
+      put(m, dropped.next, class_of(size_of(&dropped)));
+  }
+}
+
+static void *cut(neap__room *room, size_t class) {
+  char *p = room->next;
+  if (size_of(room) < class * NEAP__GRAIN)
+    return NULL;
+  room->next += class * NEAP__GRAIN;
+  return p;
 }
 
 /* A block that has never been one. */
 static void *make_fresh(neap__memory *m, size_t class) {
-  void *p;
-  if ((size_t)(m->end - m->fresh) < class * NEAP__GRAIN) {
-    drop_rest(m);
+  void *p = cut(&m->rest, class);
+  if (p == NULL && size_of(&m->fresh) < class * NEAP__GRAIN) {
+    keep_rest(m);
     if (m->count >= FEW_REGIONS && m->count >= m->sweep_at)
       sweep(m);
     if (!add_region(m) && !cut_up(m, class)) {
@@ -243,9 +272,7 @@ static void *make_fresh(neap__memory *m, size_t class) {
         return NULL;
     }
   }
-  p = m->fresh;
-  m->fresh += class * NEAP__GRAIN;
-  return p;
+  return p != NULL ? p : cut(&m->fresh, class);
 }
 
 static void *make(neap__memory *m, size_t size) {

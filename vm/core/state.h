@@ -20,10 +20,16 @@
 #define NEAP__LARGEST 768
 #define NEAP__GRAIN 8
 
+/* Memory that was never used. */
+typedef struct neap__room {
+  char *next;
+  char *end;
+} neap__room;
+
 typedef struct neap__memory {
   struct neap__block *idle[NEAP__LARGEST / NEAP__GRAIN + 1]; /* by size */
-  char *fresh; /* what was never used of the newest region, up to */
-  char *end;
+  neap__room fresh;           /* of the newest region, */
+  neap__room rest;            /* and the end of another, for smaller blocks */
   struct neap__region *spans; /* of regions, newest first */
   size_t regions_left;        /* of the newest, which are not yet in use */
   size_t count;    /* of all regions */

@@ -3,6 +3,7 @@
 -- cancellation in cancel_spec.lua, tostring in repr_spec.lua.
 
 local asyncio = require "asyncio"
+local program = require "program"
 local tasks = require "tasks"
 
 local caught, co, is_a, main = tasks.caught, tasks.co, tasks.is_a, tasks.main
@@ -107,6 +108,32 @@ describe("create_task", function()
       over = true
     end)
     assert.is_true(count < 1000000)
+  end)
+
+  it("keeps many tasks apart, some of them made by finalizers while others are made", function()
+    local result = program.run_script [[
+      collectgarbage("generational", 1)  -- finalizers run often
+      local list, made = {}, 0
+      local function make(value)
+        list[value] = create_task(async(function() await(sleep(0)) return value end)())
+      end
+      local metatable = {__gc = function()
+        made = made + 1
+        make(-made)
+      end}
+      run(async(function()
+        for i = 1, 10000 do
+          setmetatable({}, metatable)
+          make(i)
+        end
+        for value = -made, 10000 do
+          assert(value == 0 or await(list[value]) == value)
+        end
+        print(made > 1000)
+      end)())
+    ]]
+    assert.equal("", result.stderr)
+    assert.equal("true\n", result.stdout)
   end)
 
   it("TA-03 a task's own tasks go behind those that are ready", function()

@@ -1,96 +1,108 @@
 /*
 ** anchor.c - references from C to Lua values, and the pool of threads.
 **
-** One Lua table holds all anchored values, each at a number of its own;
-** free numbers stand in a C array that always has room for every number
-** given out, so that dropping an anchor cannot fail. A number without a value
-** has `false`, so that neither can giving it one: Lua has the field already.
-** The table lies on the stack of a Lua thread that never runs: C finds it
-** there in fewer instructions than in the registry. Scripts may find that
-** thread by debug.getregistry; as one of a task they cannot run or close it.
+** Each value that is anchored stands in a Lua table, at a number of its own;
+** a free number has the next free one instead, so that neither giving it a
+** value nor dropping that can fail: Lua has the field already. The tables lie
+** on the stack of a Lua thread that never runs: C finds them there in fewer
+** instructions than in the registry. Scripts may find that thread by
+** debug.getregistry; as one of a task they cannot run or close it.
 */
 #include "vm.h"
 
 #define MOST_IDLE 1024 /* threads kept for the next tasks */
 
-enum { TABLE = 1 }; /* stack of vm->keeper */
+#define LEAST 16u      /* numbers that there is room for, */
+#define IN_TABLE 1024u /* and in each table: that, doubled */
 
-/* Lua: an empty table for the anchors, of which there are none. */
-static int table_new(lua_State *L) {
-  lua_State *keeper = neap__vm(L)->keeper;
+enum { FIRST = 1 }; /* stack of vm->keeper: the tables; then see vm->fresh */
+
+static inline int table_of(uint32_t number) {
+  return FIRST + (int)(number / IN_TABLE);
+}
+
+static inline lua_Integer field_of(uint32_t number) {
+  return number % IN_TABLE + 1;
+}
+
+/* Lua: makes a keeper; that of before, if there is one, is empty. (A stack that
+   was large stays so: therefore it is not used again.) */
+static int keeper_new(lua_State *L) {
+  neap_vm *vm = neap__vm(L);
+  lua_State *keeper = lua_newthread(L);
+  *neap__extra(keeper) |= NEAP__TASK_THREAD;
   lua_newtable(L);
-  lua_xmove(L, keeper, 1);
-  lua_replace(keeper, TABLE);
+  lua_xmove(L, keeper, FIRST);
+  if (vm->anchors_used > 0 || vm->fresh != NULL)
+    return 0; /* of a finalizer that has run meanwhile */
+  neap__ref_set(L, NEAP__KEEPER);
+  vm->keeper = keeper;
+  vm->anchors_room = 0;
+  vm->anchors_free = 0;
+  vm->anchors_total = 0;
   return 0;
 }
 
-void neap__anchor_init(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
-  vm->keeper = lua_newthread(L);
-  *neap__extra(vm->keeper) |= NEAP__TASK_THREAD;
-  (void)luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_settop(vm->keeper, TABLE);
-  table_new(L);
-}
+void neap__anchor_init(lua_State *L) { keeper_new(L); }
 
-/* Room for as many numbers more. */
-static void grow(neap_vm *vm, lua_State *L) {
-  uint32_t i, capacity = vm->anchors_capacity;
-  uint32_t larger = capacity == 0 ? 16 : capacity * 2;
-  uint32_t *slots;
-  lua_pushvalue(vm->keeper, TABLE);
-  lua_xmove(vm->keeper, L, 1);
-  for (i = capacity + 1; i <= larger; i++) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, i);
+/* Room for more numbers. The first table grows; the others have their size
+   from the beginning: so a task never waits for a large table to be copied,
+   and little is unused. */
+static void add_room(neap_vm *vm, lua_State *L) {
+  lua_State *keeper = vm->keeper;
+  uint32_t room, larger;
+  if (vm->anchors_room < IN_TABLE) {
+    lua_pushvalue(keeper, FIRST);
+    lua_xmove(keeper, L, 1);
+  }
+  else {
+    lua_createtable(L, IN_TABLE, 0); /* a finalizer may run, and come here */
+    if (!lua_checkstack(keeper, 3)) /* for it, vm->fresh and a value */
+      luaL_error(L, "not enough memory");
+    lua_pushvalue(L, -1);
+    lua_xmove(L, keeper, 1);
+    lua_insert(keeper, table_of(vm->anchors_room));
+  }
+  room = vm->anchors_room;
+  larger = room == 0 ? LEAST : room < IN_TABLE ? 2 * room : room + IN_TABLE;
+  for (; room < larger; room++) {
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, -2, field_of(room));
   }
   lua_pop(L, 1);
-  slots = (uint32_t *)neap__alloc(vm, vm->anchor_slots,
-                                  capacity * sizeof *slots,
-                                  larger * sizeof *slots);
-  if (slots == NULL)
-    luaL_error(L, "not enough memory");
-  vm->anchor_slots = slots;
-  vm->anchors_capacity = larger;
-}
-
-void neap__anchor_free(neap_vm *vm) {
-  if (vm->pool != NULL)
-    (void)neap__alloc(vm, vm->pool, vm->pool_capacity * sizeof *vm->pool, 0);
-  vm->pool = NULL;
-  vm->pool_count = 0;
-  vm->pool_capacity = 0;
-  if (vm->anchor_slots != NULL)
-    (void)neap__alloc(vm, vm->anchor_slots,
-                      vm->anchors_capacity * sizeof(uint32_t), 0);
-  vm->anchor_slots = NULL;
-  vm->anchors_capacity = 0;
-  vm->anchors_free = 0;
-  vm->anchors_total = 0;
+  vm->anchors_room = room;
 }
 
 uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
-  uint32_t number;
-  if (vm->anchors_free == 0 && vm->anchors_total == vm->anchors_capacity)
-    grow(vm, L);
-  number = vm->anchors_free > 0 ? vm->anchor_slots[--vm->anchors_free]
-                                : ++vm->anchors_total;
+  uint32_t number = vm->anchors_free;
+  if (number != 0) {
+    lua_rawgeti(vm->keeper, table_of(number), field_of(number));
+    vm->anchors_free = (uint32_t)lua_tointeger(vm->keeper, -1);
+    lua_pop(vm->keeper, 1);
+  }
+  else {
+    if (vm->anchors_total + 1 >= vm->anchors_room)
+      add_room(vm, L);
+    number = ++vm->anchors_total;
+  }
+  vm->anchors_used++;
   lua_pushvalue(L, -1);
   lua_xmove(L, vm->keeper, 1);
-  lua_rawseti(vm->keeper, TABLE, number);
+  lua_rawseti(vm->keeper, table_of(number), field_of(number));
   return number;
 }
 
 void neap__anchor_push(lua_State *L, uint32_t anchor) {
   lua_State *keeper = neap__vm(L)->keeper;
-  lua_rawgeti(keeper, TABLE, anchor);
+  lua_rawgeti(keeper, table_of(anchor), field_of(anchor));
   lua_xmove(keeper, L, 1);
 }
 
 void neap__anchor_drop(neap_vm *vm, uint32_t anchor) {
-  lua_pushboolean(vm->keeper, 0);
-  lua_rawseti(vm->keeper, TABLE, anchor);
-  vm->anchor_slots[vm->anchors_free++] = anchor;
+  lua_pushinteger(vm->keeper, vm->anchors_free);
+  lua_rawseti(vm->keeper, table_of(anchor), field_of(anchor));
+  vm->anchors_free = anchor;
+  vm->anchors_used--;
 }
 
 /* {======================================================
@@ -126,6 +138,14 @@ static int pool_reserve(neap_vm *vm) {
   return 1;
 }
 
+void neap__pool_free(neap_vm *vm) {
+  if (vm->pool != NULL)
+    (void)neap__alloc(vm, vm->pool, vm->pool_capacity * sizeof *vm->pool, 0);
+  vm->pool = NULL;
+  vm->pool_count = 0;
+  vm->pool_capacity = 0;
+}
+
 static void pool_empty(neap_vm *vm) {
   while (vm->pool_count > 0)
     neap__anchor_drop(vm, vm->pool[--vm->pool_count].anchor);
@@ -153,10 +173,10 @@ void neap__thread_release(neap_vm *vm, neap__thread thread) {
 
 void neap__pool_trim(neap_vm *vm, lua_State *L) {
   pool_empty(vm);
-  if (vm->anchors_free < vm->anchors_total)
+  if (vm->anchors_used > 0)
     return; /* something is left that still needs its number */
-  neap__anchor_free(vm);
-  lua_pushcfunction(L, table_new);
+  neap__pool_free(vm);
+  lua_pushcfunction(L, keeper_new);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1); /* it stays large */
 }

@@ -64,6 +64,7 @@ typedef enum neap__ref {
   NEAP__WATCHED = NEAP__KINDS,     /* metatable: coroutine.c */
   NEAP__REPORTER,                  /* metatable: future.c */
   NEAP__GUARD,                     /* metatable: lock.c */
+  NEAP__KEEPER,                    /* thread: anchor.c */
   NEAP__NAMES,                     /* of async functions, coroutine.c */
   NEAP__WARNED,                    /* set of texts, coroutine.c */
   NEAP__CLASSES,                   /* error classes by name, error.c */
@@ -109,10 +110,10 @@ struct neap_vm {
   uint32_t leftovers;        /* tasks cancelled at the end, not yet ended */
 
   lua_State *keeper;         /* a Lua thread, only a stack: anchor.c */
-  uint32_t anchors_free;
-  uint32_t anchors_total;
-  uint32_t anchors_capacity;
-  uint32_t *anchor_slots;
+  uint32_t anchors_used;
+  uint32_t anchors_free;     /* a number without a value, or 0 */
+  uint32_t anchors_total;    /* numbers that were given out, */
+  uint32_t anchors_room;     /* and can be */
   neap__thread *pool;        /* idle threads */
   uint32_t pool_count;
   uint32_t pool_capacity;

@@ -113,11 +113,10 @@ const char *neap__describe(lua_State *L, int index);
 ** ======================================================= */
 
 void neap__anchor_init(lua_State *L);
-/* Frees the numbers and the pool; all anchors are dropped, or Lua has
-   closed. */
-void neap__anchor_free(neap_vm *vm);
-/* Keeps the top value, which stays, alive until neap__anchor_drop. Raises
-   only "not enough memory", with nothing changed. */
+/* Frees the pool; its threads' anchors are dropped, or Lua has closed. */
+void neap__pool_free(neap_vm *vm);
+/* Keeps the top value, which stays, alive until neap__anchor_drop. The number
+   is never 0. Raises only "not enough memory", with nothing changed. */
 uint32_t neap__anchor(neap_vm *vm, lua_State *L);
 void neap__anchor_push(lua_State *L, uint32_t anchor);
 /* Cannot fail. */

@@ -187,7 +187,7 @@ static void close_state(neap_vm *vm) {
     lua_close(vm->main);
   neap__memory_free(&vm->memory);
   neap__timers_free(vm);
-  neap__anchor_free(vm);
+  neap__pool_free(vm);
   neap__failure_free(vm);
   if (vm->retained != NULL)
     (void)neap__alloc(vm, vm->retained,

@@ -11,10 +11,11 @@
 --   waitlist(what, owner, on_waste), line_up(list), wake(list), waiting(list):
 --     vm/core/waitlist.c
 --   present(lock, number): vm/core/lock.c
+--   timeout_of(seconds, awaitable): vm/core/timeout.c
 --   group(owner, on_failure), create_member(coro, options, group),
 --   members(group), cancel_members(group): vm/core/group.c, task.c
 --   load_part(name): the file of that name, as a function
--- and what this file adds for the parts: refuse, check_seconds.
+-- and what this file adds for the parts: refuse.
 --
 local asyncio, core = ...
 
@@ -34,21 +35,8 @@ function core.refuse(value, class, name, self, expected)
     expected or "a " .. class, type(value), self, name), 4)
 end
 
--- check_seconds(seconds, name): a usage error of the function `name`, whose
--- caller's position it has, unless seconds is a number or nil.
-function core.check_seconds(seconds, name)
-  if seconds == nil then return end
-  if type(seconds) ~= "number" then
-    error(("%s: a number of seconds or nil expected, got a %s"):format(name, type(seconds)), 3)
-  elseif seconds ~= seconds then
-    error(name .. ": the time is not a number (NaN)", 3)
-  end
-end
-
 local part_of = {
   shield = "shield",
-  timeout = "timeout",
-  timeout_at = "timeout",
   wait_for = "wait_for",
   wait = "wait",
   as_completed = "as_completed",

@@ -4,12 +4,20 @@
 local asyncio, method, core = ...
 
 local await = asyncio.await
-local ensure_future, Future, isfuture = asyncio.ensure_future, asyncio.Future, asyncio.isfuture
-local isinstance, timeout = asyncio.isinstance, asyncio.timeout
-local check_seconds, failure = core.check_seconds, core.failure
+local ensure_future, Future, isinstance = asyncio.ensure_future, asyncio.Future, asyncio.isinstance
+local failure, timeout_of = core.failure, core.timeout_of
 local CancelledError, TimeoutError = asyncio.CancelledError, asyncio.TimeoutError
 
-local error, setmetatable = error, setmetatable
+local error, setmetatable, type = error, setmetatable, type
+
+-- A usage error where wait_for was awaited, unless seconds is a number.
+local function check_seconds(seconds)
+  if type(seconds) ~= "number" then
+    error("wait_for: a number of seconds or nil expected, got a " .. type(seconds), 3)
+  elseif seconds ~= seconds then
+    error("wait_for: the time is not a number (NaN)", 3)
+  end
+end
 
 -- Cancels a future and waits until it is done. When the waiting task is
 -- cancelled meanwhile it does not wait any longer.
@@ -46,10 +54,9 @@ end
 -- coroutine object runs in the task of the caller.
 local wait_for = method(function(awaitable, seconds)
   if seconds == nil then return await(awaitable) end
-  check_seconds(seconds, "wait_for")
+  check_seconds(seconds)
   if seconds <= 0 then return without_time(awaitable) end
-  local scope <close> = timeout(seconds)
-  if isfuture(awaitable) then scope.future = awaitable end
+  local _ <close> = timeout_of(seconds, awaitable)
   return await(awaitable)
 end, "wait_for")
 

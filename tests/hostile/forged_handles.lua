@@ -4,12 +4,14 @@
 local asyncio = require "asyncio"
 local objects = {asyncio.Future(), create_task(sleep(0)), gather(sleep(0)), sleep(0), sleep(1, 2),
                  asyncio.call_later(60, print), asyncio.Lock(), asyncio.Semaphore(2), asyncio.Queue(),
-                 asyncio.Event(), asyncio.Condition(), asyncio.Lock():acquire(), coroutine.create(print),
-                 {}, print, 1, "x", true, await, asyncio.Exception, asyncio.Exception("x"), _G}
+                 asyncio.Event(), asyncio.Condition(), asyncio.timeout(60),
+                 asyncio.Lock():acquire(), coroutine.create(print), {}, print, 1, "x", true, await,
+                 asyncio.Exception, asyncio.Exception("x"), _G}
 local names = {"done", "cancelled", "result", "exception", "cancel", "set_result", "set_exception",
                "add_done_callback", "remove_done_callback", "get_name", "set_name", "get_coro",
                "get_stack", "cancelling", "uncancel", "acquire", "release", "locked", "put_nowait",
-               "get_nowait", "set", "clear", "is_set", "notify", "notify_all", "close", "send"}
+               "get_nowait", "set", "clear", "is_set", "notify", "notify_all", "close", "send", "when",
+               "expired", "reschedule"}
 local methods = {}
 for _, object in ipairs(objects) do
   for _, name in ipairs(names) do
@@ -28,7 +30,8 @@ for _, method in ipairs(methods) do
   asyncio.catch(method)
 end
 for _, f in pairs(asyncio) do
-  if type(f) == "function" and f ~= asyncio.run and f ~= asyncio.dump then
+  -- a deadline that is over would cancel this task
+  if type(f) == "function" and f ~= asyncio.run and f ~= asyncio.dump and f ~= asyncio.timeout_at then
     for _, a in ipairs(objects) do asyncio.catch(f, a) end
   end
 end

@@ -28,9 +28,7 @@ static neap__handle *handle_at(lua_State *L, int index) {
                                                       : NULL;
 }
 
-/* Makes a handle of the function at `index` and the n values at the top,
-   which are popped; pushes it. */
-static neap__handle *handle_new(lua_State *L, int index, int n) {
+neap__handle *neap__handle_new(lua_State *L, int index, int n) {
   int i, first = lua_gettop(L) - n + 1;
   neap__handle *h;
   if (n > MOST_ARGUMENTS)
@@ -168,17 +166,20 @@ void neap__handles_kill(neap_vm *vm, const neap__budget *budget) {
   }
 }
 
-/* Lua: handle:cancel() */
-static int handle_cancel(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
-  neap__handle *h = handle_at(L, 1);
-  if (h == NULL)
-    return luaL_typeerror(L, 1, neap__handle_type.name);
+void neap__handle_cancel(neap_vm *vm, neap__handle *h) {
   h->cancelled = 1;
   if (h->timer.position != 0) {
     neap__timer_stop(vm, &h->timer);
     neap__handle_drop(vm, h);
   }
+}
+
+/* Lua: handle:cancel() */
+static int handle_cancel(lua_State *L) {
+  neap__handle *h = handle_at(L, 1);
+  if (h == NULL)
+    return luaL_typeerror(L, 1, neap__handle_type.name);
+  neap__handle_cancel(neap__vm(L), h);
   return 0;
 }
 
@@ -211,37 +212,41 @@ void neap__schedule(lua_State *L, int function, int argument) {
   neap_vm *vm = neap__vm(L);
   neap__handle *h;
   lua_pushvalue(L, argument);
-  h = handle_new(L, function, 1);
+  h = neap__handle_new(L, function, 1);
   h->anchor = neap__anchor(vm, L);
   neap__queue_push(&vm->ready, &h->timer.job);
   lua_pop(L, 1);
 }
 
-int neap__call_soon(lua_State *L) {
+void neap__handle_call_soon(lua_State *L, neap__handle *h) {
   neap_vm *vm = neap__vm(L);
-  neap__handle *h;
-  check_callback(L, 1, "call_soon");
-  neap__check_running(L, "call_soon");
-  h = handle_new(L, 1, lua_gettop(L) - 1);
   anchor(vm, L, h);
   neap__queue_push(&vm->ready, &h->timer.job);
+}
+
+void neap__handle_call_later(lua_State *L, neap__handle *h, double delay) {
+  neap_vm *vm = neap__vm(L);
+  anchor(vm, L, h);
+  if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
+    neap__handle_drop(vm, h);
+    luaL_error(L, "not enough memory");
+  }
+}
+
+int neap__call_soon(lua_State *L) {
+  check_callback(L, 1, "call_soon");
+  neap__check_running(L, "call_soon");
+  neap__handle_call_soon(L, neap__handle_new(L, 1, lua_gettop(L) - 1));
   return 1;
 }
 
 int neap__call_later(lua_State *L) {
-  neap_vm *vm = neap__vm(L);
   double delay = luaL_checknumber(L, 1);
-  neap__handle *h;
   if (isnan(delay))
     return neap__usage(L, 1, "call_later: the delay is not a number (NaN)");
   check_callback(L, 2, "call_later");
   neap__check_running(L, "call_later");
-  h = handle_new(L, 2, lua_gettop(L) - 2);
-  anchor(vm, L, h);
-  if (neap__timer_start(vm, &h->timer, neap__deadline(delay)) != 0) {
-    neap__handle_drop(vm, h);
-    return luaL_error(L, "not enough memory");
-  }
+  neap__handle_call_later(L, neap__handle_new(L, 2, lua_gettop(L) - 2), delay);
   return 1;
 }
 
@@ -276,7 +281,7 @@ int neap__add_done_callback(lua_State *L) {
   if (f->state != NEAP__PENDING)
     neap__check_running(L, "add_done_callback");
   lua_pushvalue(L, 1);
-  h = handle_new(L, 2, 1); /* called with the future */
+  h = neap__handle_new(L, 2, 1); /* called with the future */
   if (f->state != NEAP__PENDING) {
     anchor(vm, L, h);
     neap__queue_push(&vm->ready, &h->timer.job);

@@ -95,6 +95,7 @@ typedef enum neap__kind {
   NEAP__HANDLE,
   NEAP__LOCK,
   NEAP__SEMAPHORE,
+  NEAP__TIMEOUT,
   NEAP__KINDS
 } neap__kind;
 

@@ -199,10 +199,7 @@ static int task_cancelling(lua_State *L) {
 
 /* Lua: task:uncancel() -> requests left */
 static int task_uncancel(lua_State *L) {
-  neap__task *task = check_task(L);
-  if (task->cancel_requests > 0 && --task->cancel_requests == 0)
-    task->must_cancel = 0;
-  lua_pushinteger(L, task->cancel_requests);
+  lua_pushinteger(L, neap__uncancel(check_task(L)));
   return 1;
 }
 

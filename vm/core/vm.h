@@ -153,6 +153,8 @@ void neap__timers_free(neap_vm *vm);
 /* Now + seconds (may be negative), rounded up to a ns; never wraps. seconds
    is no NaN. */
 uint64_t neap__deadline(double seconds);
+/* The clock of asyncio.time(): seconds. */
+static inline double neap__time(void) { return (double)uv_hrtime() / 1e9; }
 
 /* ====================================================== } */
 
@@ -259,6 +261,13 @@ int neap__cancel(lua_State *L, int index);
 /* Takes a task out of its sleep, a line, or a wait in C; false when it is in
    none of these, or that is over. Cannot fail. */
 int neap__task_take_out(neap_vm *vm, neap__task *task);
+/* Takes a request for cancellation back, if there is one; returns how many
+   are left. */
+static inline uint32_t neap__uncancel(neap__task *task) {
+  if (task->cancel_requests > 0 && --task->cancel_requests == 0)
+    task->must_cancel = 0;
+  return task->cancel_requests;
+}
 
 /* Field of the future's extra table: pushed (nil without one) or popped. */
 void neap__extra_get(lua_State *L, int index, const char *field);
@@ -441,6 +450,15 @@ void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n);
 /* The next turn calls the function at that index with the value at the other,
    at nobody's expense. */
 void neap__schedule(lua_State *L, int function, int argument);
+/* Makes a handle of the function at `index` and the n values at the top,
+   which are popped; pushes it. */
+neap__handle *neap__handle_new(lua_State *L, int index, int n);
+/* The new handle at the top, which stays, will be called: in the next turn, or
+   in so many seconds. Raises only "not enough memory". */
+void neap__handle_call_soon(lua_State *L, neap__handle *h);
+void neap__handle_call_later(lua_State *L, neap__handle *h, double delay);
+/* It will not be called. */
+void neap__handle_cancel(neap_vm *vm, neap__handle *h);
 /* Lua: call_soon(fn, ...) and call_later(seconds, fn, ...) */
 int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);
@@ -458,6 +476,12 @@ void neap__handles_kill(neap_vm *vm, const neap__budget *budget);
 int neap__is_handle_job(const neap__job *job);
 neap__handle *neap__handle_of(neap__job *job);
 void neap__handle_init(lua_State *L);
+
+/* Lua: timeout(seconds), timeout_at(when), and what wait_for calls */
+int neap__timeout_make(lua_State *L);
+int neap__timeout_at(lua_State *L);
+int neap__timeout_of(lua_State *L);
+void neap__timeout_init(lua_State *L);
 
 /* ====================================================== } */
 

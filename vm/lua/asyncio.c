@@ -8,7 +8,7 @@
 
 /* Lua: asyncio.time() -> seconds of a clock that never goes back */
 static int asyncio_time(lua_State *L) {
-  lua_pushnumber(L, (double)uv_hrtime() / 1e9);
+  lua_pushnumber(L, neap__time());
   return 1;
 }
 
@@ -26,6 +26,8 @@ static const luaL_Reg functions[] = {
     {"BoundedSemaphore", neap__bounded_semaphore_make},
     {"call_soon", neap__call_soon},
     {"call_later", neap__call_later},
+    {"timeout", neap__timeout_make},
+    {"timeout_at", neap__timeout_at},
     {"current_task", neap__current_task},
     {"all_tasks", neap__all_tasks},
     {"time", asyncio_time},
@@ -79,6 +81,7 @@ void neap__open(lua_State *L) {
   neap__task_init(L);
   neap__handle_init(L);
   neap__lock_init(L);
+  neap__timeout_init(L);
   neap__error_init(L);
   open_async(L);
   open_protected_calls(L);
@@ -103,6 +106,7 @@ void neap__library_functions(lua_State *L) {
                                      {"wake", neap__waitlist_wake},
                                      {"waiting", neap__waitlist_waiting},
                                      {"present", neap__lock_present},
+                                     {"timeout_of", neap__timeout_of},
                                      {"group", neap__group_make},
                                      {"create_member", neap__create_member},
                                      {"members", neap__group_count},

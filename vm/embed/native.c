@@ -208,10 +208,12 @@ NEAP__APART int expected_integer(neap_frame *frame, int i) {
   return expected(frame, i, "integer");
 }
 
-NEAP_API int neap_arg_integer(neap_frame *frame, int i, lua_Integer *value) {
+NEAP_API neap_converted neap_arg_convert(neap_frame *frame, int i) {
   int index = index_of(frame, i);
-  *value = lua_tointegerx(frame->L, index, &frame->converted);
-  return frame->converted ? NEAP_OK : expected_integer(frame, i);
+  neap_converted c;
+  c.value = lua_tointegerx(frame->L, index, &frame->converted);
+  c.status = frame->converted ? NEAP_OK : expected_integer(frame, i);
+  return c;
 }
 
 NEAP_API int neap_arg_number(neap_frame *frame, int i, lua_Number *value) {

@@ -357,18 +357,15 @@ NEAP_API int neap_release(neap_vm *vm, neap_value *value);
 
 /* The value of a global by its path, "config" or "app.config.name". Tables
    are read as they are, without metamethods; runs no Lua. What is not there
-   is nil. Errors, with nil: NEAP_EINVAL: a name in the path is empty, or it
-   leads through something that is no table. */
+   is nil; neap_set makes the tables that are missing on the way. Errors, with
+   nil: NEAP_EINVAL: a name in the path is empty, or it leads through something
+   that is no table. */
 NEAP_API int neap_get(neap_vm *vm, const char *path, neap_value *value);
-
-/* Sets it, likewise; tables on the way that are missing are made. */
 NEAP_API int neap_set(neap_vm *vm, const char *path, const neap_value *value);
 
-/* Makes a table. */
+/* Makes a table; reads and writes a field of one, without metamethods; runs no
+   Lua. Errors: NEAP_EINVAL: no table, or (set) the key is nil or NaN. */
 NEAP_API int neap_table_new(neap_vm *vm, neap_value *table);
-
-/* Reads and writes a table's field, without metamethods; runs no Lua.
-   Errors: NEAP_EINVAL: no table, or (set) the key is nil or NaN. */
 NEAP_API int neap_table_get(neap_vm *vm, const neap_value *table,
                             const neap_value *key, neap_value *value);
 NEAP_API int neap_table_set(neap_vm *vm, const neap_value *table,
@@ -532,23 +529,26 @@ NEAP_API int neap_function_new(neap_vm *vm, const char *name, neap_function f,
 ** Arguments, from 1 on; a method's object is not counted. neap_arg gives any
 ** (nil beyond the last); the others want one type, and convert as Lua does:
 ** an integral float is an integer, a number is a string, any value a boolean.
-** Else they return an error, to be returned:
-**     if ((status = neap_arg_integer(frame, 1, &n)) != NEAP_OK)
-**       return status;
-** which raises "bad argument #1 to 'name' (integer expected, got nil)".
-** Strings are borrowed. neap_arg_object wants an object of that class, and
-** gives its pointer.
+** Else they return an error, to be returned, which then raises "bad argument #1
+** to 'name' (integer expected, got nil)". Strings are borrowed. neap_arg_object
+** wants an object of that class, and gives its pointer.
 */
 NEAP_API int neap_arg_count(neap_frame *frame);
 NEAP_API neap_value neap_arg(neap_frame *frame, int i);
-NEAP_API int neap_arg_integer(neap_frame *frame, int i, lua_Integer *value);
+/* In registers: through memory it would take as long as all the rest. */
+typedef struct neap_converted { lua_Integer value; int status; } neap_converted;
+NEAP_API neap_converted neap_arg_convert(neap_frame *frame, int i);
+static inline int neap_arg_integer(neap_frame *frame, int i, lua_Integer *n) {
+  neap_converted c = neap_arg_convert(frame, i);
+  *n = c.value;
+  return c.status;
+}
 NEAP_API int neap_arg_number(neap_frame *frame, int i, lua_Number *value);
 NEAP_API int neap_arg_boolean(neap_frame *frame, int i, int *value);
 NEAP_API int neap_arg_string(neap_frame *frame, int i, const char **data,
                              size_t *size);
 
-/* Gives one more result. Errors, to be returned: NEAP_EINVAL: a value that
-   holds no longer. (Functions, since a copy costs more than the rest.) */
+/* One more result. Errors, to be returned: NEAP_EINVAL: it holds no longer. */
 NEAP_API int neap_return_value(neap_frame *frame, const neap_value *value);
 NEAP_API int neap_return_integer(neap_frame *frame, lua_Integer integer);
 static inline int neap_return(neap_frame *frame, neap_value value) {

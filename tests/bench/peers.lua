@@ -55,14 +55,15 @@ local function find_pin()
 end
 
 -- Compiles the C programs of a folder into the folder `temp`, with Lua linked as Neap links it, and `more`: what else
--- the compiler is to be told. Returns nil and why not.
+-- the compiler is to be told. A program's name may end in "@" and the number of a layout. Returns nil and why not.
 local function compile_c(here, temp, folder, programs, more)
   local cc = os.getenv("CC") or "cc"
   if not installed(cc) then return nil, "no C compiler" end
   local flags = M.capture("pkg-config --cflags lua5.4 libuv") or "-I/usr/include/lua5.4"
   for _, program in ipairs(programs) do
-    local command = ("%s -std=gnu11 -O2 %s %s -o %s %s"):format(cc, flags,
-      M.quote(("%s/%s/%s.c"):format(here, folder, program)), M.quote(("%s/%s-%s"):format(temp, folder, program)), more)
+    local name, layout = program:match("^([^@]*)@?(.*)$")
+    local command = ("%s -std=gnu11 -O2 -DLAYOUT=%s %s %s -o %s %s"):format(cc, layout == "" and 0 or layout, flags,
+      M.quote(("%s/%s/%s.c"):format(here, folder, name)), M.quote(("%s/%s-%s"):format(temp, folder, program)), more)
     local libraries = " -luv -lm -ldl -lpthread"
     local ok, said = M.capture(command .. " -l:liblua5.4.a" .. libraries)
     if not ok then ok, said = M.capture(command .. " -llua5.4" .. libraries) end
@@ -184,9 +185,15 @@ local function files(found, n)
   return path
 end
 
+-- The name of a row's C program in this round: each has another layout, where that matters.
+function M.laid_out(row, round)
+  local program = row.program or row.name
+  return row.layouts and ("%s@%d"):format(program, round % row.layouts) or program
+end
+
 -- The command that runs one benchmark on one peer with count n.
-function M.command(found, row, entry, n)
-  local peer, program = entry.peer, row.program or row.name
+function M.command(found, row, entry, n, round)
+  local peer, program = entry.peer, M.laid_out(row, round)
   local count = not row.load and n or nil -- servers count nothing
   local list
   if peer == "neap" and row.folder == "embed" then

@@ -304,6 +304,7 @@ for _, row in ipairs {
       { limit = 1.1, text = "flat: at most 1.1" },
     } } } },
   { name = "vm-call", program = "call", what = "call a Lua function that adds two integers from C", n = 5000000,
+    layouts = 8,
     entries = {
       { peer = "neap" }, { peer = "neap", note = "with limits", arg = "limits" }, { peer = "raw", note = "lua_pcall" },
     },
@@ -311,6 +312,7 @@ for _, row in ipairs {
       { peer = "raw", ratio = 1.3, text = "at most 1.3 x lua_pcall" },
     } } } },
   { name = "vm-native", program = "native", what = "call a C function that adds two integers from Lua", n = 10000000,
+    layouts = 8,
     entries = { { peer = "neap" }, { peer = "raw", note = "lua_CFunction" } },
     metrics = { { unit = "ns", what = "a call", targets = {
       { peer = "raw", ratio = 1.3, text = "at most 1.3 x a lua_CFunction" },

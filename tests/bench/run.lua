@@ -70,7 +70,9 @@ local function needs(chosen)
   for _, row in ipairs(chosen) do
     for _, entry in ipairs(row.entries) do
       wanted[entry.peer] = true
-      compile(entry.peer == "neap" and row.folder or entry.peer, row.program or row.name)
+      for round = 1, row.layouts or 1 do
+        compile(entry.peer == "neap" and row.folder or entry.peer, peers.laid_out(row, round))
+      end
     end
     if row.server then wanted.nginx = true end
     local helper = row.startup and "spawn" or row.load and "load"
@@ -111,15 +113,15 @@ end
 -- programs failed; one that failed is not run again.
 local function measure(row, found, options)
   local result, failed = { row = row, n = count(row, row.entries[1], options), values = {} }, {}
-  local runs = (row.runs or function(usual) return usual end)(options.runs)
+  local runs = (row.runs or function(usual) return usual end)(math.max(options.runs, row.layouts or 1))
   local failures = 0
   if row.server and not found.nginx or row.load and not found.raw then return result, failures end
   io.stderr:write(row.name)
-  for _ = 1, runs do
+  for round = 1, runs do
     io.stderr:write(" .")
     for i, entry in ipairs(row.entries) do
       if found[entry.peer] and not failed[i] then
-        local output = run(peers.command(found, row, entry, count(row, entry, options)), found)
+        local output = run(peers.command(found, row, entry, count(row, entry, options), round), found)
         local list = output and numbers(output) or {}
         if output and #list ~= #row.metrics then
           progress("\nFAILED: %s of %s printed %q", row.name, peers.titles[entry.peer], output)

@@ -481,6 +481,78 @@ describe("a finalizer that runs while a future settles", function()
       end)())]])
     assert.same({code = 0, stdout = "called\n", stderr = ""}, result)
   end)
+
+  -- Finalizers run at each allocation; the k-th of them while `act` runs calls
+  -- `interfere`: for each k in turn.
+  local at_each_allocation = [[
+    local asyncio = require "asyncio"
+    collectgarbage("incremental", 1, 1000, 30)
+    local function try(k, act, interfere)
+      local count, acting, over = 0, false, false
+      local function again()
+        if acting then
+          count = count + 1
+          if count == k then
+            over = true
+            interfere()
+          end
+        end
+        if not over then setmetatable({}, {__gc = again}) end
+      end
+      again()
+      for _ = 1, 1000 do local _ = {} end -- from now on
+      acting = true
+      act()
+      acting = false
+      local interfered = over
+      over = true
+      return interfered
+    end
+    run(async(function()
+      local k, again = 0
+      repeat
+        k = k + 1
+        local future, made, called = asyncio.Future(), 0, 0
+        local function add()
+          made = made + 1
+          future:add_done_callback(function() called = called + 1 end)
+        end
+        %s
+        await(sleep(0))
+        assert(called == made, called)
+      until not again
+      print(k > 1)
+    end)())]]
+
+  it("may add done callbacks while many are kept for their call", function()
+    local result = program.run_script(at_each_allocation:format [[
+      for _ = 1, 3000 do add() end
+      again = try(k, function() future:set_result() end, add)]])
+    assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
+  end)
+
+  it("may settle it while many callbacks are kept for their call", function()
+    local result = program.run_script(at_each_allocation:format [[
+      for _ = 1, 1500 * k do add() end -- more than there was room for
+      again = try(k, function() pcall(future.set_exception, future, "later") end,
+        function() future:set_result("faster") end)
+      assert(future:exception() == nil and future:result() == "faster" or not again)]])
+    assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
+  end)
+
+  it("may settle it while its first done callback is added", function()
+    local result = program.run_script(at_each_allocation:format [[
+      again = try(k, add, function() future:set_result() end)
+      if not again then future:set_result() end]])
+    assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
+  end)
+
+  it("may add its first done callback while another one is added", function()
+    local result = program.run_script(at_each_allocation:format [[
+      again = try(k, add, add)
+      future:set_result()]])
+    assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
+  end)
 end)
 
 describe("reports", function()

@@ -32,7 +32,7 @@ static int keeper_new(lua_State *L) {
   lua_State *keeper = lua_newthread(L);
   *neap__extra(keeper) |= NEAP__TASK_THREAD;
   lua_newtable(L);
-  lua_xmove(L, keeper, FIRST);
+  lua_xmove(L, keeper, 1);
   if (vm->anchors_used > 0 || vm->fresh != NULL)
     return 0; /* of a finalizer that has run meanwhile */
   neap__ref_set(L, NEAP__KEEPER);
@@ -49,19 +49,18 @@ void neap__anchor_init(lua_State *L) { keeper_new(L); }
    from the beginning: so a task never waits for a large table to be copied,
    and little is unused. */
 static void add_room(neap_vm *vm, lua_State *L) {
-  lua_State *keeper = vm->keeper;
   uint32_t room, larger;
   if (vm->anchors_room < IN_TABLE) {
-    lua_pushvalue(keeper, FIRST);
-    lua_xmove(keeper, L, 1);
+    lua_pushvalue(vm->keeper, FIRST);
+    lua_xmove(vm->keeper, L, 1);
   }
   else {
     lua_createtable(L, IN_TABLE, 0); /* a finalizer may run, and come here */
-    if (!lua_checkstack(keeper, 3)) /* for it, vm->fresh and a value */
+    if (!lua_checkstack(vm->keeper, 3)) /* for it, vm->fresh and a value */
       luaL_error(L, "not enough memory");
     lua_pushvalue(L, -1);
-    lua_xmove(L, keeper, 1);
-    lua_insert(keeper, table_of(vm->anchors_room));
+    lua_xmove(L, vm->keeper, 1);
+    lua_insert(vm->keeper, table_of(vm->anchors_room));
   }
   room = vm->anchors_room;
   larger = room == 0 ? LEAST : room < IN_TABLE ? 2 * room : room + IN_TABLE;
@@ -73,17 +72,23 @@ static void add_room(neap_vm *vm, lua_State *L) {
   vm->anchors_room = room;
 }
 
+int neap__anchor_reserve(neap_vm *vm, lua_State *L, uint32_t n) {
+  int made = 0;
+  for (; vm->anchors_used + n >= vm->anchors_room; made = 1) /* 0 is none */
+    add_room(vm, L);
+  return made;
+}
+
 uint32_t neap__anchor(neap_vm *vm, lua_State *L) {
-  uint32_t number = vm->anchors_free;
-  if (number != 0) {
+  uint32_t number;
+  (void)neap__anchor_reserve(vm, L, 1);
+  number = vm->anchors_free;
+  if (number == 0)
+    number = ++vm->anchors_total;
+  else {
     lua_rawgeti(vm->keeper, table_of(number), field_of(number));
     vm->anchors_free = (uint32_t)lua_tointeger(vm->keeper, -1);
     lua_pop(vm->keeper, 1);
-  }
-  else {
-    if (vm->anchors_total + 1 >= vm->anchors_room)
-      add_room(vm, L);
-    number = ++vm->anchors_total;
   }
   vm->anchors_used++;
   lua_pushvalue(L, -1);

@@ -30,15 +30,23 @@ void neap__creator_push(lua_State *L, int index) {
   }
 }
 
-void neap__extra_set(lua_State *L, int index, const char *field) {
+void neap__extra_push(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  if (lua_getiuservalue(L, index, NEAP__EXTRA) != LUA_TTABLE) {
-    lua_newtable(L);
-    lua_insert(L, -2);
+  if (lua_getiuservalue(L, index, NEAP__EXTRA) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  if (lua_getiuservalue(L, index, NEAP__EXTRA) == LUA_TTABLE)
+    lua_replace(L, -2); /* a finalizer was faster */
+  else {
     lua_setfield(L, -2, "creator");
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, NEAP__EXTRA);
   }
+}
+
+void neap__extra_set(lua_State *L, int index, const char *field) {
+  neap__extra_push(L, index);
   lua_insert(L, -2);
   lua_setfield(L, -2, field);
   lua_pop(L, 1);
@@ -101,10 +109,10 @@ void neap__future_settle(lua_State *L, int index, neap__future *f,
   index = lua_absindex(L, index);
   if (state == NEAP__FAILED)
     report_if_unseen(vm, L, index);
+  if (f->callbacks)
+    neap__callbacks_anchor(L, index, f);
   if (f->state != NEAP__PENDING)
     return; /* a finalizer, run by what stands above, was faster */
-  if (f->callbacks) /* runs no finalizers */
-    neap__callbacks_anchor(L, index);
   f->state = (uint8_t)state;
   f->observed = 0;
   neap__queue_splice(&vm->ready, &f->waiters);

@@ -256,41 +256,52 @@ int neap__call_later(lua_State *L) {
 ** Done callbacks
 ** ======================================================= */
 
-/* Puts the handle at the top into the set of the future at index 1. */
-static void keep(lua_State *L, neap__future *f, const neap__handle *h) {
+/* Pushes the set of callbacks of the future at index 1, which it gets if it has
+   none. */
+static void push_set(lua_State *L) {
   neap__extra_get(L, 1, "callbacks");
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    neap__extra_set(L, 1, "callbacks");
-  }
-  lua_pushvalue(L, -2);
-  lua_rawsetp(L, -2, h);
+  if (!lua_isnil(L, -1))
+    return;
   lua_pop(L, 1);
-  f->callbacks = 1;
+  lua_newtable(L);
+  neap__extra_push(L, 1);
+  if (lua_getfield(L, -1, "callbacks") != LUA_TNIL)
+    lua_replace(L, -3); /* a finalizer was faster */
+  else {
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -3, "callbacks");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
 }
 
 /* Lua: f:add_done_callback(fn) */
 int neap__add_done_callback(lua_State *L) {
+  enum { SELF = 1, FUNCTION, SET };
   neap_vm *vm = neap__vm(L);
   neap__future *f = neap__future_check(L);
   neap__handle *h;
-  lua_settop(L, 2);
-  check_callback(L, 2, "add_done_callback");
+  lua_settop(L, FUNCTION);
+  check_callback(L, FUNCTION, "add_done_callback");
   if (f->state != NEAP__PENDING)
     neap__check_running(L, "add_done_callback");
-  lua_pushvalue(L, 1);
-  h = neap__handle_new(L, 2, 1); /* called with the future */
-  if (f->state != NEAP__PENDING) {
+  if (f->state != NEAP__PENDING || f->type == &neap__task_type)
+    lua_pushnil(L);
+  else
+    push_set(L);
+  lua_pushvalue(L, SELF);
+  h = neap__handle_new(L, FUNCTION, 1); /* called with the future */
+  if (f->state != NEAP__PENDING) { /* maybe by a finalizer, just now */
     anchor(vm, L, h);
     neap__queue_push(&vm->ready, &h->timer.job);
     return 0;
   }
   if (f->type == &neap__task_type)
     anchor(vm, L, h);
-  else
-    keep(L, f, h);
+  else {
+    lua_rawsetp(L, SET, h);
+    f->callbacks = 1;
+  }
   neap__future_wait(f, &h->timer.job);
   return 0;
 }
@@ -366,13 +377,28 @@ int neap__remove_done_callback(lua_State *L) {
   return 1;
 }
 
-void neap__callbacks_anchor(lua_State *L, int index) {
+/* How many callbacks of the future are in its set. */
+static uint32_t count_kept(neap__future *f) {
+  neap__job *last = f->waiters.last, *job = last;
+  uint32_t n = 0;
+  if (last == NULL)
+    return 0;
+  do { /* once around the ring */
+    n += neap__is_handle_job(job) && neap__handle_of(job)->anchor == 0;
+    job = job->next;
+  } while (job != last);
+  return n;
+}
+
+void neap__callbacks_anchor(lua_State *L, int index, neap__future *f) {
   neap_vm *vm = neap__vm(L);
+  while (neap__anchor_reserve(vm, L, count_kept(f)))
+    ; /* a finalizer may have added one */
+  if (f->state != NEAP__PENDING)
+    return;
   neap__extra_get(L, index, "callbacks");
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    if (handle_at(L, -1)->anchor == 0) /* not from a try that failed? */
-      anchor(vm, L, handle_at(L, -1));
-  }
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    anchor(vm, L, handle_at(L, -1));
   lua_pop(L, 1);
   lua_pushnil(L);
   neap__extra_set(L, index, "callbacks");

@@ -116,8 +116,11 @@ void neap__anchor_init(lua_State *L);
 /* Frees the pool; its threads' anchors are dropped, or Lua has closed. */
 void neap__pool_free(neap_vm *vm);
 /* Keeps the top value, which stays, alive until neap__anchor_drop. The number
-   is never 0. Raises only "not enough memory", with nothing changed. */
+   is never 0. May run finalizers. Raises only "not enough memory", with nothing
+   changed. */
 uint32_t neap__anchor(neap_vm *vm, lua_State *L);
+/* Sees to it that the next n do neither. True: finalizers may have run. */
+int neap__anchor_reserve(neap_vm *vm, lua_State *L, uint32_t n);
 void neap__anchor_push(lua_State *L, uint32_t anchor);
 /* Cannot fail. */
 void neap__anchor_drop(neap_vm *vm, uint32_t anchor);
@@ -269,7 +272,9 @@ static inline uint32_t neap__uncancel(neap__task *task) {
   return task->cancel_requests;
 }
 
-/* Field of the future's extra table: pushed (nil without one) or popped. */
+/* Pushes the future's extra table, which it gets if it has none: that may run
+   finalizers. A field of it: pushed (nil without a table), or popped. */
+void neap__extra_push(lua_State *L, int index);
 void neap__extra_get(lua_State *L, int index, const char *field);
 void neap__extra_set(lua_State *L, int index, const char *field);
 /* Pushes the function that created the task at `index`, or nil. */
@@ -464,8 +469,9 @@ int neap__call_soon(lua_State *L);
 int neap__call_later(lua_State *L);
 int neap__add_done_callback(lua_State *L);
 int neap__remove_done_callback(lua_State *L);
-/* Keeps the callbacks of a settled future alive until they have run. */
-void neap__callbacks_anchor(lua_State *L, int index);
+/* Keeps the callbacks of the future f, which is about to settle, alive until
+   they have run; unless a finalizer, run here, has settled it. */
+void neap__callbacks_anchor(lua_State *L, int index, neap__future *f);
 /* Takes a job out of a queue that may have it. */
 void neap__queue_remove(neap__queue *q, const neap__job *job);
 /* Drops a handle that is in no queue any more. */

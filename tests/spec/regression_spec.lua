@@ -555,6 +555,30 @@ describe("a finalizer that runs while a future settles", function()
   end)
 end)
 
+describe("a finalizer that runs while a run ends", function()
+  it("can create no task that nobody would run", function()
+    local result = program.run_script [[
+      local asyncio = require "asyncio"
+      collectgarbage("incremental", 1, 1000, 30)
+      local nothing, over = async(function() end), false
+      local function again()
+        local coro = nothing()
+        if not pcall(create_task, coro) then coro:close() end
+        if not over then setmetatable({}, {__gc = again}) end
+      end
+      setmetatable({}, {__gc = again})
+      for _ = 1, 10 do
+        run(async(function()
+          for _ = 1, 600 do create_task(sleep(0)) end -- room that is given back
+          await(sleep(0))
+        end)())
+      end
+      over = true
+      print(pcall(run, nothing()))]]
+    assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
+  end)
+end)
+
 describe("reports", function()
   it("of many tasks take no longer for each when there are many tasks", function()
     local function seconds(n)

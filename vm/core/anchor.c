@@ -33,7 +33,7 @@ static int keeper_new(lua_State *L) {
   *neap__extra(keeper) |= NEAP__TASK_THREAD;
   lua_newtable(L);
   lua_xmove(L, keeper, 1);
-  if (vm->anchors_used > 0 || vm->fresh != NULL)
+  if (vm->anchors_used > 0)
     return 0; /* of a finalizer that has run meanwhile */
   neap__ref_set(L, NEAP__KEEPER);
   vm->keeper = keeper;
@@ -178,8 +178,8 @@ void neap__thread_release(neap_vm *vm, neap__thread thread) {
 
 void neap__pool_trim(neap_vm *vm, lua_State *L) {
   pool_empty(vm);
-  if (vm->anchors_used > 0)
-    return; /* something is left that still needs its number */
+  if (vm->anchors_room <= IN_TABLE || vm->anchors_used > 0)
+    return; /* there is little; or something is left that needs its number */
   neap__pool_free(vm);
   lua_pushcfunction(L, keeper_new);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK)

@@ -107,7 +107,6 @@ static void drop_rest(neap_vm *vm, lua_State *L) {
   vm->ending = 0;
   vm->leftovers = 0;
   neap__coroutine_settle_fresh(vm);
-  neap__pool_trim(vm, L);
 }
 
 /* After a burst of tasks: collects them, and gives their memory back. */
@@ -229,6 +228,7 @@ int neap__run(lua_State *L) {
   vm->interrupts_seen = vm->interrupts;
   neap__interrupt_clear(L);
   vm->debug = (uint8_t)debug;
+  neap__pool_trim(vm, L); /* finalizers that it runs can create no tasks now */
   if (burst)
     return_memory(vm, L);
   if (status != LUA_OK) {

@@ -132,7 +132,7 @@ void neap__thread_reset(neap_vm *vm, lua_State *L);
 /* Takes back one that has ended, its stack empty. */
 void neap__thread_release(neap_vm *vm, neap__thread thread);
 /* Frees the idle threads and the room that a burst of tasks took. Cannot
-   fail. */
+   fail; may run finalizers. */
 void neap__pool_trim(neap_vm *vm, lua_State *L);
 
 /* ====================================================== } */

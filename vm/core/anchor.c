@@ -178,7 +178,7 @@ void neap__thread_release(neap_vm *vm, neap__thread thread) {
 
 void neap__pool_trim(neap_vm *vm, lua_State *L) {
   pool_empty(vm);
-  if (vm->anchors_room <= IN_TABLE || vm->anchors_used > 0)
+  if (vm->anchors_room <= LEAST || vm->anchors_used > 0)
     return; /* there is little; or something is left that needs its number */
   neap__pool_free(vm);
   lua_pushcfunction(L, keeper_new);

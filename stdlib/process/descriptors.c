@@ -6,30 +6,53 @@
 ** at this very moment. So the child marks all, before libuv goes on there: it
 ** has one thread, and what it marks is its own.
 */
+#define _GNU_SOURCE /* close_range, getdents64 */
+
+#include <dirent.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "process.h"
 
-static _Thread_local int spawning; /* what this thread forks is a child */
+/* What this thread forks is a child. Initial-exec: whatever the host forks
+   looks here, maybe on a thread that never has, when memory is not to be had. */
+static _Thread_local int spawning __attribute__((tls_model("initial-exec")));
+
+static void mark(int fd) {
+  (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* it may not be open */
+}
+
+/* Where the kernel, before Linux 5.11, or a filter does not know the call for
+   all. The limit may be a thousand million: those that are open are listed. */
+static void mark_each(void) {
+  _Alignas(struct dirent64) char entries[1024];
+  struct rlimit limit;
+  ssize_t size, at;
+  int fd, folder = open("/dev/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    for (fd = 3; (rlim_t)fd < limit.rlim_cur; fd++)
+      mark(fd);
+  }
+  while ((size = getdents64(folder, entries, sizeof entries)) > 0) {
+    const struct dirent64 *entry;
+    for (at = 0; at < size; at += entry->d_reclen) {
+      entry = (const struct dirent64 *)(entries + at);
+      fd = atoi(entry->d_name);
+      if (fd > 2) /* nor "." and ".." */
+        mark(fd);
+    }
+  }
+}
 
 /* In each process that is forked from this one. */
-static void mark(void) {
-  struct rlimit limit;
-  int fd;
-  if (!spawning ||
-      syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
-    return;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) /* a kernel before Linux 5.11 */
-    limit.rlim_cur = FD_SETSIZE;
-  for (fd = 3; (rlim_t)fd < limit.rlim_cur; fd++)
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* most are not open */
+static void mark_all(void) {
+  if (spawning && close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+    mark_each();
 }
 
 void process__spawn_init(lua_State *L) {
@@ -37,7 +60,7 @@ void process__spawn_init(lua_State *L) {
   int error;
   if (atomic_load(&done))
     return;
-  error = pthread_atfork(NULL, NULL, mark); /* twice would do no harm */
+  error = pthread_atfork(NULL, NULL, mark_all); /* twice would do no harm */
   if (error != 0)
     luaL_error(L, "pthread_atfork: %s", strerror(error));
   atomic_store(&done, 1);

@@ -2,10 +2,17 @@
 ** process.c - tests what the modules process and signal leave to a host: none
 ** of their handles, children, or signal handlers.
 */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "threads.h"
 
@@ -136,12 +143,49 @@ static void programs_of_several_threads_inherit_nothing(void **state) {
   assert_int_equal(close(fd), 0);
 }
 
+/* On a thread of an older kernel, as it seems. */
+static void *run_on_an_older_kernel(void *ud) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog filter = {4, code};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+    return ud;
+  assert_int_equal(syscall(SYS_close_range, 3, ~0u, 0), -1);
+  return run_programs(ud);
+}
+
+static void nor_where_the_kernel_cannot_mark_all_at_once(void **state) {
+  struct rlimit before, limit;
+  pthread_t thread;
+  int count = 0, fd = fcntl(0, F_DUPFD, 300), other = dup(0);
+  (void)state;
+  assert_true(fd >= 300 && other > 2);
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  limit = before;
+  limit.rlim_cur = 200; /* was larger when fd was opened */
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  assert_int_equal(pthread_create(&thread, NULL, run_on_an_older_kernel,
+                                  &count), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(close(fd), 0);
+  assert_int_equal(close(other), 0);
+  if (count == 0)
+    skip(); /* filters are not allowed here */
+  assert_int_equal(count, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nothing_stays_on_a_hosts_loop),
       cmocka_unit_test(nothing_stays_of_a_vm_with_its_own),
       cmocka_unit_test(exit_ends_a_task_of_the_hosts_and_not_the_host),
       cmocka_unit_test(programs_of_several_threads_inherit_nothing),
+      cmocka_unit_test(nor_where_the_kernel_cannot_mark_all_at_once),
   };
   return cmocka_run_group_tests_name("process", tests, NULL, NULL);
 }

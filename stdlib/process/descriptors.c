@@ -20,7 +20,7 @@
 #include "process.h"
 
 /* What this thread forks is a child. Initial-exec: whatever the host forks
-   looks here, maybe on a thread that never has, when memory is not to be had. */
+   looks here, maybe on a thread that never has, where memory cannot be had. */
 static _Thread_local int spawning __attribute__((tls_model("initial-exec")));
 
 static void mark(int fd) {

@@ -577,6 +577,32 @@ describe("a finalizer that runs while a run ends", function()
       print(pcall(run, nothing()))]]
     assert.same({code = 0, stdout = "true\n", stderr = ""}, result)
   end)
+
+  it("schedules nothing for the next one", function()
+    local result = program.run_script [[
+      local asyncio = require "asyncio"
+      collectgarbage("incremental", 1, 1000, 30)
+      local wrong, ended = 0, false
+      local function again()
+        if ended then return end
+        pcall(asyncio.call_later, 0, function() wrong = wrong + (ended and 1 or 0) end)
+        setmetatable({}, {__gc = again})
+      end
+      setmetatable({}, {__gc = again})
+      run(async(function()
+        create_task(async(function()
+          local _ <close> = setmetatable({}, {__close = function() await(asyncio.Future()) end})
+          await(asyncio.Future())
+        end)())
+        for _ = 1, 1000 do local _ = {} end -- finalizers at each allocation, from now on
+        await(sleep(0))
+      end)()) -- the task does not end, and is told of
+      ended = true
+      run(sleep(0.001))
+      print(wrong)]]
+    assert.equal("0\n", result.stdout)
+    assert.matches("destroyed but it is pending", result.stderr)
+  end)
 end)
 
 describe("reports", function()

@@ -98,8 +98,10 @@ void neap__ready_drop(neap_vm *vm) {
   neap__queue_splice(&vm->ready, &kept);
 }
 
-/* Nothing of this run stays: handles, timers, tasks that never ended. */
+/* Nothing of this run stays: handles, timers, tasks that never ended; nor what
+   finalizers make, which run while these are told of, and then no more. */
 static void drop_rest(neap_vm *vm, lua_State *L) {
+  neap__tasks_report(vm, L);
   neap__timers_expire(vm, UINT64_MAX);
   neap__ready_drop(vm);
   neap__tasks_abandon(vm, L);

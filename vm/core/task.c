@@ -159,25 +159,29 @@ static int report_destroyed(lua_State *L) {
   return 0;
 }
 
+void neap__tasks_report(neap_vm *vm, lua_State *L) {
+  neap__task *task;
+  /* who is in a hurry need not be told */
+  int reports = vm->interrupts > 1 ? 0 : MOST_REPORTS;
+  for (task = vm->tasks; task != NULL && reports > 0; task = task->next) {
+    lua_pushcfunction(L, report_destroyed);
+    neap__task_push(L, task);
+    lua_pushboolean(L, --reports == 0 && task->next != NULL);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+      lua_pop(L, 1);
+      return; /* no memory for a report */
+    }
+  }
+}
+
 /*
 ** All tasks are detached from each other and from plain futures before
 ** the first anchor is dropped: from then on the collector may free them.
 */
 void neap__tasks_abandon(neap_vm *vm, lua_State *L) {
   neap__task *task;
-  /* who is in a hurry need not be told */
-  int reports = vm->interrupts > 1 ? 0 : MOST_REPORTS;
   for (task = vm->tasks; task != NULL; task = task->next) {
     neap__task_push(L, task);
-    if (reports > 0) {
-      lua_pushcfunction(L, report_destroyed);
-      lua_pushvalue(L, -2);
-      lua_pushboolean(L, --reports == 0 && task->next != NULL);
-      if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-        lua_pop(L, 1);
-        reports = 0; /* no memory for a report */
-      }
-    }
     if (task->in_c)
       neap__wait_abandon(vm, task);
     if (neap__is_waitlist(task->waiting_on))

@@ -331,6 +331,9 @@ void neap__tasks_kill(neap_vm *vm, const neap__budget *budget);
 int neap__is_task_job(const neap__job *job);
 /* Runs what is ready now (something is), until so late, if that is not 0. */
 void neap__ready_run(neap_vm *vm, uint64_t until);
+/* Tells of the unfinished tasks that they will not be run again. May run
+   finalizers; cannot fail. */
+void neap__tasks_report(neap_vm *vm, lua_State *L);
 /* Ends all tasks without running them again. Cannot fail. */
 void neap__tasks_abandon(neap_vm *vm, lua_State *L);
 /* Replaces the object with __await at the top by a task that awaits it. */

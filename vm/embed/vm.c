@@ -219,6 +219,7 @@ static void end_tasks(neap_vm *vm) {
   neap__leave(vm);
   neap__ready_finish(vm);
   if (vm->tasks != NULL) { /* without memory not all have come to their end */
+    neap__tasks_report(vm, vm->main);
     neap__tasks_abandon(vm, vm->main);
     neap__ready_finish(vm);
   }

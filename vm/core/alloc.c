@@ -262,17 +262,19 @@ static void *cut(neap__room *room, size_t class) {
 /* A block that has never been one. */
 static void *make_fresh(neap__memory *m, size_t class) {
   void *p = cut(&m->rest, class);
-  if (p == NULL && size_of(&m->fresh) < class * NEAP__GRAIN) {
-    keep_rest(m);
-    if (m->count >= FEW_REGIONS && m->count >= m->sweep_at)
-      sweep(m);
-    if (!add_region(m) && !cut_up(m, class)) {
-      sweep(m);
-      if (!add_region(m))
-        return NULL;
-    }
+  if (p == NULL)
+    p = cut(&m->fresh, class);
+  if (p != NULL)
+    return p;
+  keep_rest(m);
+  if (m->count >= FEW_REGIONS && m->count >= m->sweep_at)
+    sweep(m);
+  if (!add_region(m) && !cut_up(m, class)) {
+    sweep(m);
+    if (!add_region(m))
+      return NULL;
   }
-  return p != NULL ? p : cut(&m->fresh, class);
+  return cut(&m->fresh, class);
 }
 
 static void *make(neap__memory *m, size_t size) {

@@ -21,6 +21,24 @@ static void a_vm_beyond_its_memory_is_killed(void **state) {
   trial_close(&t);
 }
 
+/* In one turn: who took it runs no instruction any more. */
+static void so_is_one_whose_task_ends_as_it_takes_too_much(void **state) {
+  trial t;
+  ending e;
+  (void)state;
+  trial_open(&t, &(neap_limits){.memory = 1 << 20});
+  start(&t, 0,
+        "local text, copies = ('x'):rep(400000), {} "
+        "for i = 1, 3 do copies[i] = create_task(async(string.sub)(text, i)) end "
+        "await(create_task(async(function() "
+        "for i = 1, 100000 do end survived = true end)())) await(copies[1])",
+        &e);
+  assert_int_equal(neap_run(t.vm), NEAP_OK);
+  assert_int_equal(e.status, NEAP_EMEMORY);
+  assert_false(global_is_true(t.vm, "survived"));
+  trial_close(&t);
+}
+
 static void a_call_that_takes_too_much_memory_says_so(void **state) {
   trial t;
   (void)state;
@@ -343,6 +361,7 @@ static void a_turn_without_memory_ends_as_others_do(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_vm_beyond_its_memory_is_killed),
+      cmocka_unit_test(so_is_one_whose_task_ends_as_it_takes_too_much),
       cmocka_unit_test(a_call_that_takes_too_much_memory_says_so),
       cmocka_unit_test(a_vm_killed_for_its_memory_can_only_be_closed),
       cmocka_unit_test(garbage_does_not_count),

@@ -24,7 +24,8 @@ uint64_t neap__limits_begin(neap_vm *vm);
 void neap__limits_end(neap_vm *vm);
 /* An error has left a turn of the loop: ends what was begun there. */
 void neap__limits_unwind(neap_vm *vm);
-/* Inside: one of the loop's jobs begins, which has a slice of its own. */
+/* Inside: one of the loop's jobs begins on vm->running, which has a slice of
+   its own. */
 void neap__limits_step(neap_vm *vm);
 /* The hook's part: 1 when L has yielded, and the hook has to return; raises
    the kill where L cannot yield. `counted`: it is a count event. */

@@ -354,6 +354,8 @@ uint64_t neap__limits_begin(neap_vm *vm) {
 
 void neap__limits_step(neap_vm *vm) {
   neap__limits *l = vm->limits;
+  if (l->look) /* what has taken the memory ran to its end, or waits */
+    neap__interrupt_arm(vm, vm->running, 1);
   if (!l->timed)
     return;
   atomic_store_explicit(&l->watch.serial, l->watch.serial + 2,

@@ -309,10 +309,10 @@ static int begin_next(neap_vm *vm, lua_State *L) {
   if (job->run != task_step || task->thread != NULL || task->must_cancel)
     return 0;
   (void)take_job(vm);
-  if (vm->limits != NULL)
-    neap__limits_step(vm);
   neap__raising_clear(L);
   neap__thread_reset(vm, L);
+  if (vm->limits != NULL)
+    neap__limits_step(vm);
   task->thread = L;
   task->thread_anchor = anchor;
   vm->nested = 0;
@@ -438,8 +438,6 @@ static inline void step(neap_vm *vm, neap__task *task) {
   int first = task->thread == NULL, n, status;
   neap__thread thread;
   uint64_t begin = 0;
-  if (vm->limits != NULL)
-    neap__limits_step(vm);
   if (first && !start(vm, task))
     return;
   thread.L = task->thread;
@@ -450,6 +448,8 @@ static inline void step(neap_vm *vm, neap__task *task) {
   }
   vm->current = task;
   vm->running = thread.L;
+  if (vm->limits != NULL)
+    neap__limits_step(vm);
   for (;;) {
     vm->nested = 0;
     status = lua_resume(thread.L, vm->L, first, &n);

@@ -12,8 +12,10 @@
 
 #define MOST_IDLE 1024 /* threads kept for the next tasks */
 
-#define LEAST 16u      /* numbers that there is room for, */
-#define IN_TABLE 1024u /* and in each table: that, doubled */
+/* Numbers: that there is room for at least, and in each table. The first one
+   grows from one to the other by doubling. */
+#define LEAST 16u
+#define IN_TABLE 1024u
 
 enum { FIRST = 1 }; /* stack of vm->keeper: the tables; then see vm->fresh */
 

@@ -24,7 +24,7 @@ neap__coroutine *neap__check_coroutine(lua_State *L, int index,
   neap__usage(L, 1, "%s: a coroutine object expected, got %s%s", function,
               neap__describe(L, index),
               neap__future_at(L, index) != NULL ? ": await it instead" : "");
-  return NULL;
+  return NULL; /* not reached */
 }
 
 void neap__refuse_awaitable(lua_State *L, int index, const char *function,

@@ -255,7 +255,7 @@ struct neap_frame {
   int before;         /* slots before the arguments: of a method, 1 */
   int nresults;
   int converted;      /* whether the last number asked for was one; here,
-                         because neap_arg_integer then needs no stack */
+                         because neap_arg_convert then needs no stack */
   int lost;           /* a NEAP_E code: an argument, a result or the message
                          was lost; the call fails, whatever f returns. Else
                          NEAP_SUSPENDED when `suspension` is not NULL */

@@ -1,5 +1,6 @@
 /*
-** interrupt.c - tests how a host asks a program to stop.
+** interrupt.c - tests how a host asks a program to stop, and that nothing of
+** it is lost, wherever the program is.
 */
 #include "capi.h"
 
@@ -89,12 +90,120 @@ static void other_errors_are_no_keyboard_interrupts(void **state) {
 
 /* ====================================================== } */
 
+/* {======================================================
+** Where the core's own code runs
+** ======================================================= */
+
+/* Runs a chunk in which run ends by an interrupt, before it sets `missed`. */
+static void check_interrupted(neap_vm *vm, const char *code) {
+  run_lua_failing(vm, code);
+  assert_true(neap_iskeyboardinterrupt(neap_lua(vm), -1));
+  assert_false(global_is_true(vm, "missed"));
+  lua_settop(neap_lua(vm), 0);
+}
+
+/* An allocator that interrupts a VM. */
+typedef struct interrupting {
+  neap_vm *vm;
+  int times;
+  size_t size; /* when so much is wanted; 0: at once */
+} interrupting;
+
+static void *interrupting_alloc(void *ud, void *block, size_t old_size,
+                                size_t size) {
+  interrupting *due = ud;
+  neap_vm *vm = due->vm;
+  (void)old_size;
+  if (vm != NULL && (due->size == 0 || due->size == size)) {
+    due->vm = NULL;
+    for (int i = 0; i < due->times; i++)
+      neap_interrupt(vm);
+  }
+  if (size > 0)
+    return realloc(block, size);
+  free(block);
+  return NULL;
+}
+
+static neap_vm *new_vm_from(interrupting *due) {
+  neap_config config;
+  neap_config_init(&config);
+  config.capabilities = NEAP_CAN_ALL;
+  config.alloc = interrupting_alloc;
+  config.alloc_ud = due;
+  due->vm = NULL;
+  return new_vm(&config);
+}
+
+/* Where no Lua could be told: run looks after what came while it began. */
+static void an_interrupt_while_a_run_begins_cancels_it(void **state) {
+  interrupting due;
+  neap_vm *vm = new_vm_from(&due);
+  lua_State *L = neap_lua(vm);
+  (void)state;
+  run_lua(vm, "main = async(function() await(sleep(0.1)) missed = true end)()");
+  lua_getglobal(L, "run");
+  lua_getglobal(L, "main");
+  due = (interrupting){vm, 1, 0}; /* for the handles of the loop */
+  assert_int_equal(lua_pcall(L, 1, 0, 0), LUA_ERRRUN);
+  assert_null(due.vm);
+  assert_true(neap_iskeyboardinterrupt(L, -1));
+  assert_false(global_is_true(vm, "missed"));
+  close_vm(vm);
+}
+
+/* Its Lua thread returns then, with nobody to catch an error. */
+static void an_interrupt_while_a_task_ends_is_not_lost(void **state) {
+  interrupting due;
+  neap_vm *vm = new_vm_from(&due);
+  (void)state;
+  due = (interrupting){vm, 2, 1234 * 16}; /* bytes: its results */
+  check_interrupted(vm, "run(async(function()\n"
+                        "  create_task(async(function()\n"
+                        "    return table.unpack({}, 1, 1234)\n"
+                        "  end)())\n"
+                        "  await(sleep(0.1)) missed = true\n"
+                        "end)())");
+  assert_null(due.vm);
+  close_vm(vm);
+}
+
+/* ====================================================== } */
+
+/* {======================================================
+** What the host runs
+** ======================================================= */
+
+static int checkpoint(neap_frame *frame, void *ud) {
+  (void)ud;
+  return neap_checkpoint(frame);
+}
+
+static void an_interrupt_that_finds_no_script_stops_no_later_one(void **state) {
+  interrupting due;
+  neap_vm *vm = new_vm_from(&due);
+  neap_value script = load_text(vm, "x", "error(('x'):rep(1234), 0)");
+  (void)state;
+  assert_int_equal(neap_register(vm, "check", checkpoint, NULL), NEAP_OK);
+  due = (interrupting){vm, 1, 1235}; /* the message is copied for neap_error */
+  assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_ESCRIPT);
+  assert_null(due.vm);
+  script = load_text(vm, "x", "check() coroutine.wrap(check)()");
+  assert_int_equal(neap_call(vm, &script, NULL, 0, NULL, 0, 0), NEAP_OK);
+  close_vm(vm);
+}
+
+/* ====================================================== } */
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_interrupt_ends_a_run_that_waits),
     cmocka_unit_test(an_interrupt_stops_a_task_that_spins),
     cmocka_unit_test(an_interrupt_outside_run_is_an_error),
     cmocka_unit_test(other_errors_are_no_keyboard_interrupts),
+    cmocka_unit_test(an_interrupt_while_a_run_begins_cancels_it),
+    cmocka_unit_test(an_interrupt_while_a_task_ends_is_not_lost),
+    cmocka_unit_test(an_interrupt_that_finds_no_script_stops_no_later_one),
   };
   return cmocka_run_group_tests_name("interrupt", tests, NULL, NULL);
 }

@@ -293,6 +293,48 @@ describe("Ctrl-C in a program that spins", function()
     end
   end)
 
+  it("stops what spins in the same turn, after the step that it came in", function()
+    for _, code in ipairs {
+      -- a task that begins where that one has ended
+      "create_task(once()) create_task(spin())",
+      -- one that goes on
+      "create_task(once(sleep(0))) create_task(spin(sleep(0)))",
+      "create_task(once()) asyncio.call_soon(endless)",
+      -- one that begins on a Lua thread that is older
+      "await(create_task(sleep(0))) asyncio.call_soon(interrupt) create_task(spin())",
+    } do
+      interrupted("cleanup\tmain\n", [[
+        local function endless() while true do end end
+        local once = async(function(first) if first then await(first) end interrupt() end)
+        local spin = async(function(first) if first then await(first) end endless() end)
+        run(async(function()
+          local x <close> = guard "main"
+          ]] .. code .. [[
+
+          await(sleep(1000))
+        end)())
+      ]])
+    end
+  end)
+
+  it("stops a generator that begins after it, or is closed", function()
+    for _, code in ipairs {
+      "local g = coroutine.wrap(endless) interrupt() g()",
+      [[local g = coroutine.create(function()
+          local x <close> = setmetatable({}, {__close = endless})
+          coroutine.yield()
+        end)
+        coroutine.resume(g)
+        interrupt()
+        coroutine.close(g)]],
+    } do
+      interrupted("", [[
+        local function endless() while true do end end
+        run(async(function() ]] .. code .. [[ print("not reached") end)())
+      ]])
+    end
+  end)
+
   it("can be caught by the code that spins", function()
     goes_on("false\tKeyboardInterrupt\nresult\n", [[
       print(run(async(function()
@@ -314,6 +356,17 @@ describe("Ctrl-C in a program that spins", function()
         await(sleep(1000))
       end)())
     ]])
+  end)
+end)
+
+describe("Ctrl-C in the last turn of a run", function()
+  it("makes run raise KeyboardInterrupt in place of the result, or the error", function()
+    for _, result in ipairs {"return 1", "error('other')"} do
+      interrupted("", [[
+        run(async(function() asyncio.call_soon(interrupt) ]] .. result .. [[ end)())
+        print("not reached")
+      ]])
+    end
   end)
 end)
 

@@ -88,6 +88,7 @@ static int resume(lua_State *L, lua_State *co, int nargs) {
     vm->noyield += (uint32_t)blocked;
   }
   vm->running = co;
+  neap__interrupt_meet(vm, co);
   status = lua_resume(co, L, nargs, &n);
   vm->running = outer;
   neap__interrupt_pass(co, L);
@@ -193,6 +194,7 @@ static int reset(neap_vm *vm, lua_State *co) {
   lua_State *outer = vm->running;
   int status;
   vm->running = co;
+  neap__interrupt_meet(vm, co);
   status = lua_resetthread(co); /* raises nothing */
   vm->running = outer;
   neap__interrupt_pass(co, outer);

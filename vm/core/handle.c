@@ -112,6 +112,7 @@ void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n) {
     neap__limits_step(vm);
   lua_pushcfunction(L, neap__callback_handler);
   lua_insert(L, handler);
+  neap__interrupt_meet(vm, L);
   if (lua_pcall(L, n, 0, handler) != LUA_OK) {
     int flags = neap__error_flags(L, -1);
     if (flags & NEAP__IS_KEYBOARD) {

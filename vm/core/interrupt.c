@@ -4,10 +4,16 @@
 **
 ** The handler counts, wakes up the loop's poll, and puts a hook on the
 ** Lua threads that may be running. In a run the loop cancels the main
-** task; the hook stops a step that goes on spinning after that, and any
-** step at the second interrupt. Outside a run the hook raises an error.
-** A dump is made by whichever comes first, the loop or the hook. A hook
-** of the script's own is put back when ours has done its work.
+** task; the hook stops a step that goes on before the loop comes to that,
+** and any step at the second interrupt. Outside a run the hook raises an
+** error. A dump is made by whichever comes first, the loop or the hook. A
+** hook of the script's own is put back when ours has done its work.
+**
+** None is lost while the counts differ. The thread that had the hook may
+** have ended, or have come to another: so whatever makes Lua run on a
+** thread tells it to vm->running first, and then looks at the counts
+** (neap__interrupt_meet). An interrupt that comes before that look is seen
+** by it; the handler of a later one finds the thread.
 */
 #include "vm.h"
 
@@ -68,6 +74,16 @@ void neap__interrupt_pass(lua_State *from, lua_State *to) {
     neap__interrupt_arm(neap__vm(to), to, 1);
 }
 
+/* Whether no script runs on a task's thread yet, or any longer: only the C
+   function at its base does, or one that this calls. An error would end the
+   task without a word of its own, or find it ended. */
+static int is_at_base(lua_State *L, lua_Debug *ar) {
+  lua_Debug beyond;
+  return (*neap__extra(L) & NEAP__TASK_THREAD) &&
+         !lua_getstack(L, 2, &beyond) && lua_getinfo(L, "S", ar) &&
+         *ar->what == 'C';
+}
+
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_vm *vm = neap__vm(L);
   neap__interrupt_clear(L);
@@ -77,6 +93,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
     neap__dump_requested(vm, L);
   if (vm->interrupts == vm->interrupts_seen)
     return; /* it has been dealt with */
+  if (is_at_base(L, ar)) {
+    neap__interrupt_arm(vm, L, 1); /* later */
+    return;
+  }
   if (vm->L == NULL || vm->entered > 0) { /* there is no main task */
     int again = vm->host_interrupted;
     vm->host_interrupted = vm->entered > 0;
@@ -85,7 +105,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
     if (!again)
       luaL_error(L, "interrupted!");
   }
-  else if (vm->interrupts == 1) {
+  else if (neap__interrupt_count(vm) == 1) {
     uint64_t now = uv_hrtime();
     if (vm->interrupt_time == 0)
       vm->interrupt_time = now;
@@ -98,6 +118,16 @@ static void hook(lua_State *L, lua_Debug *ar) {
   lua_pushnil(L);
   neap__error_new(L, "KeyboardInterrupt");
   neap__throw(L);
+}
+
+/* In this order: one that comes after the look keeps its hook. */
+void neap__interrupt_leave(neap_vm *vm) {
+  int now;
+  neap__interrupt_clear(vm->main);
+  now = vm->interrupts;
+  if (now != vm->interrupts_seen)
+    vm->host_interrupted = 1;
+  vm->interrupts_seen = now;
 }
 
 void neap__keyboard(lua_State *L) {
@@ -137,7 +167,7 @@ NEAP_API int neap_dump(neap_vm *vm) {
 
 void neap__interrupt_check(neap_vm *vm) {
   neap__task *task = vm->main_task;
-  int first = vm->interrupts_seen == 0;
+  int first = vm->interrupts_seen == vm->interrupts_before;
   vm->interrupts_seen = vm->interrupts;
   if (vm->entered > 0) {
     vm->host_interrupted = 1;
@@ -145,7 +175,8 @@ void neap__interrupt_check(neap_vm *vm) {
     return;
   }
   if (!first || task == NULL || task->future.state != NEAP__PENDING) {
-    vm->interrupts = 2; /* nothing (more) to cancel: end at once */
+    vm->interrupts_before = vm->interrupts_seen - 2; /* nothing (more) to
+                                                        cancel: end at once */
     vm->stopping = 1;
     return;
   }

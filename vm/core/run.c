@@ -74,7 +74,7 @@ static int end_leftovers(lua_State *L) {
     do {
       if (!neap__loop_run(vm))
         return 0; /* they await what never comes */
-      if (vm->interrupts > 1)
+      if (neap__interrupt_count(vm) > 1)
         return 0; /* the user does not want to wait */
     } while (vm->leftovers > 0);
   }
@@ -160,15 +160,22 @@ static int check_debug(lua_State *L) {
 
 /*
 ** Raises KeyboardInterrupt: the one that a step raised, or a new one if
-** Ctrl-C, and no other cancel(), was why the main task ended.
+** Ctrl-C, and no other cancel(), was why the main task ended, or came too
+** late to cancel it. `seen`: so many were dealt with when the loop had ended;
+** `task` is NULL when there was no memory for it.
 */
-static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task) {
+static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task,
+                           int seen) {
+  int now = vm->interrupts;
   int cancelled = vm->main_interrupted &&
                   task->future.state == NEAP__CANCELLED &&
                   task->cancel_requests <= 1;
-  if (!vm->keyboard && !cancelled && vm->interrupts <= 1)
+  vm->interrupts_seen = now;
+  if (!vm->keyboard && !cancelled && now == seen &&
+      now - vm->interrupts_before <= 1)
     return;
-  task->future.observed = 1;
+  if (task != NULL)
+    task->future.observed = 1;
   neap__keyboard_take(L);
   if (!vm->keyboard) {
     lua_pushnil(L);
@@ -180,7 +187,7 @@ static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task) {
 int neap__run(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__task *task;
-  int debug = vm->debug, status, burst;
+  int debug = vm->debug, status, burst, seen;
   lua_State *outside = vm->running;
   lua_settop(L, 2);
   if (vm->L != NULL)
@@ -202,8 +209,7 @@ int neap__run(lua_State *L) {
   vm->main_task = NULL;
   vm->keyboard = 0;
   vm->main_interrupted = 0;
-  vm->interrupts = 0;
-  vm->interrupts_seen = 0;
+  vm->interrupts_before = vm->interrupts_seen;
   vm->dump_requested = 0;
   lua_pushcfunction(L, make_main);
   lua_pushvalue(L, CORO);
@@ -211,7 +217,8 @@ int neap__run(lua_State *L) {
   if (status == LUA_OK) {
     lua_pushcfunction(L, run_protected);
     status = lua_pcall(L, 0, 1, 0); /* -> nil or a text */
-    if (status == LUA_OK && lua_isnil(L, -1) && vm->interrupts > 1)
+    if (status == LUA_OK && lua_isnil(L, -1) &&
+        neap__interrupt_count(vm) > 1)
       ; /* a second Ctrl-C waits for nothing */
     else {
       lua_pushcfunction(L, end_leftovers);
@@ -221,26 +228,24 @@ int neap__run(lua_State *L) {
     if (status == LUA_OK && !lua_isnil(L, -1))
       status = LUA_ERRRUN; /* a deadlock */
   }
+  seen = vm->interrupts_seen;
   task = vm->main_task;
   burst = vm->anchors_total > BURST;
   drop_rest(vm, L);
   vm->main_task = NULL;
   vm->L = NULL;
   vm->running = outside;
-  vm->interrupts_seen = vm->interrupts;
   neap__interrupt_clear(L);
   vm->debug = (uint8_t)debug;
   neap__pool_trim(vm, L); /* finalizers that it runs can create no tasks now */
   if (burst)
     return_memory(vm, L);
+  check_keyboard(vm, L, task, seen);
   if (status != LUA_OK) {
-    if (task != NULL)
-      check_keyboard(vm, L, task);
     if (neap__task_at(L, TASK) != NULL)
       neap__future_at(L, TASK)->observed = 1;
     return neap__throw(L);
   }
-  check_keyboard(vm, L, task);
   return neap__outcome(L, TASK, neap__future_at(L, TASK));
 }
 

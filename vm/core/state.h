@@ -81,6 +81,9 @@ struct neap_vm {
   lua_State *volatile L;     /* the one that is in `run`, or NULL */
   neap__task *volatile current; /* the task whose step runs, or NULL */
   lua_State *volatile running; /* the Lua thread that runs, for hooks */
+  volatile sig_atomic_t interrupts; /* neap_interrupt calls so far; */
+  int interrupts_seen;       /* of these, dealt with, */
+  int interrupts_before;     /* and before this run */
   uint8_t suspending;        /* an await is on its way to the loop; or */
 #define NEAP__COMES_BACK 2   /* is to be resumed at once */
   uint8_t debug;             /* debug mode */
@@ -129,8 +132,6 @@ struct neap_vm {
   neap__task *main_task;     /* of `run`, or NULL */
   neap__job stop;            /* waits for the main task */
   neap__job last_ended;      /* comes after the last leftover's callbacks */
-  volatile sig_atomic_t interrupts; /* neap_interrupt calls in this run */
-  int interrupts_seen;       /* of these, handled by the loop */
   uint64_t interrupt_time;   /* of the last one, when a step saw it */
   volatile sig_atomic_t dump_requested; /* a neap_dump not yet answered */
   lua_State *volatile hooked; /* Lua thread whose own hook interrupt.c has

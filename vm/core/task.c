@@ -162,7 +162,7 @@ static int report_destroyed(lua_State *L) {
 void neap__tasks_report(neap_vm *vm, lua_State *L) {
   neap__task *task;
   /* who is in a hurry need not be told */
-  int reports = vm->interrupts > 1 ? 0 : MOST_REPORTS;
+  int reports = neap__interrupt_count(vm) > 1 ? 0 : MOST_REPORTS;
   for (task = vm->tasks; task != NULL && reports > 0; task = task->next) {
     lua_pushcfunction(L, report_destroyed);
     neap__task_push(L, task);
@@ -319,6 +319,7 @@ static int begin_next(neap_vm *vm, lua_State *L) {
   lua_settop(L, 0);
   neap__task_push(L, task);
   vm->current = task; /* from here on a signal's handler looks at its thread */
+  neap__interrupt_meet(vm, L);
   return 1;
 }
 
@@ -434,7 +435,9 @@ static void ended(neap_vm *vm, neap__task *task, neap__thread thread,
   neap__anchor_drop(vm, thread.anchor); /* hooks may be off on it */
 }
 
-static inline void step(neap_vm *vm, neap__task *task) {
+/* Nothing of it is to be a call, for what neap__ready_run says. */
+__attribute__((always_inline)) static inline void
+step(neap_vm *vm, neap__task *task) {
   int first = task->thread == NULL, n, status;
   neap__thread thread;
   uint64_t begin = 0;
@@ -450,6 +453,7 @@ static inline void step(neap_vm *vm, neap__task *task) {
   vm->running = thread.L;
   if (vm->limits != NULL)
     neap__limits_step(vm);
+  neap__interrupt_meet(vm, thread.L);
   for (;;) {
     vm->nested = 0;
     status = lua_resume(thread.L, vm->L, first, &n);

@@ -555,6 +555,18 @@ int neap__interrupt_is_armed(lua_State *L);
 /* A Lua thread has come back to another: the hook, should it wait there still,
    goes with it. */
 void neap__interrupt_pass(lua_State *from, lua_State *to);
+/* The thread is to run, as vm->running tells: what came before, and nobody has
+   dealt with, gets its hook there. */
+static inline void neap__interrupt_meet(neap_vm *vm, lua_State *L) {
+  if (__builtin_expect(vm->interrupts != vm->interrupts_seen, 0))
+    neap__interrupt_arm(vm, L, 1);
+}
+/* How many have come in this run. */
+static inline int neap__interrupt_count(const neap_vm *vm) {
+  return vm->interrupts - vm->interrupts_before;
+}
+/* The host has what it has run back: what is still pending is for it. */
+void neap__interrupt_leave(neap_vm *vm);
 /* Handles a pending interrupt between two jobs; may stop the loop. */
 void neap__interrupt_check(neap_vm *vm);
 

@@ -71,7 +71,7 @@ NEAP_API int neap_run(neap_vm *vm) {
     status = check_keyboard(vm);
   if (status != NEAP_OK)
     return status;
-  if (vm->interrupts != vm->interrupts_seen || vm->host_interrupted)
+  if (vm->host_interrupted)
     return neap__fail(vm, NEAP_EINTR, NULL, NULL);
   if (!stopped && vm->tasks != NULL)
     return neap__fail(vm, NEAP_EDEADLK, NULL, NULL);

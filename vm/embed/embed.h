@@ -80,7 +80,7 @@ static inline void neap__leave(neap_vm *vm) {
     vm->entered = 0;
     vm->L = NULL;
     if (vm->plain == NULL) { /* else there is neither hook nor host's loop */
-      neap__interrupt_clear(vm->main);
+      neap__interrupt_leave(vm);
       neap__loop_kick(vm);
     }
   }

@@ -102,6 +102,97 @@ static void check_interrupted(neap_vm *vm, const char *code) {
   lua_settop(neap_lua(vm), 0);
 }
 
+/* The second one is raised at the next event: where the first report is
+   made. */
+static void report(void *ud, const char *text, size_t len) {
+  neap_vm **due = ud, *vm = *due;
+  (void)text;
+  (void)len;
+  *due = NULL;
+  if (vm == NULL)
+    return;
+  neap_interrupt(vm);
+  neap_interrupt(vm);
+}
+
+static void ask_for_a_dump(uv_timer_t *timer) {
+  (void)neap_dump(timer->data);
+}
+
+static void an_interrupt_in_a_report_ends_the_run(void **state) {
+  static const char *const codes[] = {
+    "run(async(function()\n"
+    "  require 'asyncio'.call_soon(error, 'x')\n"
+    "  await(sleep(0.1)) missed = true\n"
+    "end)())",
+    "require 'asyncio'.slow_callback_duration = 0\n"
+    "run(async(function()\n"
+    "  await(sleep(0.1)) missed = true\n"
+    "end)(), {debug = true})",
+    "run(async(function()\n" /* of a dump */
+    "  await(sleep(0.1)) missed = true\n"
+    "end)())",
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    neap_config config;
+    neap_vm *vm, *due;
+    uv_loop_t loop;
+    uv_timer_t timer;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    neap_config_init(&config);
+    config.capabilities = NEAP_CAN_ALL;
+    config.module_path = own_modules();
+    config.report = report;
+    config.report_ud = &due;
+    config.loop = &loop;
+    vm = due = new_vm(&config);
+    assert_int_equal(uv_timer_init(&loop, &timer), 0);
+    timer.data = vm;
+    assert_int_equal(uv_timer_start(&timer, ask_for_a_dump, 20, 0), 0);
+    check_interrupted(vm, codes[i]);
+    assert_null(due);
+    uv_close((uv_handle_t *)&timer, NULL);
+    close_vm(vm);
+    close_loop(&loop);
+  }
+}
+
+static void interrupt_twice(uv_timer_t *timer) {
+  neap_interrupt(timer->data);
+  neap_interrupt(timer->data);
+}
+
+/* In the turn that follows a poll, the first job is the core's. */
+static void an_interrupt_ends_a_run_in_any_job(void **state) {
+  static const char *const jobs[] = {
+    "create_task(sleep(1000))", /* begins, on a new Lua thread */
+    "local f = asyncio.Future() gather(f) f:set_exception 'x'",
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
+    char code[500];
+    uv_loop_t loop;
+    uv_timer_t timer;
+    neap_vm *vm = new_vm_on(&loop);
+    assert_int_equal(uv_timer_init(&loop, &timer), 0);
+    timer.data = vm;
+    assert_int_equal(uv_timer_start(&timer, interrupt_twice, 20, 0), 0);
+    snprintf(code, sizeof code,
+             "asyncio = require 'asyncio'\n"
+             "run(async(function()\n"
+             "  local over = asyncio.time() + 0.5\n"
+             "  while asyncio.time() < over do %s await(sleep(0)) end\n"
+             "  missed = true\n"
+             "end)())",
+             jobs[i]);
+    check_interrupted(vm, code);
+    uv_close((uv_handle_t *)&timer, NULL);
+    close_vm(vm);
+    close_loop(&loop);
+  }
+}
+
 /* An allocator that interrupts a VM. */
 typedef struct interrupting {
   neap_vm *vm;
@@ -201,6 +292,8 @@ int main(void) {
     cmocka_unit_test(an_interrupt_stops_a_task_that_spins),
     cmocka_unit_test(an_interrupt_outside_run_is_an_error),
     cmocka_unit_test(other_errors_are_no_keyboard_interrupts),
+    cmocka_unit_test(an_interrupt_in_a_report_ends_the_run),
+    cmocka_unit_test(an_interrupt_ends_a_run_in_any_job),
     cmocka_unit_test(an_interrupt_while_a_run_begins_cancels_it),
     cmocka_unit_test(an_interrupt_while_a_task_ends_is_not_lost),
     cmocka_unit_test(an_interrupt_that_finds_no_script_stops_no_later_one),

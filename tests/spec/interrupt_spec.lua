@@ -335,6 +335,16 @@ describe("Ctrl-C in a program that spins", function()
     end
   end)
 
+  it("leaves no other task the time to spin in that turn", function()
+    interrupted("", [[
+      run(async(function()
+        create_task(async(function() interrupt() while true do end end)())
+        create_task(async(function() print("not reached") end)())
+        await(sleep(1000))
+      end)())
+    ]])
+  end)
+
   it("can be caught by the code that spins", function()
     goes_on("false\tKeyboardInterrupt\nresult\n", [[
       print(run(async(function()
@@ -449,6 +459,16 @@ describe("Ctrl-C outside run", function()
         result.stderr)
       assert.are.equal(1, result.code)
     end
+  end)
+
+  it("is told when it stops the text of the error that run has raised", function()
+    local result = program.run_script(PRELUDE .. [[
+      run(async(function()
+        error(setmetatable({}, {__tostring = function() interrupt() while true do end end}))
+      end)())
+    ]], {timeout = 30})
+    assert.matches("^[^\n]*: interrupted!\nstack traceback:\n", result.stderr)
+    assert.are.equal(1, result.code)
   end)
 
   it("can be caught by pcall, as in lua5.4", function()

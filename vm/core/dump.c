@@ -359,7 +359,7 @@ void neap__dump_requested(neap_vm *vm, lua_State *L) {
   vm->dump_requested = 0;
   lua_pushcfunction(L, neap__dump);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
+    neap__error_drop(L);
     neap__report_text(vm, failed, sizeof failed - 1);
   }
 }

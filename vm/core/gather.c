@@ -127,10 +127,13 @@ static void child_done(neap_vm *vm, lua_State *L, neap__child *child) {
     lua_pushcfunction(L, child_settled);
     lua_pushvalue(L, -2);
     lua_pushlightuserdata(L, child);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK && /* no memory? */
-        g->future.state == NEAP__PENDING) {
-      neap__error_set(L, -2);
-      neap__future_settle(L, -1, &g->future, NEAP__FAILED);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) { /* no memory? */
+      if (g->future.state == NEAP__PENDING) {
+        lua_pushvalue(L, -1);
+        neap__error_set(L, -3);
+        neap__future_settle(L, -2, &g->future, NEAP__FAILED);
+      }
+      neap__error_drop(L);
     }
     lua_settop(L, top);
   }

@@ -135,6 +135,14 @@ void neap__keyboard(lua_State *L) {
   neap__ref_set(L, NEAP__KEYBOARD);
   vm->keyboard = 1;
   vm->stopping = 1;
+  vm->last_job = NULL; /* what else is ready may spin as well */
+}
+
+void neap__error_drop(lua_State *L) {
+  if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD)
+    neap__keyboard(L);
+  else
+    lua_pop(L, 1);
 }
 
 void neap__keyboard_take(lua_State *L) {

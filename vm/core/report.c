@@ -76,12 +76,15 @@ void neap__error_message(lua_State *L, int index, int plain) {
   else if (plain && (neap__error_flags(L, index) & NEAP__IS_EXCEPTION))
     push_plain(L, index);
   else if (!plain && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
-    int status;
+    neap_vm *vm = neap__vm(L);
+    int status, seen = vm->interrupts_seen;
     lua_pushvalue(L, index);
     status = lua_pcall(L, 1, 1, 0);
+    if (status != LUA_OK && vm->L == NULL && vm->interrupts_seen != seen)
+      lua_error(L); /* "interrupted!", as in lua; there is no loop to end */
     if (status != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
-      if (status != LUA_OK && (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD))
-        neap__keyboard(L); /* the report is made; then the loop ends */
+      if (status != LUA_OK)
+        neap__error_drop(L); /* the report is made; then the loop ends */
       else
         lua_pop(L, 1);
       lua_pushfstring(L, "(error object is a %s value; its __tostring fails)",

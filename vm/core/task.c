@@ -396,8 +396,7 @@ static int start(neap_vm *vm, neap__task *task) {
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* no memory? */
       neap__task_push(L, task);
       lua_insert(L, -2);
-      neap__error_set(L, -2);
-      settle(L, lua_gettop(L), task, NEAP__FAILED);
+      settle_error(L, lua_gettop(L) - 1, task);
       lua_pop(L, 1);
       return 0;
     }

@@ -226,6 +226,17 @@ function M.command(found, row, entry, n, round)
   return pinned(found, words(list), peer == "go" and "GOMAXPROCS=1" or environment)
 end
 
+local function first_match(path, pattern)
+  local file <close> = io.open(path)
+  return file and file:read("a"):match(pattern)
+end
+
+-- The command that makes the host of a virtual machine give it the memory that a program of the row is to take.
+function M.touch_command(found, row)
+  local free = tonumber(first_match("/proc/meminfo", "MemAvailable:%s*(%d+)")) or 0
+  return pinned(found, words { found.temp .. "/raw-touch", math.max(1, math.min(row.memory, free // 2048)) })
+end
+
 -- The command that starts each of the entries' programs `rounds` times in turn.
 function M.startup_command(found, row, entries, rounds)
   local list = { found.temp .. "/raw-spawn", rounds, row.prompt and "prompt" }
@@ -242,17 +253,12 @@ function M.startup_command(found, row, entries, rounds)
   return pinned(found, words(list))
 end
 
-local function first_match(path, pattern)
-  local file <close> = io.open(path)
-  return file and file:read("a"):match(pattern)
-end
-
 -- What was measured, on what, and when: a list of lines.
 function M.facts(found)
   local function version(command) return (M.capture(command) or "?"):match("^[^\n]*") end
   local lines = {
     ("%s: %s, %s processors, %d GiB, %s %s"):format(os.date("!%Y-%m-%d"),
-      first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]*)") or version("uname -m"), version("nproc"),
+      first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]*)") or version("uname -m"), version("nproc --all"),
       (tonumber(first_match("/proc/meminfo", "MemTotal:%s*(%d+)")) or 0) // 1048576,
       version("uname -sr"), found.pin and "(each run on one processor: " .. found.pin .. ")" or "(runs not pinned)"),
     version(words { found.neap, "--version" }),

@@ -9,6 +9,7 @@
 --   files     true: the programs' last argument is a folder with the files 1 to n, of 1000 bytes each
 --   server    what nginx is asked by: "http" or "https"; the programs' last arguments are a URL and the CA's file
 --   load      the programs are servers, which raw/load.c starts and measures: what it does to them
+--   memory    MiB that are touched before each run: see raw/touch.c
 --   n         how many operations; quick_n is for --quick (a tenth unless given, false: left out)
 --   runs      how many runs from the usual number of runs (as many, unless given)
 --   entries   who takes part: peer, note (what exactly it does), arg (a further argument), n (its own count:
@@ -23,6 +24,8 @@ local function half(runs) return runs // 2 + 1 end
 
 -- a single run of the same program differs from another by more than 2 %: it takes many short ones
 local function many(runs) return 12 * runs + 1 end
+
+local MEMORY <const> = 4096 -- MiB: more than any program takes
 
 local rows = {
   {
@@ -70,7 +73,7 @@ local rows = {
   },
   {
     name = "sleeping-100k", program = "sleeping", what = "%n tasks asleep at once",
-    n = 100000, quick_n = 100000, runs = half,
+    n = 100000, quick_n = 100000, runs = half, memory = MEMORY,
     entries = {
       { peer = "neap" }, { peer = "raw", note = "thread + uv_timer_t" }, { peer = "python" }, { peer = "uvloop" },
       { peer = "node" }, { peer = "go" },
@@ -82,7 +85,7 @@ local rows = {
   },
   {
     name = "sleeping-1m", program = "sleeping", what = "%n tasks asleep at once", n = 1000000, quick_n = false,
-    runs = half,
+    runs = half, memory = MEMORY,
     entries = {  -- asyncio takes 16 seconds for as many
       { peer = "neap" }, { peer = "raw", note = "thread + uv_timer_t" }, { peer = "node" }, { peer = "go" },
     },
@@ -170,6 +173,7 @@ for _, linear in ipairs {
   local program, n, size, things, metrics = table.unpack(linear, 1, 5)
   rows[#rows + 1] = {
     name = "linear-" .. program, program = program, n = n, quick_n = n // 5, metrics = metrics,
+    memory = program == "sleeping" and MEMORY or MEMORY // 8,
     what = things .. ", then 10 times as many",
     entries = {
       { peer = "neap", arg = size },

@@ -75,7 +75,7 @@ local function needs(chosen)
       end
     end
     if row.server then wanted.nginx = true end
-    local helper = row.startup and "spawn" or row.load and "load"
+    local helper = row.startup and "spawn" or row.load and "load" or row.memory and "touch"
     if helper then
       wanted.raw = true
       compile("raw", helper)
@@ -121,6 +121,7 @@ local function measure(row, found, options)
     io.stderr:write(" .")
     for i, entry in ipairs(row.entries) do
       if found[entry.peer] and not failed[i] then
+        if row.memory and found.raw then run(peers.touch_command(found, row), found) end
         local output = run(peers.command(found, row, entry, count(row, entry, options), round), found)
         local list = output and numbers(output) or {}
         if output and #list ~= #row.metrics then

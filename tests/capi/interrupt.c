@@ -106,8 +106,8 @@ static void check_interrupted(neap_vm *vm, const char *code) {
    made. */
 static void report(void *ud, const char *text, size_t len) {
   neap_vm **due = ud, *vm = *due;
-  (void)text;
   (void)len;
+  assert_null(strstr(text, "not enough memory"));
   *due = NULL;
   if (vm == NULL)
     return;

@@ -358,8 +358,6 @@ void neap__dump_requested(neap_vm *vm, lua_State *L) {
   static const char failed[] = "dump: not enough memory";
   vm->dump_requested = 0;
   lua_pushcfunction(L, neap__dump);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
-    neap__error_drop(L);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK && !neap__error_drop(L))
     neap__report_text(vm, failed, sizeof failed - 1);
-  }
 }

@@ -133,7 +133,7 @@ static void child_done(neap_vm *vm, lua_State *L, neap__child *child) {
         neap__error_set(L, -3);
         neap__future_settle(L, -2, &g->future, NEAP__FAILED);
       }
-      neap__error_drop(L);
+      (void)neap__error_drop(L);
     }
     lua_settop(L, top);
   }

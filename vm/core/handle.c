@@ -125,7 +125,7 @@ void neap__callback(neap_vm *vm, neap__budget *budget, int subject, int n) {
       lua_pushvalue(L, -3);
       neap__raised_traceback(L);
       if (lua_pcall(L, 3, 0, 0) != LUA_OK)
-        neap__error_drop(L); /* no memory even for the report? */
+        (void)neap__error_drop(L); /* no memory even for the report? */
     }
   }
   if (begin != 0) {

@@ -138,11 +138,13 @@ void neap__keyboard(lua_State *L) {
   vm->last_job = NULL; /* what else is ready may spin as well */
 }
 
-void neap__error_drop(lua_State *L) {
-  if (neap__error_flags(L, -1) & NEAP__IS_KEYBOARD)
+int neap__error_drop(lua_State *L) {
+  int is_keyboard = neap__error_flags(L, -1) & NEAP__IS_KEYBOARD;
+  if (is_keyboard)
     neap__keyboard(L);
   else
     lua_pop(L, 1);
+  return is_keyboard;
 }
 
 void neap__keyboard_take(lua_State *L) {

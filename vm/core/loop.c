@@ -319,7 +319,7 @@ void neap__step_end(neap_vm *vm, uint64_t begin) {
   lua_insert(L, -2);
   lua_pushnumber(L, took);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-    neap__error_drop(L); /* no memory for the report? */
+    (void)neap__error_drop(L); /* no memory for the report? */
 }
 
 /* ====================================================== } */

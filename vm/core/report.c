@@ -84,7 +84,7 @@ void neap__error_message(lua_State *L, int index, int plain) {
       lua_error(L); /* "interrupted!", as in lua; there is no loop to end */
     if (status != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
       if (status != LUA_OK)
-        neap__error_drop(L); /* the report is made; then the loop ends */
+        (void)neap__error_drop(L); /* the report is made; then the loop ends */
       else
         lua_pop(L, 1);
       lua_pushfstring(L, "(error object is a %s value; its __tostring fails)",

@@ -541,8 +541,9 @@ void neap__step_end(neap_vm *vm, uint64_t begin);
    stops the loop, and ends the turn. */
 void neap__keyboard(lua_State *L);
 /* Pops an error of the core's own code that nobody is told of (no memory for a
-   report); one that the interrupt's hook has raised there stops the loop. */
-void neap__error_drop(lua_State *L);
+   report); one that the interrupt's hook has raised there stops the loop: then
+   true. */
+int neap__error_drop(lua_State *L);
 /* Pushes it, or false, and keeps it no longer. */
 void neap__keyboard_take(lua_State *L);
 /* Takes the interrupt's hook, if it is there, off a Lua thread; or any

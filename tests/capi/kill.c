@@ -254,6 +254,54 @@ static void others_go_on(void **state) {
   }
 }
 
+/* A permit, or a wake-up, that it was given and has not used. */
+static void what_it_was_woken_for_goes_to_the_next(void **state) {
+  static const struct {
+    const char *begin, *wait, *wake;
+  } cases[] = {
+      {"l = asyncio.Lock() await(l:acquire())", "await(l:acquire())",
+       "l:release()"},
+      {"l = asyncio.Semaphore(1) await(l:acquire())", "await(l:acquire())",
+       "l:release()"},
+      {"l = asyncio.Lock() await(l:acquire())",
+       "coroutine.wrap(function() await(l:acquire()) end)()", "l:release()"},
+      {"q = asyncio.Queue()", "await(q:get())", "q:put_nowait(1)"},
+      {"q = asyncio.PriorityQueue(1) q:put_nowait(1)", "await(q:put(2))",
+       "q:get_nowait()"},
+  };
+  (void)state;
+  FOR_ALL_LIMITS(i) {
+    for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
+      char wake[100];
+      trial t;
+      killer k = {0};
+      ending killed, in_line, next, waker;
+      neap_task queued;
+      trial_open(&t, &limit_sets[i]);
+      assert_int_equal(neap_register(t.vm, "kill", kill_now, &k), NEAP_OK);
+      expect_end(&t, NEAP_OK, cases[j].begin);
+      snprintf(wake, sizeof wake, "%s kill()", cases[j].wake);
+      queued = start(&t, 0, cases[j].wait, &in_line);
+      k.task = start(&t, 0, cases[j].wait, &killed);
+      start(&t, 0, cases[j].wait, &next);
+      tick(&t, 3);
+      /* one that is killed in line was given nothing */
+      assert_int_equal(neap_kill(t.vm, queued), NEAP_OK);
+      tick(&t, 3);
+      assert_int_equal(in_line.status, NEAP_EKILLED);
+      assert_int_equal(next.count, 0);
+      start(&t, 0, wake, &waker);
+      assert_int_equal(neap_run(t.vm), NEAP_OK);
+      assert_int_equal(k.calls, 1);
+      assert_int_equal(killed.status, NEAP_EKILLED);
+      assert_int_equal(waker.status, NEAP_OK);
+      assert_int_equal(next.status, NEAP_OK);
+      assert_int_equal(next.count, 1);
+      trial_close(&t);
+    }
+  }
+}
+
 static void without_a_done_function_it_is_reported(void **state) {
   trial t;
   (void)state;
@@ -551,6 +599,7 @@ int main(void) {
       cmocka_unit_test(it_is_killed_before_its_first_step),
       cmocka_unit_test(a_task_that_has_ended_is_not_there),
       cmocka_unit_test(others_go_on),
+      cmocka_unit_test(what_it_was_woken_for_goes_to_the_next),
       cmocka_unit_test(without_a_done_function_it_is_reported),
       cmocka_unit_test(it_ends_when_the_function_returns),
       cmocka_unit_test(the_vm_serves_the_function_until_then),

@@ -147,6 +147,15 @@ const char *neap__acquire_name(lua_CFunction f) {
                                : NULL;
 }
 
+void neap__hold_pass_on(neap_vm *vm, lua_State *thread, lua_CFunction f) {
+  neap__lock *lock;
+  if (f != lock_wait && f != semaphore_wait)
+    return;
+  lock = ((neap__hold *)neap__known(thread, 1))->lock;
+  lock->value++;
+  has_run(vm, lock);
+}
+
 static lua_CFunction wait_of(const neap__hold *hold) {
   return is_lock(hold->lock) ? lock_wait : semaphore_wait;
 }

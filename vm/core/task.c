@@ -244,7 +244,7 @@ void neap__tasks_kill(neap_vm *vm, const neap__budget *b) {
       continue;
     task->timer.job.run = killed_step;
     if (neap__task_take_out(vm, task))
-      neap__queue_push(&vm->ready, &task->timer.job);
+      neap__task_interrupt(vm, task);
     else if (f != NULL && f->state == NEAP__PENDING)
       kill_waiting(vm, &f->waiters, b);
   }
@@ -483,6 +483,8 @@ static void killed_step(neap_vm *vm, neap__job *job) {
   neap__task_push(L, task);
   if (task->in_c)
     neap__wait_abandon(vm, task);
+  else if (thread != NULL && !task->interrupted)
+    neap__wakeup_pass_on(vm, thread);
   task->waiting_on = NULL;
   lua_pushnil(L);
   neap__error_set(L, -2);

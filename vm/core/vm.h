@@ -398,6 +398,10 @@ int neap__waitlist_suspend(neap_vm *vm, lua_State *L, neap__waitlist *list,
                            lua_KFunction k);
 /* Wakes the first in line; false when there is none. */
 int neap__waitlist_wake_first(neap_vm *vm, neap__waitlist *list);
+/* The task of this Lua thread, which has suspended, is not to run on: if it was
+   woken for something, the next in line is, in its place. Runs no Lua; what
+   waits with a list of the library's looks itself whether it is its turn. */
+void neap__wakeup_pass_on(neap_vm *vm, lua_State *thread);
 /* Takes the task out of the line it is in. */
 void neap__waitlist_remove(neap__task *task);
 static inline int neap__is_waitlist(const neap__future *f) {
@@ -409,6 +413,8 @@ int neap__waitlist_line_up(lua_State *L);
 int neap__waitlist_wake(lua_State *L);
 int neap__waitlist_waiting(lua_State *L);
 
+/* The part of neap__wakeup_pass_on for locks; the thread stands in `f`. */
+void neap__hold_pass_on(neap_vm *vm, lua_State *thread, lua_CFunction f);
 /* Awaits the hold at index 1: takes a permit, or waits for one. */
 int neap__hold_await(neap_vm *vm, lua_State *L, neap__hold *hold);
 /* Pushes the name of the function that gave it. */

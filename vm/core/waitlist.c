@@ -5,7 +5,8 @@
 ** the running task at the end of the line, until wake(list) takes out the
 ** first one. A task that is cancelled leaves the line at once. One that was
 ** woken and is cancelled before it runs was given what it will not use: the
-** list's function `on_waste` is called, to give it to somebody else.
+** list's function `on_waste` is called, to give it to somebody else. For one
+** that is killed then, of which no Lua is to run, the next in line is woken.
 **
 ** For the rest of the core a waitlist is a plain future that never settles,
 ** and a task that stands in line waits for it. The line runs through the
@@ -96,6 +97,24 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
     lua_call(L, 1, 0);
   }
   return neap__raise_cancelled(L, task);
+}
+
+void neap__wakeup_pass_on(neap_vm *vm, lua_State *thread) {
+  lua_State *inner;
+  lua_Debug ar;
+  lua_CFunction f;
+  while ((inner = neap__generator_of(thread)) != NULL)
+    thread = inner;
+  if (!lua_getstack(thread, 0, &ar) || !lua_checkstack(thread, 1))
+    return;
+  lua_getinfo(thread, "f", &ar);
+  f = lua_tocfunction(thread, -1);
+  lua_pop(thread, 1);
+  if (f != neap__waitlist_line_up)
+    neap__hold_pass_on(vm, thread, f);
+  else if (lua_getiuservalue(thread, 1, ON_WASTE) != LUA_TNIL)
+    (void)neap__waitlist_wake_first(
+        vm, (neap__waitlist *)lua_touserdata(thread, 1));
 }
 
 void neap__waitlist_prepare(neap__waitlist *list, const char *what) {

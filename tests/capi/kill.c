@@ -302,6 +302,61 @@ static void what_it_was_woken_for_goes_to_the_next(void **state) {
   }
 }
 
+/* It ends what it has called of the library's before it dies. */
+static void what_others_use_is_left_whole(void **state) {
+  static const struct {
+    const char *begin, *other, *killed;
+  } cases[] = {
+      /* killed where the library compares, before it wakes the other one */
+      {"q = asyncio.PriorityQueue() item = setmetatable({}, {__lt = kill})",
+       "for i = 1, 2 do await(q:get()) end",
+       "q:put_nowait(item) q:put_nowait(item) ran = true"},
+      /* before the library suspends, in the line of the other one */
+      {"c = asyncio.Condition()",
+       "await(c:acquire()) await(c:wait()) c:notify() c:release()",
+       "await(c:acquire()) c:notify() c:release() "
+       "await(c:acquire()) await(c:wait_for(kill)) ran = true"},
+  };
+  (void)state;
+  FOR_ALL_LIMITS(i) {
+    for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
+      trial t;
+      killer k = {0};
+      ending killed, other;
+      trial_open(&t, &limit_sets[i]);
+      assert_int_equal(neap_register(t.vm, "kill", kill_now, &k), NEAP_OK);
+      expect_end(&t, NEAP_OK, cases[j].begin);
+      start(&t, 0, cases[j].other, &other);
+      k.task = start(&t, 0, cases[j].killed, &killed);
+      assert_int_equal(neap_run(t.vm), NEAP_OK);
+      assert_int_equal(k.calls, 1);
+      assert_int_equal(killed.status, NEAP_EKILLED);
+      if (other.status != NEAP_OK)
+        fail_msg("%s", other.message);
+      assert_int_equal(other.count, 1);
+      assert_false(global_is_true(t.vm, "ran"));
+      trial_close(&t);
+    }
+  }
+}
+
+/* The library goes round, by C functions alone. */
+static void but_the_library_hides_nobody(void **state) {
+  trial t;
+  ending e;
+  (void)state;
+  trial_open(&t, &(neap_limits){.deadline = 60});
+  start(&t, 0.05,
+        "await(asyncio.wait(setmetatable({}, {__index = asyncio.current_task, "
+        "__len = function() return math.maxinteger end})))", &e);
+  assert_int_equal(neap_run(t.vm), NEAP_OK);
+  if (e.status != NEAP_EDEADLINE)
+    fail_msg("%s", e.message);
+  assert_int_equal(e.count, 1);
+  assert_int_equal(e.status, NEAP_EDEADLINE);
+  trial_close(&t);
+}
+
 static void without_a_done_function_it_is_reported(void **state) {
   trial t;
   (void)state;
@@ -600,6 +655,8 @@ int main(void) {
       cmocka_unit_test(a_task_that_has_ended_is_not_there),
       cmocka_unit_test(others_go_on),
       cmocka_unit_test(what_it_was_woken_for_goes_to_the_next),
+      cmocka_unit_test(what_others_use_is_left_whole),
+      cmocka_unit_test(but_the_library_hides_nobody),
       cmocka_unit_test(without_a_done_function_it_is_reported),
       cmocka_unit_test(it_ends_when_the_function_returns),
       cmocka_unit_test(the_vm_serves_the_function_until_then),

@@ -6,7 +6,8 @@
 ** can catch that. Where it cannot, a kill is raised: a value that no script
 ** can make and all protected calls pass on (protect.c), up to the first one
 ** that can yield; whatever a script wants to run on its way, the hook stops
-** at its first instruction.
+** at its first instruction. A kill of a part waits, within bounds, until the
+** library's own Lua has come to an end, whose queues others use, too.
 **
 ** What asks for the hook:
 **    memory  the allocator, when the heap has grown past its limit; a
@@ -27,6 +28,8 @@
 #define HARD 4              /* times the limit of memory may be allocated */
 #define SLICES 10           /* that code which cannot yield may take */
 #define COUNTED 1000        /* instructions between hooks, without signals */
+#define MOST_POSTPONED 10000 /* instructions of the library that a kill waits
+                                for: a script may send it round in circles */
 #define AGAIN 97            /* to the next try to preempt, and up to as many
                                more: a loop must not keep step with it */
 #define DEFAULT_SLICE 10000000u /* ns between looks for a deadline alone */
@@ -195,6 +198,7 @@ void neap__budget_kill(neap_vm *vm, neap__budget *b, int code) {
   if (b->killed != 0)
     return;
   b->killed = code;
+  vm->postponed = 0;
   if (b->timed && b->timer.position != 0) { /* there is nothing left to end */
     neap__timer_stop(vm, &b->timer);
     b->timed = 0;
@@ -235,6 +239,21 @@ int neap__limits_reached(neap_vm *vm) {
   return neap__killed(vm, b);
 }
 
+/* Whether Lua of the library's own runs, or C that it has called. Between two
+   awaits it counts on that nobody else changes its queues and lines, and that
+   it comes to its end there. `[neap]` is no part of that: it does for scripts,
+   and for the library, what C would do. */
+static int in_library(lua_State *L) {
+  lua_Debug ar;
+  int level;
+  for (level = 0; lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
+                  (neap__is_own(&ar) || *ar.what == 'C'); level++) {
+    if (*ar.what != 'C' && strcmp(ar.short_src, "[neap]") != 0)
+      return 1;
+  }
+  return 0;
+}
+
 /* The task that runs, in a hook or a C function of L, which can yield, has its
    next step in the next turn. */
 static int give_up_turn(neap_vm *vm, lua_State *L) {
@@ -273,20 +292,6 @@ static uint64_t processor_time(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Whether Lua of the library's own runs. Between two awaits it counts on that
-   nobody else changes its queues and lines. `[neap]` is no part of that: it
-   does for scripts, and for the library, what C would do. */
-static int in_library(lua_State *L) {
-  lua_Debug ar;
-  int level;
-  for (level = 0; lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
-                  neap__is_own(&ar); level++) {
-    if (strcmp(ar.short_src, "[neap]") != 0)
-      return 1;
-  }
-  return 0;
-}
-
 /* The step that runs has had its slice. 1: it has yielded. */
 static int preempt(neap_vm *vm, lua_State *L, int counted, uint32_t serial) {
   neap__limits *l = vm->limits;
@@ -316,8 +321,12 @@ int neap__limits_hook(neap_vm *vm, lua_State *L, int counted) {
   uint32_t serial;
   if (l != NULL && l->look)
     look_at_heap(vm, L);
-  if (neap__limits_reached(vm))
-    return die(vm, L, counted);
+  if (neap__limits_reached(vm)) {
+    if (vm->killed != 0 || vm->postponed == MOST_POSTPONED || !in_library(L))
+      return die(vm, L, counted);
+    vm->postponed++; /* what others use, too, it leaves whole */
+    neap__interrupt_arm(vm, L, 1);
+  }
   if (l == NULL || l->slice == 0)
     return 0;
   serial = atomic_load_explicit(&l->watch.serial, memory_order_relaxed);

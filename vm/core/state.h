@@ -158,6 +158,7 @@ struct neap_vm {
                                 sets it is a user of it */
   neap__budget *inner;       /* of a call inside that, or a task, or NULL */
   int killed;                /* a NEAP_E code: the VM as a whole is */
+  uint32_t postponed;        /* instructions since the last kill of a part */
   _Atomic int kill_requested; /* by another thread */
   size_t task_limit;         /* 0: none */
   size_t tasks_alive;        /* unfinished */

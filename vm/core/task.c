@@ -236,6 +236,18 @@ static void kill_waiting(neap_vm *vm, neap__queue *q, const neap__budget *b) {
   }
 }
 
+/* The task was killed where it could not end, and has suspended since. */
+static void kill_suspended(neap_vm *vm, neap__task *task) {
+  neap__future *f = task->in_c ? NULL : task->waiting_on;
+  if (neap__task_take_out(vm, task))
+    neap__task_interrupt(vm, task);
+  else if (f != NULL && f->state == NEAP__PENDING) {
+    neap__queue_remove(&f->waiters, &task->timer.job);
+    task->waiting_on = NULL;
+    neap__queue_push(&vm->ready, &task->timer.job);
+  }
+}
+
 void neap__tasks_kill(neap_vm *vm, const neap__budget *b) {
   neap__task *task;
   for (task = vm->tasks; task != NULL; task = task->next) {
@@ -467,8 +479,11 @@ step(neap_vm *vm, neap__task *task) {
   if (begin != 0)
     neap__step_end(vm, begin);
   neap__raising_clear(vm->L); /* keep nothing of an error that ended it */
-  if (status == LUA_YIELD && vm->suspending)
+  if (status == LUA_YIELD && vm->suspending) {
     vm->suspending = 0;
+    if (task->timer.job.run == killed_step)
+      kill_suspended(vm, task);
+  }
   else
     ended(vm, task, thread, status);
 }

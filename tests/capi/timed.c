@@ -352,6 +352,28 @@ static void the_library_is_not_cut_short(void **state) {
   trial_close(&t);
 }
 
+/* Nor where it has called what a script gave it. */
+static void not_even_while_it_compares(void **state) {
+  trial t;
+  neap_statistics s;
+  (void)state;
+  timed_open(&t, FAR, 0.001);
+  expect_end(&t, NEAP_OK,
+             "local q = asyncio.PriorityQueue() "
+             "local item = {__lt = function(a, b) "
+             "local over = asyncio.time() + 0.0005 "
+             "while asyncio.time() < over do end return a.n < b.n end} "
+             "local function fill() for i = 1, 10 do "
+             "q:put_nowait(setmetatable({n = i * 7 % 11}, item)) end end "
+             "await(gather(async(fill)(), async(fill)(), async(fill)())) "
+             "assert(q:qsize() == 30) local last = 0 "
+             "for _ = 1, 30 do local n = q:get_nowait().n "
+             "assert(n >= last, n) last = n end");
+  assert_int_equal(neap_stats(t.vm, &s), NEAP_OK);
+  assert_true(s.preemptions > 0);
+  trial_close(&t);
+}
+
 static void what_cannot_be_suspended_is_killed_after_ten_slices(void **state) {
   trial t;
   ending e;
@@ -466,6 +488,7 @@ int main(void) {
       BOTH(so_has_the_rest_of_a_hosts_loop),
       BOTH(preemption_changes_nothing),
       BOTH(the_library_is_not_cut_short),
+      BOTH(not_even_while_it_compares),
       BOTH(what_cannot_be_suspended_is_killed_after_ten_slices),
       BOTH(it_is_not_killed_before),
       BOTH(code_full_of_callbacks_can_be_suspended_between_them),

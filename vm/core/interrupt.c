@@ -65,6 +65,10 @@ void neap__interrupt_arm(neap_vm *vm, lua_State *L, int count) {
            count);
 }
 
+void neap__interrupt_arm_return(neap_vm *vm, lua_State *L, int count) {
+  set_hook(vm, L, LUA_MASKRET | LUA_MASKCOUNT, count);
+}
+
 int neap__interrupt_is_armed(lua_State *L) {
   return lua_gethook(L) == hook && (lua_gethookmask(L) & LUA_MASKCALL);
 }

@@ -32,6 +32,7 @@
                                 for: a script may send it round in circles */
 #define AGAIN 97            /* to the next try to preempt, and up to as many
                                more: a loop must not keep step with it */
+#define DEEPEST 1000        /* calls that are searched for one of the library */
 #define DEFAULT_SLICE 10000000u /* ns between looks for a deadline alone */
 
 typedef struct neap__limits {
@@ -239,16 +240,25 @@ int neap__limits_reached(neap_vm *vm) {
   return neap__killed(vm, b);
 }
 
-/* Whether Lua of the library's own runs, or C that it has called. Between two
-   awaits it counts on that nobody else changes its queues and lines, and that
-   it comes to its end there. `[neap]` is no part of that: it does for scripts,
-   and for the library, what C would do. */
-static int in_library(lua_State *L) {
+/* Whether Lua of the library's own runs, or C that it has called; `called`: or
+   what else it has called, and not awaited. Between two awaits it counts on
+   that nobody else changes its queues and lines, and that it comes to its end
+   there. `[neap]` is no part of that: it does for scripts, and for the library,
+   what C would do. */
+static int in_library(lua_State *L, int called) {
   lua_Debug ar;
   int level;
-  for (level = 0; lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
-                  (neap__is_own(&ar) || *ar.what == 'C'); level++) {
-    if (*ar.what != 'C' && strcmp(ar.short_src, "[neap]") != 0)
+  for (level = 0; level < DEEPEST && lua_getstack(L, level, &ar) &&
+                  lua_getinfo(L, "S", &ar); level++) {
+    if (*ar.what == 'C') {
+      if (called && neap__is_await(L, &ar))
+        break;
+    }
+    else if (!neap__is_own(&ar)) {
+      if (!called)
+        break;
+    }
+    else if (strcmp(ar.short_src, "[neap]") != 0)
       return 1;
   }
   return 0;
@@ -296,7 +306,7 @@ static uint64_t processor_time(void) {
 static int preempt(neap_vm *vm, lua_State *L, int counted, uint32_t serial) {
   neap__limits *l = vm->limits;
   uint64_t now;
-  if (counted && neap__can_suspend(vm, L) && !in_library(L)) {
+  if (counted && neap__can_suspend(vm, L) && !in_library(L, 1)) {
     l->preemptions++;
     return give_up_turn(vm, L);
   }
@@ -312,7 +322,12 @@ static int preempt(neap_vm *vm, lua_State *L, int counted, uint32_t serial) {
     return die(vm, L, counted);
   }
   /* maybe it can then; calls do not count here, or it would never come */
-  neap__interrupt_arm(vm, L, counted ? AGAIN + (int)(now % AGAIN) : 2);
+  if (!counted || in_library(L, 0))
+    neap__interrupt_arm(vm, L, 2);
+  else if (in_library(L, 1)) /* which may be about to end when this returns */
+    neap__interrupt_arm_return(vm, L, AGAIN + (int)(now % AGAIN));
+  else
+    neap__interrupt_arm(vm, L, AGAIN + (int)(now % AGAIN));
   return 0;
 }
 
@@ -322,7 +337,7 @@ int neap__limits_hook(neap_vm *vm, lua_State *L, int counted) {
   if (l != NULL && l->look)
     look_at_heap(vm, L);
   if (neap__limits_reached(vm)) {
-    if (vm->killed != 0 || vm->postponed == MOST_POSTPONED || !in_library(L))
+    if (vm->killed != 0 || vm->postponed == MOST_POSTPONED || !in_library(L, 0))
       return die(vm, L, counted);
     vm->postponed++; /* what others use, too, it leaves whole */
     neap__interrupt_arm(vm, L, 1);

@@ -560,6 +560,8 @@ void neap__interrupt_reset(neap_vm *vm, lua_State *L);
    instructions; 1: also at the next call. Async-signal-safe on the VM's
    thread. */
 void neap__interrupt_arm(neap_vm *vm, lua_State *L, int count);
+/* The same, and whenever a function returns. */
+void neap__interrupt_arm_return(neap_vm *vm, lua_State *L, int count);
 /* Whether it is, for the next call. */
 int neap__interrupt_is_armed(lua_State *L);
 /* A Lua thread has come back to another: the hook, should it wait there still,

@@ -43,6 +43,34 @@ static void an_interrupt_ends_a_run_that_waits(void **state) {
   close_loop(&loop);
 }
 
+static void interrupt_twice(uv_timer_t *timer) {
+  neap_interrupt(timer->data);
+  neap_interrupt(timer->data);
+}
+
+/* The loop sees them together. */
+static void two_interrupts_at_once_wait_for_no_cleanup(void **state) {
+  uv_loop_t loop;
+  uv_timer_t timer;
+  neap_vm *vm = new_vm_on(&loop);
+  (void)state;
+  assert_int_equal(uv_timer_init(&loop, &timer), 0);
+  timer.data = vm;
+  assert_int_equal(uv_timer_start(&timer, interrupt_twice, 5, 0), 0);
+  run_lua_failing(vm, "run(async(function()\n"
+                      "  local guard <close> = setmetatable({}, {\n"
+                      "    __close = function()\n"
+                      "      await(sleep(0.1)) missed = true\n"
+                      "    end})\n"
+                      "  await(sleep(1000))\n"
+                      "end)())");
+  assert_true(neap_iskeyboardinterrupt(neap_lua(vm), -1));
+  assert_false(global_is_true(vm, "missed"));
+  uv_close((uv_handle_t *)&timer, NULL);
+  close_vm(vm);
+  close_loop(&loop);
+}
+
 /* Lua: interrupts the VM that calls it. */
 static int interrupt_myself(lua_State *L) {
   neap_interrupt(neap_from_lua(L));
@@ -156,11 +184,6 @@ static void an_interrupt_in_a_report_ends_the_run(void **state) {
     close_vm(vm);
     close_loop(&loop);
   }
-}
-
-static void interrupt_twice(uv_timer_t *timer) {
-  neap_interrupt(timer->data);
-  neap_interrupt(timer->data);
 }
 
 /* In the turn that follows a poll, the first job is the core's. */
@@ -289,6 +312,7 @@ static void an_interrupt_that_finds_no_script_stops_no_later_one(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_interrupt_ends_a_run_that_waits),
+    cmocka_unit_test(two_interrupts_at_once_wait_for_no_cleanup),
     cmocka_unit_test(an_interrupt_stops_a_task_that_spins),
     cmocka_unit_test(an_interrupt_outside_run_is_an_error),
     cmocka_unit_test(other_errors_are_no_keyboard_interrupts),

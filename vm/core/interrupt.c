@@ -181,14 +181,14 @@ NEAP_API int neap_dump(neap_vm *vm) {
 
 void neap__interrupt_check(neap_vm *vm) {
   neap__task *task = vm->main_task;
-  int first = vm->interrupts_seen == vm->interrupts_before;
   vm->interrupts_seen = vm->interrupts;
   if (vm->entered > 0) {
     vm->host_interrupted = 1;
     vm->stopping = 1;
     return;
   }
-  if (!first || task == NULL || task->future.state != NEAP__PENDING) {
+  if (neap__interrupt_count(vm) > 1 || task == NULL ||
+      task->future.state != NEAP__PENDING) {
     vm->interrupts_before = vm->interrupts_seen - 2; /* nothing (more) to
                                                         cancel: end at once */
     vm->stopping = 1;

@@ -77,6 +77,43 @@ static int interrupt_myself(lua_State *L) {
   return 0;
 }
 
+/* Runs a chunk in which run ends by an interrupt, before it sets `missed`. */
+static void check_interrupted(neap_vm *vm, const char *code) {
+  run_lua_failing(vm, code);
+  assert_true(neap_iskeyboardinterrupt(neap_lua(vm), -1));
+  assert_false(global_is_true(vm, "missed"));
+  lua_settop(neap_lua(vm), 0);
+}
+
+static int answers[5]; /* of neap_interrupt */
+static int answered;
+
+/* Lua: interrupts, and keeps the answer. */
+static int interrupt_asking(lua_State *L) {
+  assert_true(answered < 5);
+  answers[answered++] = neap_interrupt(neap_from_lua(L));
+  return 0;
+}
+
+static void an_interrupt_tells_how_many_came_in_this_run(void **state) {
+  static const int expected[] = {0, 1, 2, 1, 2};
+  neap_vm *vm = new_vm(NULL);
+  (void)state;
+  lua_register(neap_lua(vm), "interrupt", interrupt_asking);
+  run_lua_failing(vm, "interrupt() while true do end");
+  lua_settop(neap_lua(vm), 0);
+  for (int i = 0; i < 2; i++)
+    check_interrupted(vm, "run(async(function()\n"
+                          "  interrupt()\n"
+                          "  require 'asyncio'.catch(await, sleep(1000))\n"
+                          "  interrupt()\n"
+                          "  await(sleep(1000))\n"
+                          "end)())");
+  assert_int_equal(answered, 5);
+  assert_memory_equal(answers, expected, sizeof expected);
+  close_vm(vm);
+}
+
 static void an_interrupt_stops_a_task_that_spins(void **state) {
   neap_vm *vm = new_vm(NULL);
   (void)state;
@@ -121,14 +158,6 @@ static void other_errors_are_no_keyboard_interrupts(void **state) {
 /* {======================================================
 ** Where the core's own code runs
 ** ======================================================= */
-
-/* Runs a chunk in which run ends by an interrupt, before it sets `missed`. */
-static void check_interrupted(neap_vm *vm, const char *code) {
-  run_lua_failing(vm, code);
-  assert_true(neap_iskeyboardinterrupt(neap_lua(vm), -1));
-  assert_false(global_is_true(vm, "missed"));
-  lua_settop(neap_lua(vm), 0);
-}
 
 /* The second one is raised at the next event: where the first report is
    made. */
@@ -313,6 +342,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_interrupt_ends_a_run_that_waits),
     cmocka_unit_test(two_interrupts_at_once_wait_for_no_cleanup),
+    cmocka_unit_test(an_interrupt_tells_how_many_came_in_this_run),
     cmocka_unit_test(an_interrupt_stops_a_task_that_spins),
     cmocka_unit_test(an_interrupt_outside_run_is_an_error),
     cmocka_unit_test(other_errors_are_no_keyboard_interrupts),

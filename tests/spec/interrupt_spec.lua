@@ -180,9 +180,10 @@ describe("Ctrl-C in an awaiting program", function()
   end)
 
   it("counts for each run anew", function()
-    goes_on(("KeyboardInterrupt\n"):rep(2), [[
-      for _ = 1, 2 do
+    goes_on(("cleanup\tmain\nKeyboardInterrupt\n"):rep(3), [[
+      for _ = 1, 3 do
         print(select(2, asyncio.catch(run, async(function()
+          local x <close> = guard "main"
           interrupt()
           await(sleep(1000))
         end)())))

@@ -17,7 +17,6 @@
 */
 static neap_vm *volatile running;
 static pthread_t running_thread;
-static volatile sig_atomic_t interrupts; /* in the chunk that runs */
 static struct sigaction quit_before; /* what SIGQUIT did before the chunk */
 
 static void set_handler(int sig, void (*handler)(int), int flags) {
@@ -37,7 +36,7 @@ static int is_elsewhere(int sig) {
 }
 
 /*
-** In a run, two interrupts ask the VM: to cancel, then to end at once; the
+** In each run, two interrupts ask the VM: to cancel, then to end at once; the
 ** third finds the default disposition, in case the VM cannot answer. In
 ** synchronous code the second one does, as in lua.
 */
@@ -45,8 +44,7 @@ static void on_interrupt(int sig) {
   int saved_errno = errno; /* of the code that was interrupted */
   if (is_elsewhere(sig))
     return;
-  interrupts = interrupts + 1;
-  if (!neap_interrupt(running) || interrupts >= 2)
+  if (neap_interrupt(running) != 1)
     set_handler(SIGINT, SIG_DFL, 0);
   errno = saved_errno;
 }
@@ -73,7 +71,6 @@ int neap__chunk_call(neap__runner *runner, lua_State *L, int narg, int nres) {
   lua_insert(L, base);
   running = runner->vm;
   running_thread = pthread_self();
-  interrupts = 0;
   /* only for Ctrl-C must a read that blocks end */
   set_handler(SIGINT, on_interrupt, 0);
   sigaction(SIGQUIT, NULL, &quit_before);

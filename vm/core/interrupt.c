@@ -166,7 +166,7 @@ NEAP_API int neap_interrupt(neap_vm *vm) {
   set_hook(vm, vm->running, ALL_EVENTS, 1);
   if (task != NULL && task->thread != vm->running)
     set_hook(vm, task->thread, ALL_EVENTS, 1);
-  return vm->L != NULL;
+  return vm->L != NULL ? neap__interrupt_count(vm) : 0;
 }
 
 NEAP_API int neap_dump(neap_vm *vm) {

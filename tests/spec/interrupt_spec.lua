@@ -411,6 +411,21 @@ describe("a second Ctrl-C", function()
     ]])
   end)
 
+  it("RU-12 ends a spinning step, and waits for no cleanup of it", function()
+    interrupted("cleanup begins\n", [[
+      run(async(function()
+        local x <close> = setmetatable({}, {__close = function()
+          print("cleanup begins")
+          await(sleep(1000))
+          print("not reached")
+        end})
+        interrupt()
+        interrupt()
+        while true do end
+      end)())
+    ]])
+  end)
+
   it("RU-12 ends a program that catches the first one for ever", function()
     interrupted("caught\n", [[
       run(async(function()

@@ -118,6 +118,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
       return;
     }
   }
+  else { /* whoever closes variables for the error, and awaits, is left there */
+    vm->stopping = 1;
+    vm->last_job = NULL;
+  }
   vm->interrupts_seen = vm->interrupts; /* this is what comes of it */
   lua_pushnil(L);
   neap__error_new(L, "KeyboardInterrupt");

@@ -311,6 +311,32 @@ static void an_interrupt_while_a_task_ends_is_not_lost(void **state) {
   close_vm(vm);
 }
 
+static interrupting *armed;
+
+/* Lua: two come at the next allocation. */
+static int arm(lua_State *L) {
+  *armed = (interrupting){neap_from_lua(L), 2, 0};
+  return 0;
+}
+
+/* A task that was cancelled before it began ends in the core's own code, which
+   the hook stops when it returns. */
+static void an_interrupt_while_a_cancelled_task_ends_is_not_lost(void **state) {
+  interrupting due;
+  neap_vm *vm = new_vm_from(&due);
+  (void)state;
+  armed = &due;
+  lua_register(neap_lua(vm), "arm", arm);
+  check_interrupted(vm, "run(async(function()\n"
+                        "  create_task(sleep(1)):cancel()\n"
+                        "  arm()\n"
+                        "  await(sleep(0))\n"
+                        "  await(sleep(0.1)) missed = true\n"
+                        "end)())");
+  assert_null(due.vm);
+  close_vm(vm);
+}
+
 /* ====================================================== } */
 
 /* {======================================================
@@ -350,6 +376,7 @@ int main(void) {
     cmocka_unit_test(an_interrupt_ends_a_run_in_any_job),
     cmocka_unit_test(an_interrupt_while_a_run_begins_cancels_it),
     cmocka_unit_test(an_interrupt_while_a_task_ends_is_not_lost),
+    cmocka_unit_test(an_interrupt_while_a_cancelled_task_ends_is_not_lost),
     cmocka_unit_test(an_interrupt_that_finds_no_script_stops_no_later_one),
   };
   return cmocka_run_group_tests_name("interrupt", tests, NULL, NULL);

@@ -394,6 +394,22 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
+/* The task at -2 ends with the error at the top, if it has not; that is
+   popped. */
+static void not_prepared(neap_vm *vm, lua_State *L, neap__task *task) {
+  if (task->thread != NULL) {
+    neap__thread thread;
+    thread.L = task->thread;
+    thread.anchor = task->thread_anchor;
+    task->thread = NULL;
+    neap__thread_release(vm, thread);
+  }
+  if (task->future.state == NEAP__PENDING)
+    settle_error(L, lua_gettop(L) - 1, task);
+  else
+    (void)neap__error_drop(L);
+}
+
 /* Returns false when the task has ended instead of starting. */
 static int start(neap_vm *vm, neap__task *task) {
   lua_State *L = vm->L;
@@ -403,16 +419,15 @@ static int start(neap_vm *vm, neap__task *task) {
     task->thread_anchor = thread.anchor;
   }
   else {
+    int begins;
+    neap__task_push(L, task); /* keeps it */
     lua_pushcfunction(L, prepare);
     lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* no memory? */
-      neap__task_push(L, task);
-      lua_insert(L, -2);
-      settle_error(L, lua_gettop(L) - 1, task);
-      lua_pop(L, 1);
-      return 0;
-    }
-    if (task->thread == NULL) /* ended; may be collected from now on */
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) /* no memory, or interrupted, maybe at its end? */
+      not_prepared(vm, L, task);
+    begins = task->thread != NULL;
+    lua_pop(L, 1);
+    if (!begins) /* ended; may be collected from now on */
       return 0;
   }
   lua_pushcfunction(task->thread, task_main);

@@ -161,11 +161,10 @@ static int check_debug(lua_State *L) {
 /*
 ** Raises KeyboardInterrupt: the one that a step raised, or a new one if
 ** Ctrl-C, and no other cancel(), was why the main task ended, or came too
-** late to cancel it. `seen`: so many were dealt with when the loop had ended;
-** `task` is NULL when there was no memory for it.
+** late to cancel it. `seen`: so many were dealt with when the loop had ended.
 */
-static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task,
-                           int seen) {
+static void check_keyboard(neap_vm *vm, lua_State *L, int seen) {
+  neap__task *task = neap__task_at(L, TASK); /* NULL: an error has made none */
   int now = vm->interrupts;
   int cancelled = vm->main_interrupted &&
                   task->future.state == NEAP__CANCELLED &&
@@ -186,7 +185,6 @@ static void check_keyboard(neap_vm *vm, lua_State *L, neap__task *task,
 
 int neap__run(lua_State *L) {
   neap_vm *vm = neap__vm(L);
-  neap__task *task;
   int debug = vm->debug, status, burst, seen;
   lua_State *outside = vm->running;
   lua_settop(L, 2);
@@ -229,7 +227,6 @@ int neap__run(lua_State *L) {
       status = LUA_ERRRUN; /* a deadlock */
   }
   seen = vm->interrupts_seen;
-  task = vm->main_task;
   burst = vm->anchors_total > BURST;
   drop_rest(vm, L);
   vm->main_task = NULL;
@@ -240,7 +237,7 @@ int neap__run(lua_State *L) {
   neap__pool_trim(vm, L); /* finalizers that it runs can create no tasks now */
   if (burst)
     return_memory(vm, L);
-  check_keyboard(vm, L, task, seen);
+  check_keyboard(vm, L, seen);
   if (status != LUA_OK) {
     if (neap__task_at(L, TASK) != NULL)
       neap__future_at(L, TASK)->observed = 1;

@@ -394,8 +394,8 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
-/* The task at -2 ends with the error at the top, if it has not; that is
-   popped. */
+/* The task at -2 ends with the error at the top, which is popped; but the
+   interrupt's hook may raise when all has been done, and it has ended. */
 static void not_prepared(neap_vm *vm, lua_State *L, neap__task *task) {
   if (task->thread != NULL) {
     neap__thread thread;
@@ -423,7 +423,7 @@ static int start(neap_vm *vm, neap__task *task) {
     neap__task_push(L, task); /* keeps it */
     lua_pushcfunction(L, prepare);
     lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) /* no memory, or interrupted, maybe at its end? */
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) /* no memory, or interrupted? */
       not_prepared(vm, L, task);
     begins = task->thread != NULL;
     lua_pop(L, 1);

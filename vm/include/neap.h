@@ -693,9 +693,8 @@ NEAP_API neap_vm *neap_from_lua(lua_State *L);
 ** call cancels the main task, and stops a step that goes on spinning; the
 ** second makes `run` raise KeyboardInterrupt at once. Outside `run`: raises
 ** "interrupted!" in the Lua code that runs, if that goes on KeyboardInterrupt
-** at the next call, and ends neap_run. Returns 0 when the VM does not run, and
-** only Lua code can react; else more: in `run`, how many calls came in it.
-** Async-signal-safe, but on the VM's thread only.
+** at the next call, and ends neap_run. Returns how many came in this `run`; 0
+** if only Lua code can react. Async-signal-safe, but on the VM's thread only.
 */
 NEAP_API int neap_interrupt(neap_vm *vm);
 

@@ -153,6 +153,12 @@ static inline neap_vm *vm_on(uv_loop_t *loop, unsigned capabilities) {
   return new_vm(&config);
 }
 
+/* The loop is new, too. */
+static inline neap_vm *new_vm_on(uv_loop_t *loop) {
+  assert_int_equal(uv_loop_init(loop), 0);
+  return vm_on(loop, NEAP_CAN_ALL);
+}
+
 static inline void close_vm(neap_vm *vm) {
   assert_int_equal(neap_close(vm, NULL, NULL), NEAP_OK);
 }

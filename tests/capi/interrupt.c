@@ -4,10 +4,18 @@
 */
 #include "capi.h"
 
-/* The loop is new, too. */
-static neap_vm *new_vm_on(uv_loop_t *loop) {
-  assert_int_equal(uv_loop_init(loop), 0);
-  return vm_on(loop, NEAP_CAN_ALL);
+/* Calls `f` once, so many milliseconds from now, with the VM as `data`. */
+static void start_timer(uv_timer_t *timer, uv_loop_t *loop, neap_vm *vm,
+                        uv_timer_cb f, uint64_t delay) {
+  assert_int_equal(uv_timer_init(loop, timer), 0);
+  timer->data = vm;
+  assert_int_equal(uv_timer_start(timer, f, delay, 0), 0);
+}
+
+static void close_all(uv_timer_t *timer, neap_vm *vm, uv_loop_t *loop) {
+  uv_close((uv_handle_t *)timer, NULL);
+  close_vm(vm);
+  close_loop(loop);
 }
 
 /* {======================================================
@@ -23,9 +31,7 @@ static void an_interrupt_ends_a_run_that_waits(void **state) {
   uv_timer_t timer;
   neap_vm *vm = new_vm_on(&loop);
   (void)state;
-  assert_int_equal(uv_timer_init(&loop, &timer), 0);
-  timer.data = vm;
-  assert_int_equal(uv_timer_start(&timer, interrupt, 5, 0), 0);
+  start_timer(&timer, &loop, vm, interrupt, 5);
   run_lua_failing(vm, "run(async(function()\n"
                       "  local guard <close> = setmetatable({}, {\n"
                       "    __close = function()\n"
@@ -38,9 +44,7 @@ static void an_interrupt_ends_a_run_that_waits(void **state) {
   lua_settop(neap_lua(vm), 0);
   /* the VM is as good as before */
   run_lua(vm, "run(async(function() await(sleep(0.001)) end)())");
-  uv_close((uv_handle_t *)&timer, NULL);
-  close_vm(vm);
-  close_loop(&loop);
+  close_all(&timer, vm, &loop);
 }
 
 static void interrupt_twice(uv_timer_t *timer) {
@@ -54,9 +58,7 @@ static void two_interrupts_at_once_wait_for_no_cleanup(void **state) {
   uv_timer_t timer;
   neap_vm *vm = new_vm_on(&loop);
   (void)state;
-  assert_int_equal(uv_timer_init(&loop, &timer), 0);
-  timer.data = vm;
-  assert_int_equal(uv_timer_start(&timer, interrupt_twice, 5, 0), 0);
+  start_timer(&timer, &loop, vm, interrupt_twice, 5);
   run_lua_failing(vm, "run(async(function()\n"
                       "  local guard <close> = setmetatable({}, {\n"
                       "    __close = function()\n"
@@ -66,9 +68,7 @@ static void two_interrupts_at_once_wait_for_no_cleanup(void **state) {
                       "end)())");
   assert_true(neap_iskeyboardinterrupt(neap_lua(vm), -1));
   assert_false(global_is_true(vm, "missed"));
-  uv_close((uv_handle_t *)&timer, NULL);
-  close_vm(vm);
-  close_loop(&loop);
+  close_all(&timer, vm, &loop);
 }
 
 /* Lua: interrupts the VM that calls it. */
@@ -204,14 +204,10 @@ static void an_interrupt_in_a_report_ends_the_run(void **state) {
     config.report_ud = &due;
     config.loop = &loop;
     vm = due = new_vm(&config);
-    assert_int_equal(uv_timer_init(&loop, &timer), 0);
-    timer.data = vm;
-    assert_int_equal(uv_timer_start(&timer, ask_for_a_dump, 20, 0), 0);
+    start_timer(&timer, &loop, vm, ask_for_a_dump, 20);
     check_interrupted(vm, codes[i]);
     assert_null(due);
-    uv_close((uv_handle_t *)&timer, NULL);
-    close_vm(vm);
-    close_loop(&loop);
+    close_all(&timer, vm, &loop);
   }
 }
 
@@ -227,9 +223,7 @@ static void an_interrupt_ends_a_run_in_any_job(void **state) {
     uv_loop_t loop;
     uv_timer_t timer;
     neap_vm *vm = new_vm_on(&loop);
-    assert_int_equal(uv_timer_init(&loop, &timer), 0);
-    timer.data = vm;
-    assert_int_equal(uv_timer_start(&timer, interrupt_twice, 20, 0), 0);
+    start_timer(&timer, &loop, vm, interrupt_twice, 20);
     snprintf(code, sizeof code,
              "asyncio = require 'asyncio'\n"
              "run(async(function()\n"
@@ -239,9 +233,7 @@ static void an_interrupt_ends_a_run_in_any_job(void **state) {
              "end)())",
              jobs[i]);
     check_interrupted(vm, code);
-    uv_close((uv_handle_t *)&timer, NULL);
-    close_vm(vm);
-    close_loop(&loop);
+    close_all(&timer, vm, &loop);
   }
 }
 

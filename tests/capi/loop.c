@@ -8,12 +8,6 @@
 ** The host's loop
 ** ======================================================= */
 
-/* The loop is new, too. */
-static neap_vm *new_vm_on(uv_loop_t *loop) {
-  assert_int_equal(uv_loop_init(loop), 0);
-  return vm_on(loop, NEAP_CAN_ALL);
-}
-
 static void mark(uv_timer_t *timer) {
   int *flag = timer->data;
   *flag = 1;

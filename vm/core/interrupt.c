@@ -88,6 +88,12 @@ static int is_at_base(lua_State *L, lua_Debug *ar) {
          *ar->what == 'C';
 }
 
+/* The loop ends, and so does its turn: what else is ready may spin as well. */
+static void stop_at_once(neap_vm *vm) {
+  vm->stopping = 1;
+  vm->last_job = NULL;
+}
+
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_vm *vm = neap__vm(L);
   neap__interrupt_clear(L);
@@ -118,10 +124,8 @@ static void hook(lua_State *L, lua_Debug *ar) {
       return;
     }
   }
-  else { /* whoever closes variables for the error, and awaits, is left there */
-    vm->stopping = 1;
-    vm->last_job = NULL;
-  }
+  else /* whoever closes variables for the error, and awaits, is left there */
+    stop_at_once(vm);
   vm->interrupts_seen = vm->interrupts; /* this is what comes of it */
   lua_pushnil(L);
   neap__error_new(L, "KeyboardInterrupt");
@@ -142,8 +146,7 @@ void neap__keyboard(lua_State *L) {
   neap_vm *vm = neap__vm(L);
   neap__ref_set(L, NEAP__KEYBOARD);
   vm->keyboard = 1;
-  vm->stopping = 1;
-  vm->last_job = NULL; /* what else is ready may spin as well */
+  stop_at_once(vm);
 }
 
 int neap__error_drop(lua_State *L) {

@@ -305,8 +305,9 @@ static uint64_t processor_time(void) {
 /* The step that runs has had its slice. 1: it has yielded. */
 static int preempt(neap_vm *vm, lua_State *L, int counted, uint32_t serial) {
   neap__limits *l = vm->limits;
+  int called = counted && in_library(L, 1);
   uint64_t now;
-  if (counted && neap__can_suspend(vm, L) && !in_library(L, 1)) {
+  if (counted && !called && neap__can_suspend(vm, L)) {
     l->preemptions++;
     return give_up_turn(vm, L);
   }
@@ -324,7 +325,7 @@ static int preempt(neap_vm *vm, lua_State *L, int counted, uint32_t serial) {
   /* maybe it can then; calls do not count here, or it would never come */
   if (!counted || in_library(L, 0))
     neap__interrupt_arm(vm, L, 2);
-  else if (in_library(L, 1)) /* which may be about to end when this returns */
+  else if (called) /* the library may be about to end when this returns */
     neap__interrupt_arm_return(vm, L, AGAIN + (int)(now % AGAIN));
   else
     neap__interrupt_arm(vm, L, AGAIN + (int)(now % AGAIN));

@@ -63,6 +63,12 @@ static void has_run(neap_vm *vm, neap__lock *lock) {
     ;
 }
 
+/* One that was woken is not to run on: its permit is free again. */
+static void pass_on(neap_vm *vm, neap__lock *lock) {
+  lock->value++;
+  has_run(vm, lock);
+}
+
 /* Gives a permit back. */
 static void release(lua_State *L, neap__lock *lock) {
   if (lock->value >= lock->bound)
@@ -112,10 +118,8 @@ static int woken(lua_State *L, int status, lua_KContext ctx) {
   if (task->must_cancel || task->interrupted) {
     if (!is_lock(lock))
       lua_rawseti(L, 2, hold->task);
-    if (!task->interrupted) { /* its permit is free again */
-      lock->value++;
-      has_run(vm, lock);
-    }
+    if (!task->interrupted)
+      pass_on(vm, lock);
     return neap__raise_cancelled(L, task);
   }
   has_run(vm, lock);
@@ -148,12 +152,8 @@ const char *neap__acquire_name(lua_CFunction f) {
 }
 
 void neap__hold_pass_on(neap_vm *vm, lua_State *thread, lua_CFunction f) {
-  neap__lock *lock;
-  if (f != lock_wait && f != semaphore_wait)
-    return;
-  lock = ((neap__hold *)neap__known(thread, 1))->lock;
-  lock->value++;
-  has_run(vm, lock);
+  if (neap__acquire_name(f) != NULL)
+    pass_on(vm, ((neap__hold *)neap__known(thread, 1))->lock);
 }
 
 static lua_CFunction wait_of(const neap__hold *hold) {

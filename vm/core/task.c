@@ -321,7 +321,8 @@ static int begin_next(neap_vm *vm, lua_State *L) {
   if (job->run != task_step || task->thread != NULL || task->must_cancel)
     return 0;
   (void)take_job(vm);
-  neap__raising_clear(L);
+  if (vm->raised)
+    neap__raising_clear(L);
   neap__thread_reset(vm, L);
   if (vm->limits != NULL)
     neap__limits_step(vm);
@@ -493,7 +494,8 @@ step(neap_vm *vm, neap__task *task) {
   vm->current = NULL;
   if (begin != 0)
     neap__step_end(vm, begin);
-  neap__raising_clear(vm->L); /* keep nothing of an error that ended it */
+  if (vm->raised)
+    neap__raising_clear(vm->L); /* keep nothing of an error that ended it */
   if (status == LUA_YIELD && vm->suspending) {
     vm->suspending = 0;
     if (task->timer.job.run == killed_step)
